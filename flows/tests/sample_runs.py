@@ -46,7 +46,7 @@ class Node:
     repeats: str | None = None
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     taught: bool | None = None
-    """Whether a teacher had a part in it; None where its inputs tell."""
+    """Whether it learned from a teacher; None where its inputs tell."""
     compared: bool = True
     """Whether it is compared with the first teacher of the run."""
     measured: dict[str, Any] = field(default_factory=dict[str, Any])

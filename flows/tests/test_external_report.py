@@ -52,7 +52,7 @@ def run(folder: Path) -> RunResult:
     shown = picture(folder / "there.png", (150, 90, 60))
     lost = Estimate(value=-0.17, low=-0.23, high=-0.12, method="-")
 
-    def judged(entry: Entry) -> Entry:
+    def with_external(entry: Entry) -> Entry:
         teacher = entry.kind == "teacher"
         first = TEACHER if teacher else np.clip(TEACHER + RANDOM.normal(0, 0.2, 60), 0.01, 0.99)
         parted = ImageDisagreement(
@@ -96,7 +96,7 @@ def run(folder: Path) -> RunResult:
             name="clinic-c", path="c", fingerprint="-", images=60, patients=None, counts=None
         ),
     )
-    entries = tuple(judged(entry) if entry.evaluation else entry for entry in run.entries)
+    entries = tuple(with_external(entry) if entry.evaluation else entry for entry in run.entries)
     return run.model_copy(update={"entries": entries, "external": sets})
 
 

@@ -297,7 +297,7 @@ def test_what_cannot_be_asked_is_not_passed(
     assert bool(gate_failures(result)) == (verdict == "fail")
 
 
-def test_a_gate_that_judges_nothing_is_not_passed(gate_model: GateModels):
+def test_a_gate_without_artifacts_is_not_passed(gate_model: GateModels):
     inputs = gate_inputs(
         GateSection(),
         gate_model("int8", scores_with_errors(0)),

@@ -88,7 +88,7 @@ def _elsewhere(inputs: GateInputs) -> dict[str, Finding]:
             scores_with_errors(8),
             "inconclusive",
             "pass",
-            id="it cannot be told",
+            id="it cannot be known",
         ),
         pytest.param(CHANCE, scores_with_errors(8), "fail", "inconclusive", id="at chance"),
     ],

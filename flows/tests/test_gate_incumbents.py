@@ -114,7 +114,7 @@ def test_what_the_store_holds_already_is_not_fetched_again(tmp_path: Path):
         registry.fetch(version, "int8", Store(tmp_path / "another"))
 
 
-def test_a_judgement_belongs_to_the_processor_that_it_was_timed_on(
+def test_an_evaluation_belongs_to_the_processor_that_it_was_timed_on(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     artifact = release(tmp_path).artifacts["int8"]

@@ -108,8 +108,8 @@ def test_no_text_of_others_runs_or_asks_for_anything(
     assert {*others} - {f"{served.removesuffix('pupila')}favicon.ico"} == {address}
     assert opened.said == [], "the policy had to stop something, or something broke"
     assert page.evaluate("window.ran") is None
-    found = page.eval_on_selector_all(_FOREIGN, "all => all.map(each => each.outerHTML)")
-    assert found == []
+    foreign = page.eval_on_selector_all(_FOREIGN, "all => all.map(each => each.outerHTML)")
+    assert foreign == []
     shown = page.evaluate("document.documentElement.textContent")
     assert "window.ran" in shown and "{{ 7 * 7 }}" in shown
     assert "\\u202e" in shown and "\u202e" not in shown

@@ -1,4 +1,4 @@
-"""A log that was altered is told by `pupila verify`, and nothing is added to it."""
+"""`pupila verify` reports a log that was altered, and nothing is added to it."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ STRANGE: dict[str, tuple[Attack, str]] = {
         "current.json: it matches no",
     ),
     "a pointer without an event": (_write("current.json", '{"version": 1}'), "matches no event"),
-    "a pointer that is no JSON": (_write("current.json", "["), "current.json: it matches no"),
+    "a pointer that is not JSON": (_write("current.json", "["), "current.json: it matches no"),
     "a pointer of deep JSON": (
         _write("current.json", "[" * 99_999),
         "current.json: it matches no",

@@ -105,7 +105,7 @@ def _well_travelled(here: Path) -> Release:
 
 
 def _external() -> ExternalSet:
-    bad = SkippedImage(path="/srv/elsewhere/clinic b/bad one.jpg", reason="it is no image")
+    bad = SkippedImage(path="/srv/elsewhere/clinic b/bad one.jpg", reason="it is not an image")
     return ExternalSet(
         name="b",
         path="/srv/elsewhere/clinic b/b.csv",
@@ -132,7 +132,7 @@ def _failing(entry: Entry, here: Path) -> Entry:
         probabilities=f"{here / '.pupila' / 'b.npy'!s}",
     )
     changes = {
-        "error": f"{here / 'logs' / 'judge.log'!s} tells more",
+        "error": f"{here / 'logs' / 'evaluate.log'!s} tells more",
         "external": (ExternalResult(name="b", evaluation=evaluation),),
     }
     return entry.model_copy(update=changes)

@@ -106,7 +106,7 @@ def test_where_the_gate_could_not_be_asked_nothing_is_published(tmp_path: Path):
         release_of(unasked, run, PublishSection(), Workspace.at(tmp_path / ".pupila").store)
 
 
-def test_what_the_gate_did_not_judge_is_not_published(tmp_path: Path):
+def test_what_the_gate_did_not_check_is_not_published(tmp_path: Path):
     with pytest.raises(Withheld, match="names 'pupil', which the gate did not check"):
         release(tmp_path, section=PublishSection(artifacts=("pupil",)))
 

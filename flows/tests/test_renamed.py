@@ -53,6 +53,7 @@ SETTINGS = [
     ("quantize-mixed", "borders", "io_type"),
     ("qat", "borders", "io_type"),
     ("search", "oldest", "max_age"),
+    ("search", "lesson", "distillation"),
     ("search", "trainings", "max_candidates"),
     ("one-class", "accept", "target_sensitivity"),
     ("prune-filters", "least", "min_fraction_kept"),

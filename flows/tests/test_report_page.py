@@ -1,4 +1,4 @@
-"""The page as a whole: it stands alone, escapes what it is told, and survives what is missing."""
+"""The page as a whole: it stands alone, escapes what it is given, and survives what is missing."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_the_report_shows_values_curves_and_pictures_of_the_worst_family(
     assert "pupil-int8, by family and severity" in page.text, "of its formats the lowest"
 
 
-def test_pictures_are_of_what_the_gate_judged(run: RunResult, tmp_path: Path):
+def test_pictures_are_of_what_the_gate_checked(run: RunResult, tmp_path: Path):
     verdict = ArtifactVerdict(entry="pupil", verdict="fail", findings=())
     page = read(
         run.model_copy(update={"gate": GateResult(verdict="fail", artifacts=(verdict,))}), tmp_path

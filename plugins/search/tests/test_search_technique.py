@@ -232,7 +232,12 @@ def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
 
 @pytest.mark.long
 def test_a_search_can_learn_from_the_teachers_that_are_right(tmp_path, store, dataset):
-    settings = QUICK | {"lesson": "oracle", "max_candidates": 3, "epochs": (2,), "finalists": 1}
+    settings = QUICK | {
+        "distillation": "oracle",
+        "max_candidates": 3,
+        "epochs": (2,),
+        "finalists": 1,
+    }
     teachers = [colour_teacher(store, slope) for slope in (1.0, 0.5)]
     searched = ran("search", settings, teachers, tmp_path / "search", store, dataset)
     stages = [model["stage"] for model in searched.result.measured["front"]]

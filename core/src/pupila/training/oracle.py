@@ -18,7 +18,7 @@ imitates the mean of all teachers.
 
 Teachers run beforehand, one after another, and their answers are kept; a training step then needs
 no more memory than that of one teacher. What makes such training fail is in
-`docs/decisions/0016-learning-from-the-teachers-that-are-right.md`.
+`docs/decisions/0009-learning-from-the-teachers-that-are-right.md`.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ class Search(Config):
     former_names: ClassVar[Mapping[str, str]] = {
         "trainings": "max_candidates",
         "oldest": "max_age",
+        "lesson": "distillation",
     }
 
     strategy: Literal["evolve", "append"] = Field(
@@ -100,7 +101,7 @@ class Search(Config):
         description="Passes with the first blocks frozen, and again with all of them trained, at a "
         "tenth of the rate.",
     )
-    lesson: Literal["plain", "oracle"] = Field(
+    distillation: Literal["plain", "oracle"] = Field(
         default="plain",
         description="plain: the mean of all teachers; oracle: image by image, of the teachers that "
         "are right, and the label where none is (Kang et al. 2020).",

@@ -66,7 +66,7 @@ class TrainingTargets:
     @property
     def loss(self) -> Loss:
         """On the targets and a candidate's logits."""
-        of = oracle_loss if self.config.lesson == "oracle" else distillation_loss
+        of = oracle_loss if self.config.distillation == "oracle" else distillation_loss
         return of(self.config.alpha, self.config.temperature)
 
     def training_images(self) -> Images:
@@ -116,7 +116,7 @@ def make_targets(step: Step[Search]) -> TrainingTargets:
 def _targets(
     config: Search, labels: NDArray[np.float32], answers: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    if config.lesson == "oracle":
+    if config.distillation == "oracle":
         return oracle_targets(labels, answers, config.temperature)
     return pack_targets(labels, softened_mean(answers, [1.0] * len(answers), config.temperature))
 
