@@ -49,7 +49,7 @@ def there(pair: Machines, workspace: Workspace) -> Generator[dask.Cluster]:
 
 @pytest.fixture
 def connection(pair: Machines, there: dask.Cluster) -> ClusterConnection:
-    """The connection of a step whose sub-tasks two workers can do."""
+    """The connection of a step whose subtasks two workers can do."""
     for number in range(2 - len(pair.workers)):
         pair.add(f"more-{time.monotonic_ns()}-{number}")
     wait_until(lambda: len(there.workers()) == 2)

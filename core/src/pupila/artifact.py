@@ -42,7 +42,7 @@ class Origin(BaseModel):
 
 
 class ThresholdRule(BaseModel):
-    """How a threshold is chosen; with one rule, thresholds of two models can be compared."""
+    """How a threshold is chosen; thresholds chosen by the same rule can be compared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,7 +54,7 @@ class ThresholdRule(BaseModel):
     others: int = Field(ge=0, description="How many of them are not, and were used.")
 
     def describe(self, positive: str) -> str:
-        """Return it in words: `59 glaucoma and 46 other validation images, for a sensitivity …`."""
+        """Describe the rule: `59 glaucoma and 46 other validation images, for a sensitivity …`."""
         return (
             f"{self.positives} {positive} and {self.others} other {self.split} images, "
             f"for a {self.figure} of {self.target:g}"

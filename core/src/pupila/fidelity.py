@@ -155,9 +155,10 @@ def correlation(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
 
 
 def mean_difference(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
-    """Return the mean of `ours - theirs`, logits `(images, columns)`, for each row of `counts`.
+    """Return the mean of `ours - theirs`, logits `(images, columns)`.
 
-    With several columns, the mean of the absolute values.
+    With several columns, it is the mean of the absolute values. One value for each row of `counts`
+    `(draws, images)`: how often each image is drawn.
     """
     means = counts @ (ours - theirs) / counts.sum(axis=1, keepdims=True)
     return means[:, 0] if means.shape[1] == 1 else np.abs(means).mean(axis=1)
@@ -166,8 +167,8 @@ def mean_difference(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
 def variance_explained(colours: Floats, logits: Floats, counts: Floats) -> Floats:
     """Return the fraction of the variance of `logits` that a plane over `colours` explains (R²).
 
-    `colours` are `(images, colours)`, `logits` `(images, columns)`; one value for each row of
-    `counts`, averaged over columns.
+    `colours` are `(images, colours)`, `logits` `(images, columns)`. One value, averaged over
+    columns, for each row of `counts` `(draws, images)`: how often each image is drawn.
     """
     total = counts.sum(axis=1, keepdims=True)
     scale = colours.std(axis=0)

@@ -2,7 +2,7 @@
 
 Images of one patient are alike, so they carry less information than as many images of different
 patients. `clusters` has a value for each image, the same for those of one patient; intervals then
-account for it. Without it, every image counts as another patient's.
+account for this. Without `clusters`, every image counts as a different patient's.
 """
 
 from __future__ import annotations

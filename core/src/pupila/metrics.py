@@ -42,17 +42,17 @@ def metrics_of(
     Thresholds for `specificity` are chosen on `validation`, the probabilities and labels of other
     images, and on these images (named `split`); the latter operating point is therefore optimistic.
     `shipped` is the threshold in the model's record. With two classes, a threshold for the other
-    class also gives one for `positive`: above 1 minus its value. With more classes, a threshold for
-    another class is ignored. What needs both classes is left out if one has no images, here or
-    where a threshold is chosen. `patients` has a value for each image; intervals are then by
-    patient.
+    class also gives one for `positive`: an image is positive above 1 minus that threshold. With
+    more classes, a threshold for another class is ignored. Metrics that need both classes are left
+    out if one has no images, here or where a threshold is chosen. With `patients`, a value for each
+    image, intervals are by patient.
 
-    With two classes, accuracy is that at the shipped threshold, if any, and the confusion matrix
-    that at the operating point. Otherwise both are of the most probable class.
+    With two classes, accuracy is measured at the shipped threshold, if any, and the confusion
+    matrix at the operating point. Otherwise the most probable class counts for both.
 
     Raises:
-        PupilaError: no image, shapes that do not fit, a probability that is none, a label out of
-            range, an unknown positive class, or a specificity outside 0..1.
+        PupilaError: no image, shapes that do not fit, a value that is not a probability, a label
+            out of range, an unknown positive class, or a specificity outside 0..1.
     """
     scores, truth = check_answers(probabilities, labels, classes, what=split)
     column = _column(positive, classes)

@@ -95,7 +95,7 @@ class StepPlugin(Plugin):
     """Whether it uses the features of its inputs and not their answers: their classes may then
     differ from those of the data. The output has the classes of the data."""
     uses_workers: bool = False
-    """Whether `Step.worker_pool` does its work in sub-tasks, for which it mostly waits."""
+    """Whether `Step.worker_pool` does its work in subtasks, for which it mostly waits."""
 
     def output_format(self, input_formats: Sequence[str]) -> str:
         """Return the format of the output for inputs of these formats; empty if unknown."""

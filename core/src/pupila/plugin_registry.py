@@ -91,7 +91,7 @@ class PluginRegistry:
         object.__setattr__(self, "_by_name", table)
 
     def origin(self, plugin: Plugin) -> RegisteredPlugin:
-        """Return the entry of this descriptor, with its distribution."""
+        """Return the registered entry of a plugin, with its distribution."""
         return self._by_name[_namespace(plugin), plugin.name]
 
     def code_of(self, *plugins: Plugin) -> tuple[str, ...]:

@@ -24,12 +24,12 @@ def auc(
     `scores` are `(images, classes)`, `truth` `(images,)`. With two classes it is that of the class
     in `column` against the other; with more, the unweighted mean of each class against the rest.
 
-    The interval takes, at each end, the wider of two. Newcombe's keeps a width at 0 and 1, but its
-    variance (Hanley and McNeil) is too small if a few images are answered completely wrong.
-    DeLong's, on the logit scale, is right there, but has no width at 0 and 1. Newcombe's uses the
-    sizes of the smallest class and of the rest, as a mean of several areas varies no more than the
-    one that varies most. With `clusters` (see `pupila.intervals`), DeLong's variance becomes that
-    of Obuchowski 1997, and Newcombe's interval counts one image per cluster and class.
+    Each end of the interval is the outer one of two intervals. Newcombe's keeps a width at 0 and 1,
+    but its variance (Hanley and McNeil) is too small if a few images are answered completely wrong.
+    DeLong's, on the logit scale, is right in that case, but has no width at 0 and 1. Newcombe's
+    uses the sizes of the smallest class and of the rest: a mean of several areas varies no more
+    than the area that varies most. With `clusters` (see `pupila.intervals`), DeLong's variance
+    becomes that of Obuchowski 1997, and Newcombe's interval counts one image per cluster and class.
     """
     sizes = np.bincount(truth, minlength=scores.shape[1])
     if not sizes.all():

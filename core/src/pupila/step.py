@@ -21,11 +21,11 @@ ConfigT = TypeVar("ConfigT", bound="Config")
 
 
 class SubTaskFailed(Exception):
-    """A sub-task's process crashed twice, or every machine that ran it was lost."""
+    """A subtask's process crashed twice, or every machine that ran it was lost."""
 
 
 class WorkerPool(Protocol):
-    """Other machines, which run sub-tasks of a step, each in its own process."""
+    """Other machines, which run subtasks of a step, each in its own process."""
 
     def call(
         self, name: str, target: Callable[..., dict[str, Any]], arguments: dict[str, Any]
@@ -34,7 +34,7 @@ class WorkerPool(Protocol):
 
         That machine sees the same files. `target` is a module-level function; arguments and result
         are JSON values. Several threads may call at once. If a machine is lost, another one starts
-        this sub-task again and finds the files written so far. `name` becomes part of a file name;
+        this subtask again and finds the files written so far. `name` becomes part of a file name;
         two attempts with one `name` never run at the same time.
 
         Raises:
@@ -68,7 +68,7 @@ class Step(Generic[ConfigT]):
     unproven: bool = False
     """Whether its teachers may be no better than chance: the recipe allows it for one of them."""
     worker_pool: WorkerPool | None = None
-    """Machines for sub-tasks, where its plugin `uses_workers` and the run has some."""
+    """Machines for subtasks, where its plugin `uses_workers` and the run has some."""
     input_metrics: tuple[Metrics | None, ...] = ()
     """Metrics of each input on the test images, where its plugin `shows_metrics`; None for an input
     that was not evaluated: it has other classes than the data, was never trained, or failed."""

@@ -249,7 +249,7 @@ class ArtifactVerdict(_Model):
 
 
 class ReusedTestImages(_Model):
-    """How many models the same test images have decided about: of many bad ones, one is lucky."""
+    """How many models these test images have decided about: among many, a bad one may be lucky."""
 
     test: str = Field(description="Fingerprint of the test images.")
     answers: tuple[str, ...] = Field(
@@ -259,7 +259,7 @@ class ReusedTestImages(_Model):
 
     @property
     def chance(self) -> float:
-        """Probability that one of these models passes if each is worse by just the margin.
+        """Probability that at least one of these models passes if each is worse by just the margin.
 
         It is `1 - (1 - LEVEL)^k` for k models that err independently, and less for models whose
         errors are correlated.

@@ -63,7 +63,7 @@ class StoredTeacher:
 
     @property
     def training_images(self) -> Path | None:
-        """File that lists the images it was trained on; None if they are not known."""
+        """File that lists the images the teacher was trained on; None if they are not known."""
         file = self.folder / TRAINING_IMAGES_NAME
         return file if file.is_file() else None
 

@@ -44,7 +44,7 @@ class Answering:
 
 
 class Here:
-    """A worker pool that runs each sub-task in this process, with arguments by JSON."""
+    """A worker pool that runs each subtask in this process, with arguments by JSON."""
 
     def call(self, name, target, arguments):
         given = json.loads(json.dumps(arguments))

@@ -53,7 +53,7 @@ Difference = Annotated[float | None, BeforeValidator(_finite)]
 
 
 class MeasuredFields(BaseModel):
-    """Base of the models here: frozen, without NaN or infinity; unknown fields are ignored."""
+    """Base of models of measured values: frozen, no NaN or infinity; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 

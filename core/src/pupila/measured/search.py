@@ -128,14 +128,14 @@ class Improvement(MeasuredFields):
 
 
 class PickWith(MeasuredFields):
-    """How a recipe picks another model of the front."""
+    """How a recipe picks another model of the Pareto front."""
 
     use: str = Field(description="Name of the technique.")
     setting: str = Field(description="Its setting for the name of the model.")
 
 
 class SearchResult(MeasuredFields):
-    """The result of a search. Accuracies are on the validation images, which also chose."""
+    """The result of a search. Accuracies are on the validation images, which also chose models."""
 
     strategy: str = Field(default="", description="How candidates were proposed.")
     chosen: str = Field(description="Name of the model that is shipped.")
@@ -216,6 +216,6 @@ class SearchResult(MeasuredFields):
 
 
 class PickedModel(MeasuredFields):
-    """A model picked from the front of a search."""
+    """A model picked from the Pareto front of a search."""
 
     picked: SearchedModel = Field(description="The model, as the search measured it.")

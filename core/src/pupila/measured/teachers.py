@@ -44,7 +44,7 @@ class TeacherAgreement(MeasuredFields):
 
 
 class TaughtFractions(MeasuredFields):
-    """Fractions of the labelled images by how many teachers were right; they sum to 1."""
+    """Fraction of the labelled images by number of teachers that were right; they sum to 1."""
 
     all: Fraction = Field(description="Every teacher was right, and taught.")
     some: Fraction = Field(description="Some teachers were right, and those taught.")
@@ -52,7 +52,7 @@ class TaughtFractions(MeasuredFields):
 
 
 class OracleTeaching(MeasuredFields):
-    """On how much of the data teachers were right, and so taught.
+    """The fraction of the data on which teachers were right, and so taught.
 
     Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search".
     """

@@ -32,7 +32,7 @@ class Comparison:
     reference: float
     difference: Estimate
     p_value: float
-    """Of a true difference of `-margin` or less."""
+    """For the hypothesis that the true difference is `-margin` or less."""
     inferior: bool
     """Whether the whole interval lies below `-margin`: shown to be worse than allowed."""
     needs_images: int | None
@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def noninferior(self) -> bool:
-        """Whether it is shown to be no worse than the margin allows."""
+        """Whether a model is shown to be no worse than the margin allows."""
         return self.p_value <= LEVEL
 
 

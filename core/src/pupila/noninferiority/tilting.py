@@ -41,7 +41,7 @@ _SURE = 1e-15
 
 @dataclass(frozen=True, eq=False)
 class TiltingTest:
-    """Tests a sum of units, given what each unit adds and the most that one could lower it."""
+    """Tests a sum over units, given each unit's term and the lowest term that is possible."""
 
     values: Floats
     """`(units,)`, with a sum of zero."""

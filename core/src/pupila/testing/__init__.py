@@ -18,8 +18,8 @@ the exported model gives the same answers, through the runner of its format. As 
 does not get the test images: one that asks for them fails.
 
 The contract makes its own input: a tiny image classifier in the format that the plugin accepts
-(through an installed exporter where that is not `keras`), and a few drawn images. Where the plugin
-needs something else, override `make_inputs` or `make_dataset`. Needs `pytest`.
+(through an installed exporter where that is not `keras`), and a few synthetic images. Where the
+plugin needs something else, override `make_inputs` or `make_dataset`. Needs `pytest`.
 """
 
 from __future__ import annotations

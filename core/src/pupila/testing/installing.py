@@ -1,4 +1,4 @@
-"""Installs a plugin module with its entry point for the time of a test."""
+"""Installs a plugin module with its entry point for the duration of a test."""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ def step_for(
     worker_pool: WorkerPool | None = None,
     input_metrics: tuple[Metrics | None, ...] = (),
 ) -> Step[Any]:
-    """Return the `Step` to call an implementation with.
+    """Return a `Step`, the argument that a technique or an exporter is called with.
 
-    The output, unless it is given, the scratch folder and the predictions are made in `folder`.
+    The scratch folder, and the output and predictions where not given, are made in `folder`.
     As in a flow, the test images are withheld: no step may learn from them.
     """
     output = output or folder / "output"
@@ -68,7 +68,7 @@ class StepMaker:
 
     config: type[BaseModel]
     settings: Mapping[str, Any]
-    """Of every step, where it does not change them."""
+    """Settings of every step, unless the step changes them."""
     inputs: Sequence[Artifact]
     dataset: Dataset
     folder: Path

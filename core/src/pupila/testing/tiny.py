@@ -1,4 +1,4 @@
-"""Drawn images and small models to run a plugin on."""
+"""Synthetic images and small models to run a plugin on."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Altered:
     pictures: NDArray[np.uint8]
     """`(pictures, height, width, 3)` as the student reads them, family after family."""
     logits: list[Floats]
-    """Of the teacher, `(pictures, …)` of each family; see `pupila.fidelity.logits_of`."""
+    """Logits of the teacher, `(pictures, …)` of each family; see `pupila.fidelity.logits_of`."""
     output: OutputSpec
     """Output of a student in training."""
 

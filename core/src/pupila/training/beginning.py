@@ -29,7 +29,7 @@ keras = import_keras()
 layers = keras.layers
 
 _MOMENTUM = 0.9
-"""Of the head's batch normalisation, and of the teacher's where it is trained: a small dataset has
+"""Momentum of batch normalisation, in the head and in trained layers: a small dataset has
 some 15 steps an epoch, and with Keras' 0.99 the running statistics lag seven epochs behind."""
 
 _HEAD_LAYERS = 3
@@ -50,7 +50,7 @@ class Cut:
     layer: str
     feature_map: Any
     size_bytes: int
-    """Of the student that ends here, with its head, as an int8 flatbuffer; estimated."""
+    """Estimated size of the student that ends here, with its head, as an int8 flatbuffer."""
 
 
 class Cuts:
@@ -67,7 +67,7 @@ class Cuts:
         self._image = calls.image
         self._cuts = list(_cuts(calls, head, classes))
         self.teacher_bytes = file_bytes(*_kernels(layer for layer, _ in calls.made))
-        """Of the whole teacher, estimated in the same way."""
+        """Size of the whole teacher, estimated in the same way."""
         if not self._cuts:
             raise PupilaError(
                 f"The teacher {self._name!r} has no layer behind which the rest of it reads one "
@@ -122,9 +122,9 @@ class Cuts:
         """Return a model of raw RGB that gives logits `(batch, classes)`.
 
         Its layers are those of the teacher, not copies. With `keep_norms`, batch normalisation
-        keeps the teacher's statistics, scales and offsets. `frozen` is the name of a layer, up to
-        which all stay as they are, or a fraction: the first layers with at most that fraction of
-        the weights stay as they are. All others are trained.
+        keeps the teacher's statistics, scales and offsets. `frozen` says which layers are not
+        trained: all up to and including the layer of that name or, for a fraction, the first
+        layers that hold at most that fraction of the weights. All others are trained.
 
         Raises:
             PupilaError: the teacher's layers cannot read such an input, or the student has no layer

@@ -26,7 +26,7 @@ keras = import_keras()
 ops = keras.ops
 
 Loss = Callable[[Any, Any], Any]
-"""Of targets `(batch, columns)` and outputs `(batch, columns)`: one value per image."""
+"""Takes targets and outputs, both `(batch, columns)`; returns one value per image."""
 
 
 def label_loss(targets: Any, logits: Any) -> Any:

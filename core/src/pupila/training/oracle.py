@@ -81,7 +81,7 @@ def oracle_loss(alpha: float, temperature: float) -> Loss:
 def oracle_teaching(
     labels: Sequence[NDArray[np.float32]], views: Sequence[NDArray[np.float32]]
 ) -> OracleTeaching:
-    """Return on which fractions of the labelled pictures all teachers, some, or none are right.
+    """Return the fractions of the labelled pictures on which all, some or no teachers are right.
 
     `labels` are `(images, classes)` of each view; `views` are `(views, images, classes)` of each
     teacher.

@@ -187,7 +187,7 @@ def verify(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Check offline that every file is what was published, and that the chain is whole."""
+    """Check offline that files are as published, and the chain from the teachers is complete."""
     from pupila_flows.registry.verify import is_folder, verify_folder, verify_version
 
     digest = _digest(head)

@@ -174,8 +174,8 @@ def deploy(
 def work() -> None:
     """Run a worker for a running server, and resume what the last worker left.
 
-    For machines or containers that end with their worker: a run that was interrupted continues from
-    its checkpoint. The server is that of PREFECT_API_URL.
+    For machines or containers that stop when their worker stops: a run that was interrupted
+    continues from its checkpoint. The server is that of PREFECT_API_URL.
     """
     import os
     import socket

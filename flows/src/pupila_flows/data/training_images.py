@@ -22,7 +22,7 @@ from pupila_flows.data.validation.duplicates import near_duplicates
 
 
 class TrainingImages(BaseModel):
-    """Hashes of the training and validation images of a model and of all that it was made from."""
+    """Hashes of all images that a model, or a model it was made from, was trained or chosen on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,1 +1,1 @@
-"""In which process, and on which machine, a job is done."""
+"""The process, and the machine, that a job runs in."""

@@ -28,7 +28,7 @@ class ProcessCall:
     threads: int = DEFAULT_THREADS
     """Number of threads of a model, on any number of cores."""
     connection: ClusterConnection | None = None
-    """The function's argument `connection`, if it sends sub-tasks to a cluster. Such a call mostly
+    """The function's argument `connection`, if it sends subtasks to a cluster. Such a call mostly
     waits for others, and does not count as a worker's task."""
 
     def run(self, progress: Progress, children: child.Children) -> dict[str, Any]:

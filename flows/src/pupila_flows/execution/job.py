@@ -80,7 +80,7 @@ class Job(BaseModel, ABC, Generic[ResultT]):
 
     @property
     def farms_out(self) -> bool:
-        """Whether it sends sub-tasks to a cluster's workers, and mostly waits for them."""
+        """Whether the job sends subtasks to a cluster's workers, and mostly waits for them."""
         return False
 
     def identity(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Runs a step's sub-tasks on the cluster that the step itself runs on."""
+"""Runs a step's subtasks on the cluster that the step itself runs on."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from pupila_flows.workspace import Workspace
 
 
 def with_workers(call: ProcessCall, cluster: dask.Cluster) -> ProcessCall:
-    """Return the call of a step, with a connection to the cluster for its sub-tasks."""
+    """Return the call of a step, with a connection to the cluster for its subtasks."""
     connection = ClusterConnection(address=cluster.address, requirements=cluster.requirements)
     return replace(call, connection=connection)
 
 
 class DaskWorkerPool:
-    """Runs sub-tasks of one step on the workers of a cluster; connects at the first call.
+    """Runs subtasks of one step on the workers of a cluster; connects at the first call.
 
-    Sub-tasks end when this process ends, or when `stack` is closed.
+    Subtasks end when this process ends, or when `stack` is closed.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class DaskWorkerPool:
 def worker_pool(
     workspace: Workspace, key: str, title: str, connection: ClusterConnection | None
 ) -> Generator[DaskWorkerPool | None]:
-    """Yield the worker pool for a step's sub-tasks; None if it has no cluster."""
+    """Yield the worker pool for a step's subtasks; None if the step has no cluster."""
     if connection is None:
         yield None
         return

@@ -98,7 +98,7 @@ class WorkerRequirements:
 
 
 class ClusterConnection(BaseModel):
-    """How the process of a step reaches the cluster that does its sub-tasks."""
+    """How the process of a step reaches the cluster that does its subtasks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -50,7 +50,7 @@ def count_older(home: Path, cutoff: float) -> int:
 
 
 def forget_older(home: Path, keep_seconds: float, *, dry_run: bool) -> int:
-    """Remove old runs with their logs, artifacts and events; return the bytes freed.
+    """Remove old runs with their logs, artifacts and events; return how many bytes that freed.
 
     A dry run does it to a copy.
 

@@ -61,8 +61,8 @@ def past_runs(workspace: Workspace) -> list[PastRun]:
 def kept_runs(runs: list[PastRun], unread: Iterable[str], cutoff: float) -> list[PastRun]:
     """Return runs since `cutoff`, and of each name the last run and the last that published.
 
-    Kept with them are runs whose report they show because nothing had changed, and runs that
-    published to a registry that cannot be read.
+    Runs that published to a registry that cannot be read are kept too. So is every run whose
+    report a kept run shows because nothing had changed.
     """
     last = {run.folder.parent: run for run in runs}
     published = {run.folder.parent: run for run in runs if run.has_published}

@@ -12,7 +12,7 @@ _BLOCK_BYTES = 512
 
 
 def bytes_of(path: Path) -> int:
-    """Return the bytes that a file, or a folder with all in it, takes on disk."""
+    """Return how many bytes a file, or a folder with everything in it, takes on disk."""
     blocks = {(status.st_dev, status.st_ino): status.st_blocks for status in statuses(path)}
     return _BLOCK_BYTES * sum(blocks.values())
 

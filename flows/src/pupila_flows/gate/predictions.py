@@ -106,7 +106,7 @@ class ModelPredictions:
 
     @property
     def right(self) -> Bools:
-        """Images whose class is right; see `chosen`."""
+        """Images that the shipped model classifies correctly; see `chosen`."""
         return self.chosen == self.labels
 
     @property

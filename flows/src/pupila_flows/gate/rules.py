@@ -42,7 +42,7 @@ class Ranking:
 
 
 def validation_accuracy(model: GateModel) -> float | None:
-    """Return the validation accuracy, by which models are chosen; None without such images."""
+    """Return the accuracy on the validation images, by which models are chosen; None if none."""
     accuracy = model.evaluation.validation
     return accuracy.value if accuracy else None
 

@@ -37,7 +37,7 @@ class RunStep(ArtifactJob):
     inputs: tuple[str, ...] = ()
     """Digests of the artifacts that it works on."""
     figures: tuple[Metrics | None, ...] = ()
-    """Of these on the test images, where the plugin shows them."""
+    """Metrics of the inputs on the test images, where the plugin shows them."""
     seed: int
     images: ImagesByContent | None
     """None if the plugin needs none."""
@@ -46,9 +46,9 @@ class RunStep(ArtifactJob):
     """Whether its teachers may be at chance level; the artifact is the same either way."""
     timeout_minutes: Annotated[float, NOT_KEYED]
     uses_workers: Annotated[bool, NOT_KEYED]
-    """Whether the plugin sends sub-tasks to other workers."""
+    """Whether the plugin sends subtasks to other workers."""
     connection: Annotated[ClusterConnection | None, NOT_KEYED] = None
-    """The cluster whose workers do its sub-tasks; set by `ProcessCall`."""
+    """The cluster whose workers do its subtasks; set by `ProcessCall`."""
 
     @classmethod
     def of(

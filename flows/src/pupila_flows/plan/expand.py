@@ -56,7 +56,7 @@ class Node:
 
     @property
     def shows_metrics(self) -> bool:
-        """Whether it is made after its inputs are evaluated."""
+        """Whether the node shows its inputs' metrics, and so is made after they are evaluated."""
         return isinstance(self.plugin, Exporter) and self.plugin.shows_metrics
 
     @property

@@ -105,7 +105,7 @@ class RecipeFacts:
 
     @cached_property
     def near_misses(self) -> Fact[Path | None]:
-        """Path of the images of other kinds; None without."""
+        """Path of the images of other kinds; None if the recipe names none."""
         return find_out(self._near_misses())
 
     @cached_property

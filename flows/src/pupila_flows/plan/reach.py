@@ -99,7 +99,7 @@ def _on_external(
 def reach_of_images(
     sizes: Sizes, positive: str, fields: Sequence[str] = (), images: str = "test images"
 ) -> str:
-    """Say from which margins an equally good model passes; by default for every metric."""
+    """Name the smallest margins that an equally good model passes; by default for every metric."""
     counts = join_names(f"{count} {name}" for name, count in sizes.items())
     smallest = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
     margins = ", ".join(f"{_title(field)} {_margin(least)}" for field, least in smallest.items())

@@ -106,7 +106,7 @@ def _renamed(detail: ErrorDetails, model: type[BaseModel], where: Location) -> s
 
 
 def former(model: type[BaseModel] | None, kind: str) -> dict[Any, Any]:
-    """Return the `former_names` or `former_values` of a section or settings, with its bases'."""
+    """Return the `former_names` or `former_values` of a section or settings and of its bases."""
     bases = model.__mro__[::-1] if model else ()
     return {old: new for base in bases for old, new in vars(base).get(kind, {}).items()}
 

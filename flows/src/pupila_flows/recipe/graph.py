@@ -1,4 +1,4 @@
-"""The graph of steps: which are taught, partial, last of a branch, compared with which teachers.
+"""The graph of steps: which have a teacher, are evaluated or end a branch, and what each follows.
 
 The steps of a recipe, the nodes of a run and the entries of a result are the same graph, so the
 check before a run, the gate after it and the registry get the same answers.
@@ -82,12 +82,12 @@ class Graph:
         return tuple(reached)
 
     def is_evaluated(self, name: str) -> bool:
-        """Whether it makes a model that is evaluated; not for teachers or unknown plugins."""
+        """Whether a step makes a model that is evaluated; False for teachers, unknown plugins."""
         plugin = self._plugin(name)
         return plugin is not None and plugin.evaluated
 
     def uses_features_only(self, name: str) -> bool:
-        """Whether it is a step that uses the features of its inputs, and not their answers."""
+        """Whether a step uses the features of its inputs, and not their answers."""
         plugin = self._plugin(name)
         return plugin is not None and plugin.features_only
 
@@ -100,11 +100,11 @@ class Graph:
         return name in self._partial
 
     def is_control(self, name: str) -> bool:
-        """Whether it is the control of another step."""
+        """Whether a step is the control of another."""
         return name in self._pupils
 
     def is_last(self, name: str) -> bool:
-        """Whether it is evaluated, and nothing evaluated is made from it; a site does not count."""
+        """Whether a step is evaluated, and no evaluated step is made from it."""
         return self.is_evaluated(name) and name not in self._parents_of_evaluated
 
     def ends(self) -> tuple[str, ...]:

@@ -109,9 +109,9 @@ _Fields: Any = _partial(Recipe)
 
 
 class Changes(_Fields):
-    """What this run changes in its recipe: what is left empty stays as the recipe says.
+    """What this run changes in its recipe; a field that is left empty keeps the recipe's value.
 
-    Mappings are merge by name, so `steps: {pupil: {with: {epochs: 3}}}` changes that one setting.
+    Mappings are merged by name, so `steps: {pupil: {with: {epochs: 3}}}` changes that one setting.
     """
 
     def given(self) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def _metrics_section(entries: Sequence[Entry], specificity: float) -> list[str]:
 
 
 def _thresholds(evaluated: Sequence[tuple[Entry, Evaluation]], specificity: float) -> str:
-    """Say at which threshold each model's metrics are."""
+    """Name the threshold of each model's metrics."""
     shipped = [
         f"{code(entry.name)} at its shipped threshold, {formatting.score(point.threshold)} "
         f"({plain(point.chosen_on)})"

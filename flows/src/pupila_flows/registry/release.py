@@ -44,12 +44,12 @@ def release_of(
     store: Store,
     override: tuple[str, str] | None = None,
 ) -> Release:
-    """Return the artifacts of a run to publish.
+    """Return what to publish from a run: its artifacts, under a name.
 
     Without `override` (a name and a reason), only what passed its gate is published.
 
     Raises:
-        Withheld: the gate did not pass it or is missing, or the run has no report.
+        Withheld: the gate did not pass an artifact, or the run has no gate or no report.
         PupilaError: an artifact was not made, or is no longer in the store.
     """
     entries = {entry.name: entry for entry in result.entries if entry.kind == "step"}

@@ -35,9 +35,9 @@ class Verification(BaseModel):
 def verify_version(
     registry: Registry, name: str, number: int | None, head: str | None = None
 ) -> Verification:
-    """Verify a version by its name (the current one if `number` is None) and the whole log.
+    """Verify a version (the current one if `number` is None) and the whole log of its name.
 
-    `head` is the SHA-256 of an event that was noted elsewhere: the log must contain it.
+    `head` is the SHA-256 of an event, noted outside the registry: the log must contain that event.
 
     Raises:
         PupilaError: the version does not exist.

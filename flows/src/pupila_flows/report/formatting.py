@@ -71,7 +71,7 @@ def threshold_origin(metrics: Metrics, specificity: float) -> str:
 
 
 def independence(metrics: Metrics) -> str:
-    """Say whether the intervals are by patient, and of how many patients."""
+    """Say whether the intervals are by patient, and how many patients there are."""
     if metrics.patients is None:
         return (
             "The data does not say which images are of the same patient: intervals treat every "

@@ -26,7 +26,7 @@ _OTHER_CLASSES = "has other classes: not evaluated"
 def evaluate_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
     """Evaluate the artifacts, one at a time so that latencies are not disturbed by other work.
 
-    Entries of pages, which are made later from the figures of others, stay as they are.
+    Pages are made later, from these figures; their entries are returned unchanged.
     """
     models = [node for node in run.nodes if not node.shows_metrics]
     skipped = {name for node in models for name in node.inputs if only_last}
@@ -134,7 +134,7 @@ def _evaluate(
 
 
 def check_runtimes(run: Run, entries: list[Entry]) -> list[Entry]:
-    """Check each artifact that runs in its own runtime in the others that the recipe names."""
+    """Check each evaluated artifact in the other runtimes that the recipe names."""
     section = run.plan.recipe.evaluate
     if not section.checks_runtimes:
         return entries

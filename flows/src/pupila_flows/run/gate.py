@@ -90,8 +90,8 @@ def _failed(artifact: ArtifactVerdict) -> list[str]:
 def evaluated_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries that a gate evaluates.
 
-    By default those that `Graph.default_gate_steps` names; of entries repeated with other seeds,
-    only the first.
+    By default these are the entries that `Graph.default_gate_steps` names. Where one is repeated
+    with other seeds, only the first is evaluated.
     """
     first = [entry for entry in entries if entry.kind == "step" and entry.repeats is None]
     if section.steps:

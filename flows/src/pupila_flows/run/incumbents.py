@@ -80,8 +80,8 @@ class Incumbents:
     def anchor_of(self, name: str, current: Version) -> Version | None:
         """Return the version that artifacts of a name must not drift from.
 
-        `first` is the earliest version that was current, was not withdrawn, and holds an artifact
-        of that name; so a step that was added later has its own anchor.
+        With `anchor: first` this is the earliest version that was current, was not withdrawn, and
+        holds an artifact of that name; so a step that was added later has its own anchor.
 
         Raises:
             PupilaError: no version has the number that the recipe gives.

@@ -1,8 +1,8 @@
 """Counts how many models the test images of a run have decided about so far.
 
 Each distinct set of predictions that got a verdict is a file in the workspace, under the
-fingerprint of the test images. A published version holds those known at that time, for other
-workspaces. A run that changes nothing adds none.
+fingerprint of the test images. A published version holds all sets known when it was published,
+so that other workspaces count them too. A run that changes nothing adds none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""In which runtimes an artifact is checked, on which images, and how near its answers must be."""
+"""The runtimes and images that an artifact is checked with, and how near answers must be."""
 
 from __future__ import annotations
 

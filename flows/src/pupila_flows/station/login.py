@@ -90,7 +90,7 @@ def page(target: str, said: str = "") -> Response:
 
 
 def log_in(target: str, cookie: str, auth: str, *, secure: bool) -> Response:
-    """Return the answer that sets a browser's cookie and redirects it."""
+    """Return the response that sets the cookie and redirects the browser to `target`."""
     # 303 turns a POST into a GET; Lax: links in mails or chats send the cookie, forms do not
     answer = RedirectResponse(_local_path(target), 303, {"Cache-Control": "no-store"})
     answer.set_cookie(

@@ -80,7 +80,7 @@ class Supervised:
         return True
 
     def tail(self) -> str:
-        """Return the end of its log."""
+        """Return the end of the process's log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
 
     def kill(self) -> None:

@@ -262,7 +262,7 @@ class ConsistentDistillation(Distillation):
     their repository `big_vision`: temperature 1, the labels unused, random crops of at least 5 %
     of the area, left and right mirrored, every picture mixed with another at a uniform ratio, none
     left as it is, a cosine to 0. Of their schedules 300 epochs is the shortest; the configuration
-    has 1200. The rate of learning, and how place and colour move, are as in the other techniques.
+    has 1200. The learning rate, and shifts of position and colour, are as in other techniques.
     """
 
     of_beginning: ClassVar[Mapping[str, Any]] = Training.of_beginning

@@ -61,8 +61,8 @@ def distill_embedding(step: Step[EmbeddingDistillation]) -> StepResult:
     """Train a student on labels, on teachers' answers, and on their features.
 
     Raises:
-        PupilaError: as of `distill`; a model's features cannot be found; or a class cannot be split
-            into so many subclasses.
+        PupilaError: for the reasons of `distill`; a model's features cannot be found; or a class
+            cannot be split into so many subclasses.
     """
     targets = teacher_targets(step)
     config = step.config
@@ -111,8 +111,8 @@ def subclass_loss(
 ) -> Any:
     """Return the second term of the loss, without λ, per image `(batch,)`.
 
-    Targets are labels, teachers' logits and subclasses; outputs, the student's logits and those of
-    the subclasses.
+    The columns of `targets` are labels, teachers' logits and subclasses; those of `outputs` are the
+    student's logits and the subclass logits.
     """
     temperature = config.temperature
     classes = targets.shape[-1] - outputs.shape[-1]
@@ -145,7 +145,7 @@ def _subclass_columns(config: EmbeddingDistillation, classes: int, teachers: int
 
 
 def with_features(student: Any, subclass_columns: int, relates: bool) -> Any:
-    """Return a model of a student's logits, those of the subclasses, and its features."""
+    """Return a model that outputs a student's logits, its subclass logits and its features."""
     last = penultimate(student)
     columns = [last.output]
     if subclass_columns:

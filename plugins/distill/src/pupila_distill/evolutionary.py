@@ -61,8 +61,8 @@ def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> StepResult:
     """Train a student together with a larger teacher, both from random weights.
 
     Raises:
-        PupilaError: student or teacher has no block to guide or be guided by, or the loss is no
-            longer a number.
+        PupilaError: the student or the teacher has no block that the other could be paired with, or
+            the loss is no longer a number.
     """
     config, (images, validation) = step.config, splits(step)
     classes = len(images.classes)

@@ -37,7 +37,7 @@ def teacher_targets(step: Step[Any]) -> TrainingTargets:
     """Run the teachers and return the targets of `distill`: labels and the mean of predictions.
 
     Raises:
-        PupilaError: as of `distill`.
+        PupilaError: for the same reasons as `distill`.
     """
     config: Distillation = step.config
     config.check_inputs(len(step.inputs))

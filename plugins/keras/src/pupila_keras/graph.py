@@ -40,7 +40,7 @@ class LayerCall:
         return cls([list(argument[:3]) for argument in arguments], present)
 
     def serialise(self, classes: dict[str, str]) -> dict[str, Any]:
-        """Return it in Keras 3's notation; `classes` has the class of each layer by name."""
+        """Return the graph in Keras 3's notation; `classes` has the class of each layer by name."""
         tensors = [_tensor(address, classes) for address in self.tensors]
         keywords = {
             name: _tensor(value, classes) if _is_address(value, classes) else value

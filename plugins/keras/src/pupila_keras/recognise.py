@@ -21,22 +21,22 @@ _KIND_BY_SUFFIX = {
 
 
 def is_archive(source: Path) -> bool:
-    """Whether it is a zip with a Keras config, or else has the suffix `.keras`."""
+    """Whether `source` is a zip with a Keras config, or else has the suffix `.keras`."""
     return _kind(source) == "archive"
 
 
 def is_hdf5(source: Path) -> bool:
-    """Whether it is an HDF5 file, or else has the suffix `.h5` or `.hdf5`."""
+    """Whether `source` is an HDF5 file, or else has the suffix `.h5` or `.hdf5`."""
     return _kind(source) == "hdf5"
 
 
 def is_pickle(source: Path) -> bool:
-    """Whether it is a pickle, alone or in a PyTorch zip, or else has the suffix of one."""
+    """Whether `source` is a pickle, alone or in a PyTorch zip, or else has its suffix."""
     return _kind(source) == "pickle"
 
 
 def is_savedmodel(source: Path) -> bool:
-    """Whether it is a folder with a `saved_model.pb`."""
+    """Whether `source` is a folder with a `saved_model.pb`."""
     return (source / "saved_model.pb").is_file()
 
 

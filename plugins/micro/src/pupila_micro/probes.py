@@ -1,4 +1,4 @@
-"""Drawn images for comparing two runtimes without real images."""
+"""Synthetic images for comparing two runtimes without real images."""
 
 from __future__ import annotations
 

@@ -82,9 +82,10 @@ def compare_with_baselines(
 ) -> Measured:
     """Measure the classifier and the baselines on the validation images.
 
-    `learner` are the classifier's scores of them `(images,)`, `features` their normalised features,
-    and `train` those of the class's training images. `warning` names the baselines that are clearly
-    better: the intervals of the two areas under the ROC curve do not overlap.
+    `learner` are the classifier's scores of the validation images `(images,)`. `features` are the
+    normalised features of the validation images, `train` those of the class's training images.
+    `warning` names the baselines that are clearly better: the intervals of the two areas under
+    the ROC curve do not overlap.
     """
     scores = {LEARNER: learner} | {
         name: method(train, features, 1 - target_sensitivity)

@@ -45,7 +45,7 @@ def prune_magnitude(step: Step[MagnitudePruning]) -> StepResult:
 
 
 def prune_obd(step: Step[WeightPruning]) -> StepResult:
-    """Set the weights to 0 whose removal raises the loss least; otherwise as `prune_magnitude`."""
+    """Set to 0 the weights whose removal raises the loss least; otherwise as `prune_magnitude`."""
     return _prune_weights(step, "prune-obd", by_obd(step))
 
 
@@ -62,8 +62,8 @@ def cluster(step: Step[Clustering]) -> StepResult:
     """Let the weights of each kernel share a few values, and retrain these.
 
     Raises:
-        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, has no
-            kernel to cluster, or a weight that is not finite; or the loss is not finite.
+        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, or has
+            no kernel to cluster; or a weight or the loss is not finite.
     """
     model = open_model(step.inputs[0])
     clustered_kernels(model)  # refuses a model without any

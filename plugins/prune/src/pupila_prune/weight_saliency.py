@@ -9,8 +9,8 @@ weight became 0, at a minimum of the loss, to second order and without off-diago
 
 As in the paper, h is the diagonal not of the Hessian but of its Gauss-Newton form (the paper says
 Levenberg-Marquardt) Jᵀ H J, with the Jacobian J of the logits and the Hessian H of the
-cross-entropy by the logits: it is never negative. The paper propagates it layer by layer and drops
-off-diagonal terms in each; here it is computed exactly. For a softmax p,
+cross-entropy by the logits: this h is never negative. The paper propagates h layer by layer and
+drops off-diagonal terms in each; here h is computed exactly. For a softmax p,
 H = diag(p) - p pᵀ = Σ_c p_c (e_c - p)(e_c - p)ᵀ holds exactly and needs no labels, so
 
     h_kk = E[Σ_c p_c · (d log p_c / d w_k)²]

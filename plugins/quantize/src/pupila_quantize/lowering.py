@@ -5,8 +5,9 @@ The answers do not change. Batch normalisation is folded into the convolution be
     γ (w * x + b - μ) / √(σ² + ε) + β  =  (w γ/√(σ² + ε)) * x + ((b - μ) γ/√(σ² + ε) + β)
 
 as in Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", section 3.2, with the moving statistics, which stay fixed in a
-training this short. Without such a convolution it becomes a 1 × 1 depthwise convolution. Each
+Integer-Arithmetic-Only Inference", section 3.2, with the moving statistics, which stay fixed when
+training is this short. Batch normalisation with no convolution before it becomes a 1 × 1 depthwise
+convolution. Each
 activation becomes its own layer, and a separable convolution becomes two. Layers that act only in
 training, such as dropout, are left out: they would widen the ranges of the activations.
 """

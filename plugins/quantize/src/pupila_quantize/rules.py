@@ -82,10 +82,11 @@ def int4(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
 
 
 def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
-    """Quantise to int4, with a scale for each block of `block` weights in those operators.
+    """Quantise dense layers `scopes` to int4, with a scale for each block of `block` weights.
 
-    Kernels for blocks exist for dense layers only, and quantise activations at run time; the rest
-    is as in `dynamic`, with int4 convolutions that have a scale for each output channel.
+    Kernels for blocks exist for dense layers only, and quantise activations at run time.
+    Convolutions have int4 weights with a scale for each output channel; all else is as in
+    `dynamic`.
     """
     rules = dynamic()
     rules.add_dynamic_config(_EVERY_TENSOR, TFLOperationName.CONV_2D, num_bits=4)

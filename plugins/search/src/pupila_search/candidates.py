@@ -44,13 +44,13 @@ class CandidateMetrics:
 
     @property
     def shortfall(self) -> float:
-        """To be minimised: 1 less the fidelity where that chooses, else the loss."""
+        """To be minimised: 1 - fidelity where candidates are chosen by it, else the loss."""
         fidelity = self.validation_fidelity
         return self.validation_loss if fidelity is None else 1 - fidelity
 
     @property
     def order(self) -> tuple[float, float]:
-        """Sorts the best first: by fidelity where that chooses; else by accuracy, then loss."""
+        """Sorts the best first: by fidelity if it is an objective, else by accuracy, then loss."""
         by_accuracy = self.validation_fidelity is None
         return (-self.validation_accuracy if by_accuracy else 0, self.shortfall)
 
@@ -149,7 +149,7 @@ class Candidate:
 
     @property
     def is_saved(self) -> bool:
-        """Whether it was written, with undamaged weights."""
+        """Whether the candidate was written, with undamaged weights."""
         is_written = (self.folder / "candidate.json").exists()
         return is_written and read_archive(self.weights_path("start")) is not None
 

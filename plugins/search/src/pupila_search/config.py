@@ -156,7 +156,7 @@ class Search(Config):
 
     @property
     def by_fidelity(self) -> bool:
-        """Whether fidelity to the teacher chooses, and not loss and accuracy."""
+        """Whether candidates are chosen by fidelity to the teacher, not by loss and accuracy."""
         return "fidelity" in self.objectives
 
     @property
@@ -165,7 +165,7 @@ class Search(Config):
         return InputSpec(height=self.size, width=self.size)
 
     def smallest_bytes(self, classes: int) -> int:
-        """Return the bytes of the smallest int8 file that can come of a search."""
+        """Return the size in bytes of the smallest int8 file that a search can produce."""
         return Space(self.input, classes).smallest_bytes
 
     def schedule(self, epochs: int, learning_rate: float) -> Schedule:

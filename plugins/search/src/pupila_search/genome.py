@@ -63,7 +63,7 @@ class Block(_Gene):
 
     @property
     def is_linear(self) -> bool:
-        """Whether it may give negative values."""
+        """Whether the block may give negative values."""
         return self.kind == "inverted"
 
     def side_after(self, side: int) -> int:
@@ -103,7 +103,7 @@ class Genome(_Gene):
         return self.blocks[index - 1].filters if index else 3
 
     def with_blocks(self, blocks: list[Block]) -> Genome:
-        """Return it with other blocks; shortcuts that no longer fit are left out."""
+        """Return the genome with other blocks; shortcuts that no longer fit are left out."""
         fitting: list[Block] = []
         for block in blocks:
             given = fitting[-1].filters if fitting else 3
@@ -165,7 +165,7 @@ def _sizes_in(block: Block, given: int, into: int, out: int) -> Iterator[LayerSi
 
 
 def int8_bytes(genome: Genome, input: InputSpec, classes: int) -> int:
-    """Estimate the bytes of the int8 flatbuffer, without building anything."""
+    """Estimate the size in bytes of the int8 flatbuffer, without building anything."""
     sizes = list(layer_sizes(genome, input, classes))
     entries = sum(layer.entries for layer in sizes)
     return file_bytes(entries, [layer.channels for layer in sizes])

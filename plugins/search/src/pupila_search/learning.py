@@ -1,4 +1,4 @@
-"""Trains one stage of one candidate: the sub-task of a worker."""
+"""Trains one stage of one candidate: the subtask of a worker."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def grow_kernel(genome: Genome, weights: Weights, index: int) -> Child:
 
 
 def fit_array(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
-    """Copy an old array into a new one as far as both reach.
+    """Copy the part of an old array that fits into a new one; the rest keeps the new values.
 
     Kernels keep their centre, and channels their order.
     """

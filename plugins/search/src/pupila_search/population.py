@@ -169,7 +169,7 @@ class Population:
         return MultipleComparisons(self._images, looks)
 
     def within_bytes(self) -> list[Candidate]:
-        """Return those within `maximum_bytes`, best first; see `CandidateMetrics.order`."""
+        """Return trained candidates of at most `maximum_bytes`, in `CandidateMetrics.order`."""
         most = self.config.maximum_bytes
         within = [
             candidate for candidate in self.trained if most is None or candidate.bytes <= most
@@ -179,7 +179,7 @@ class Population:
     def front(self) -> list[Candidate]:
         """Return the Pareto front over the objectives, the best first.
 
-        It is taken of those that finished all stages; of all, as long as none did.
+        It is computed from candidates that finished all stages or, until one has, from all trained.
         """
         tried = [candidate for candidate in self.trained if candidate.latency_ms] or self.trained
         if not tried:

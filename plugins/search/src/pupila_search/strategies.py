@@ -28,9 +28,10 @@ def evolve(population: Population, seed: int) -> None:
     """Breed generations until the budget is spent.
 
     Each generation is trained by successive halving (Jamieson and Talwalkar 2016, "Non-stochastic
-    best arm identification and hyperparameter optimization", algorithm 1): all for a few epochs,
-    the better half by loss, or by fidelity where that chooses, for more. Those parents and children
-    breed next that NSGA-II ranks first and that are not too old (see `pupila_search.selection`).
+    best arm identification and hyperparameter optimization", algorithm 1): all are trained for
+    a few epochs, then the half with the lower loss (or the higher fidelity, where candidates are
+    chosen by it) for more. The parents and children that NSGA-II ranks first breed next, except
+    those that are too old (see `pupila_search.selection`).
 
     Raises:
         PupilaError: the space has no valid child.

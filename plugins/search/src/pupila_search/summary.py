@@ -1,4 +1,4 @@
-"""The result of a search: the chosen model and its ancestors, the front, all candidates."""
+"""The result of a search: the chosen model and its ancestors, the Pareto front, all candidates."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def search(step: Step[Search]) -> StepResult:
 
 
 def pick(step: Step[Pick]) -> StepResult:
-    """Write another model of the front of a search, without training.
+    """Write another model of a search's Pareto front, without training it.
 
     Raises:
         PupilaError: the input was not made by a search, or its front has no model of that name.

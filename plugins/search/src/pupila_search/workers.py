@@ -45,9 +45,9 @@ class Workers:
     def train(
         self, subtasks: Sequence[SubTask], may_start: Callable[[], bool]
     ) -> Iterator[tuple[int, CandidateMetrics | str]]:
-        """Yield the index of each sub-task and its metrics, or why it failed, as they end.
+        """Yield the index of each subtask and its metrics, or why it failed, as they end.
 
-        Sub-tasks are left out once `may_start` is false.
+        Subtasks are left out once `may_start` is false.
 
         Raises:
             OSError: a file cannot be read or written; the disk is full, most often.
@@ -123,7 +123,7 @@ class _LocalWorkers:
             self.idle.put(process)
 
     def start(self) -> ProcessPoolExecutor:
-        """Return a process, which starts with its first sub-task."""
+        """Return a process, which starts with its first subtask."""
         context = get_context("spawn")
         return ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(os.getpid(),))
 

@@ -93,7 +93,7 @@ def _check_columns(source: Path, model: LiteRTModel, output: OutputSpec) -> None
 def _check_kind(
     source: Path, outputs: NDArray[np.float32], output: OutputSpec, sum_error: float
 ) -> None:
-    """Refuse outputs for a few drawn images that cannot be of the declared kind."""
+    """Refuse outputs for a few synthetic images that cannot be of the declared kind."""
     fractions = outputs.min() >= -_SUM_ERROR and outputs.max() <= 1 + _SUM_ERROR
     sums = outputs.sum(axis=1)
     sum_to_one = np.abs(sums - 1).max() <= sum_error

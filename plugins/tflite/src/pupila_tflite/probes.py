@@ -1,4 +1,4 @@
-"""Drawn images for trying a model without real images."""
+"""Synthetic images for trying a model without real images."""
 
 from __future__ import annotations
 

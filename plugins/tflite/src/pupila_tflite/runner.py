@@ -54,7 +54,7 @@ class LiteRTModel:
 
     @cached_property
     def runtime(self) -> str:
-        """Such as `"LiteRT 2.3.0, XNNPACK"`: a delegate is named only if it computes operators."""
+        """Name and version: `"LiteRT 2.3.0, XNNPACK"`; names a delegate only if it is used."""
         kernels = "XNNPACK" if self._interpreter.is_delegated else "built-in kernels"
         return f"{LITERT}, {kernels}"
 

@@ -15,7 +15,7 @@ _SENSITIVITY = 0.95
 
 
 class Operating(Config):
-    """From which probability an image is called positive."""
+    """The probability at or above which an image is called positive."""
 
     positive: str = Field(description="Class whose probability is compared with the threshold.")
     sensitivity: float | None = Field(

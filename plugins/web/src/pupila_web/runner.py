@@ -114,7 +114,7 @@ class BrowserModel:
 
     @property
     def runtime(self) -> str:
-        """Such as `"LiteRT.js 2.5.3, wasm, 2 threads, Chromium 156.0.8078.79"`.
+        """Name and version: `"LiteRT.js 2.5.3, wasm, 2 threads, Chromium 156.0.8078.79"`.
 
         Software that emulates a graphics card is named: `"webgl on software (…)"`.
         """

@@ -77,7 +77,7 @@ def refuse_run_images(images: ExternalImages, data: Dataset, distance: int) -> N
     Perceptual hashes of near-duplicates differ in at most `distance` of 64 bits.
 
     Raises:
-        PupilaError: some are.
+        PupilaError: some images are.
     """
     hashes = zip(data.frame["sha256"].tolist(), data.frame["phash"].tolist(), strict=True)
     refuse_repeats(images, dict(hashes), distance, "in the run's own data")
@@ -98,10 +98,10 @@ def refuse_seen_images(
 def refuse_repeats(
     images: ExternalImages, hashes: dict[str, str], distance: int, where: str
 ) -> None:
-    """Refuse images that repeat others, whose perceptual hashes are given by SHA-256.
+    """Refuse images that repeat other images, given as their perceptual hash by SHA-256.
 
     Raises:
-        PupilaError: some do.
+        PupilaError: some images repeat others.
     """
     is_repeat = find_repeats(hashes, images.dataset, distance)
     repeats = [path for path, known in zip(images.dataset.paths, is_repeat, strict=True) if known]

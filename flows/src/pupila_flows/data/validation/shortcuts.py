@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 SIZE_COLUMNS = ("width", "height", "bytes")
 COLOUR_COLUMNS = ("mean_red", "mean_green", "mean_blue")
 MINIMUM_IMAGES = 10
-"""Of each side; with fewer an AUC says nothing."""
+"""Fewest images of each side; with fewer, an AUC says nothing."""
 
 _FOLDS = 5
 

@@ -29,7 +29,7 @@ class _Node:
     before: list[_Node] = field(default_factory=list["_Node"], repr=False)
     after: list[_Node] = field(default_factory=list["_Node"], repr=False)
     y: float = 0
-    """Of the middle."""
+    """Vertical position of the middle."""
 
     @property
     def height(self) -> float:

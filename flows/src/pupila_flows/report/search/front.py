@@ -54,7 +54,7 @@ def _milliseconds(value: float) -> str:
 
 
 class _Panel:
-    """One plot of the front against a size or a time."""
+    """One plot of the Pareto front against a size or a time."""
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ def _with_values(models: Sequence[AnyModel], value: Value) -> list[tuple[AnyMode
 
 
 def _off_front(search: SearchResult) -> list[Candidate]:
-    """Return the trained candidates that are not on the front."""
+    """Return the trained candidates that are not on the Pareto front."""
     on_front = {model.name for model in search.models}
     return [
         candidate

@@ -23,7 +23,7 @@ _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def history_plot(search: SearchResult) -> Markup | None:
-    """Draw the best accuracy over wall time, and all candidates; None if it is not known."""
+    """Draw the best accuracy over wall time, and all candidates; None if times are not known."""
     if not search.history or not search.seconds:
         return None
     return _HistoryPlot(search, search.seconds).draw()

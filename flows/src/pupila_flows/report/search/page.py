@@ -1,4 +1,4 @@
-"""The report's section on searches: a table of the front, and plots."""
+"""The report's section on searches: a table of the Pareto front, and plots."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMED = 8
 
 @dataclass(frozen=True)
 class Row:
-    """A model of the front in the table."""
+    """A model of the Pareto front, in the table."""
 
     name: str
     role: str

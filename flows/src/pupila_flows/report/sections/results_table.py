@@ -188,7 +188,7 @@ def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
 
 
 def thresholds_note(lineage: Lineage, specificity: float) -> str:
-    """Say at which thresholds the metrics are, and how those that do not ship were chosen.
+    """Name the thresholds of the metrics, and how those that do not ship were chosen.
 
     `specificity` is the target they were chosen for.
     """
@@ -265,7 +265,7 @@ class Confusion:
 
     name: str
     at: str
-    """At which threshold, in words."""
+    """The threshold of the metrics, in words."""
     rows: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
 
 

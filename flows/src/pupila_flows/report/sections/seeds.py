@@ -68,7 +68,7 @@ class SeedRuns:
 
     @property
     def fidelity(self) -> Spread | None:
-        """On altered validation images; None if not known for every evaluated seed."""
+        """Fidelity on altered validation images; None if not known for every evaluated seed."""
         known = [
             artifact.entry.shift.validation if artifact.entry.shift else None
             for artifact in self.evaluated
@@ -78,7 +78,7 @@ class SeedRuns:
 
     @property
     def test_fidelity(self) -> Spread | None:
-        """On altered test images, over the seeds for which it is known."""
+        """Fidelity on altered test images, over the seeds for which it is known."""
         known = [artifact.entry.shift for artifact in self.evaluated]
         return Spread.of([shift.value.value for shift in known if shift])
 
@@ -163,7 +163,7 @@ def _row(runs: SeedRuns, interval: Estimate | None) -> SeedRow:
 
 
 def seed_count(runs: SeedRuns) -> str:
-    """Write with how many seeds an entry was evaluated: `3`, `2 of 3`; a dash if it has none."""
+    """Write the number of seeds that an entry was evaluated with: `3`, `2 of 3`; a dash if none."""
     if runs.first.seed is None:
         return formatting.NONE
     evaluated, made = len(runs.evaluated), len(runs.entries)

@@ -15,7 +15,7 @@ Role = Literal["pupil", "control", "teacher"]
 
 @dataclass(frozen=True)
 class Line:
-    """Evaluated entries by position on the axis; the same one at each if it does not vary."""
+    """An evaluated entry at each position of the axis; the same one at all if `constant`."""
 
     label: str
     role: Role
