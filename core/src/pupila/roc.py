@@ -24,7 +24,7 @@ def auc(
     `scores` are `(images, classes)`, `truth` `(images,)`. With two classes it is that of the class
     in `column` against the other; with more, the unweighted mean of each class against the rest.
 
-    Each end of the interval is the outer one of two intervals. Newcombe's keeps a width at 0 and 1,
+    Each end of the interval is the outer of two ends. Newcombe's keeps a width at 0 and 1,
     but its variance (Hanley and McNeil) is too small if a few images are answered completely wrong.
     DeLong's, on the logit scale, is right in that case, but has no width at 0 and 1. Newcombe's
     uses the sizes of the smallest class and of the rest: a mean of several areas varies no more

@@ -1,4 +1,4 @@
-"""The graph of steps: which have a teacher, are evaluated or end a branch, and what each follows.
+"""The graph of steps: which learned from a teacher, lack images or end a branch; their teachers.
 
 The steps of a recipe, the nodes of a run and the entries of a result are the same graph, so the
 check before a run, the gate after it and the registry get the same answers.

@@ -134,7 +134,7 @@ def _evaluate(
 
 
 def check_runtimes(run: Run, entries: list[Entry]) -> list[Entry]:
-    """Check each evaluated artifact in the other runtimes that the recipe names."""
+    """If an artifact ran in its primary runtime, check it in the others that the recipe names."""
     section = run.plan.recipe.evaluate
     if not section.checks_runtimes:
         return entries
