@@ -93,7 +93,7 @@ def test_the_best_accuracy_over_time_counts_models_within_the_size_limit_and_nee
 
     result = searched(1.0).model_copy(
         update={
-            "maximum_bytes": 900,
+            "max_bytes": 900,
             "candidates": (
                 candidate("c0", 800, (1.0, 0.7), (5.0, 0.8)),
                 candidate("c1", 900, (3.0, 0.75), (9.0, 0.78)),

@@ -54,6 +54,8 @@ SETTINGS = [
     ("qat", "borders", "io_type"),
     ("search", "oldest", "max_age"),
     ("search", "lesson", "distillation"),
+    ("search", "maximum_bytes", "max_bytes"),
+    ("search", "maximum_macs", "max_macs"),
     ("search", "trainings", "max_candidates"),
     ("one-class", "accept", "target_sensitivity"),
     ("prune-filters", "least", "min_fraction_kept"),

@@ -78,8 +78,8 @@ def test_where_fidelity_chooses_it_chooses_the_stage_and_the_candidate(tmp_path)
 
 @pytest.mark.parametrize("damaged", ["start.npz", "candidate.json"])
 def test_damaged_first_weights_are_written_again(tmp_path, weights, damaged):
-    config: Any = SimpleNamespace(input=INPUT, strategy="append", maximum_bytes=None)
-    config.maximum_macs = None
+    config: Any = SimpleNamespace(input=INPUT, strategy="append", max_bytes=None)
+    config.max_macs = None
     targets: Any = SimpleNamespace(
         config=config, train=SimpleNamespace(classes="ab"), validation=[]
     )

@@ -72,8 +72,8 @@ def test_two_blocks_of_one_mark_are_refused():
     ("limits", "said"),
     [
         ({}, ""),
-        ({"maximum_bytes": 1000}, "bytes, more than 1000"),
-        ({"maximum_macs": 1000}, "multiply-accumulates"),
+        ({"max_bytes": 1000}, "bytes, more than 1000"),
+        ({"max_macs": 1000}, "multiply-accumulates"),
         ({"most_blocks": 1}, "4 blocks"),
         ({"fewest_filters": 32}, "filters, not 32 to 512"),
         ({"input": InputSpec(height=2, width=2)}, "nothing is left"),

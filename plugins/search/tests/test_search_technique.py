@@ -276,7 +276,7 @@ def test_a_teacher_at_chance_level_is_refused(tmp_path, store, dataset):
 
 
 def test_an_impossible_budget_says_what_is_possible(tmp_path, dataset):
-    config = Search.model_validate(QUICK | {"maximum_bytes": 900})
+    config = Search.model_validate(QUICK | {"max_bytes": 900})
     with pytest.raises(PupilaError, match=r"900.*smallest model.*\d{4} bytes"):
         search(step_for(config, [], tmp_path, dataset=dataset))
 

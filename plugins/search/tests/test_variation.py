@@ -13,7 +13,7 @@ INPUT = InputSpec(height=32, width=32)
 
 
 def variation(seed=0, **limits):
-    space = Space(INPUT, 2, **({"maximum_bytes": 200_000} | limits))
+    space = Space(INPUT, 2, **({"max_bytes": 200_000} | limits))
     return Variation(space, np.random.default_rng(seed), HistoricalMarks())
 
 
@@ -108,8 +108,8 @@ def test_blocks_that_only_one_of_equally_fit_parents_has_are_taken_by_chance():
 
 
 def test_a_space_without_a_valid_child_is_refused():
-    with pytest.raises(PupilaError, match=r"no valid child.*maximum_bytes.*3000"):
-        variation(maximum_bytes=3000).initial()
+    with pytest.raises(PupilaError, match=r"no valid child.*max_bytes.*3000"):
+        variation(max_bytes=3000).initial()
 
 
 def test_appending_is_what_the_study_did():

@@ -164,7 +164,7 @@ class SearchResult(MeasuredFields):
         default=(), description="The chosen model and its ancestors, oldest first."
     )
     candidates: tuple[Candidate, ...] = Field(default=(), description="Every model proposed.")
-    maximum_bytes: FileBytes | None = Field(
+    max_bytes: FileBytes | None = Field(
         default=None, description="Largest size allowed for the chosen model."
     )
     stages_trained: Count | None = Field(default=None, description="Stages over all candidates.")
@@ -180,7 +180,7 @@ class SearchResult(MeasuredFields):
     @property
     def history(self) -> tuple[Improvement, ...]:
         """The best accuracy within the size limit over time."""
-        most = self.maximum_bytes
+        most = self.max_bytes
         ended = sorted(
             (seconds, accuracy, model.name)
             for model in self.candidates

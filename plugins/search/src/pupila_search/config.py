@@ -23,8 +23,8 @@ _OF_THE_STUDY: dict[str, Any] = {
     "children": 3,
     "finalists": 0,
     "learning_rate": 1e-3,
-    "maximum_bytes": None,
-    "maximum_macs": None,
+    "max_bytes": None,
+    "max_macs": None,
     "objectives": ("loss", "bytes", "macs"),
 }
 """Defaults of `append`: five students, three changed in each round."""
@@ -37,6 +37,8 @@ class Search(Config):
         "trainings": "max_candidates",
         "oldest": "max_age",
         "lesson": "distillation",
+        "maximum_bytes": "max_bytes",
+        "maximum_macs": "max_macs",
     }
 
     strategy: Literal["evolve", "append"] = Field(
@@ -57,15 +59,15 @@ class Search(Config):
         default=None,
         gt=0,
         le=1,
-        description="Validation accuracy within `maximum_bytes` that ends the search when reached.",
+        description="Validation accuracy within `max_bytes` that ends the search when reached.",
     )
-    maximum_bytes: int | None = Field(
+    max_bytes: int | None = Field(
         default=200_000,
         ge=1,
         description="Largest int8 file, as estimated: evolve draws no larger genome, and no larger "
         "one is chosen.",
     )
-    maximum_macs: int | None = Field(
+    max_macs: int | None = Field(
         default=15_000_000,
         ge=1,
         description="Most multiply-accumulates of a candidate, which bounds the time of training.",

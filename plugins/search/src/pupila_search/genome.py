@@ -190,9 +190,9 @@ class Space:
 
     input: InputSpec
     classes: int
-    maximum_bytes: int | None = None
+    max_bytes: int | None = None
     """Of the int8 file, as estimated."""
-    maximum_macs: int | None = None
+    max_macs: int | None = None
     most_blocks: int = 16
     fewest_filters: int = 8
     most_filters: int = 512
@@ -207,11 +207,11 @@ class Space:
         if min(positions_left(genome, self.input)) < 1:
             return "nothing is left of the picture"
         size = int8_bytes(genome, self.input, self.classes)
-        if self.maximum_bytes and size > self.maximum_bytes:
-            return f"{size} bytes, more than {self.maximum_bytes}"
+        if self.max_bytes and size > self.max_bytes:
+            return f"{size} bytes, more than {self.max_bytes}"
         work = macs(genome, self.input, self.classes)
-        if self.maximum_macs and work > self.maximum_macs:
-            return f"{work} multiply-accumulates, more than {self.maximum_macs}"
+        if self.max_macs and work > self.max_macs:
+            return f"{work} multiply-accumulates, more than {self.max_macs}"
         return ""
 
     @property

@@ -43,8 +43,8 @@ class Population:
         self.space = Space(
             targets.config.input,
             len(targets.train.classes),
-            targets.config.maximum_bytes if targets.config.strategy == "evolve" else None,
-            targets.config.maximum_macs,
+            targets.config.max_bytes if targets.config.strategy == "evolve" else None,
+            targets.config.max_macs,
         )
         self._folder, self._seed, self._images = folder, seed, len(targets.validation)
         self._pool, self._progress = pool, progress
@@ -169,8 +169,8 @@ class Population:
         return MultipleComparisons(self._images, looks)
 
     def within_bytes(self) -> list[Candidate]:
-        """Return trained candidates of at most `maximum_bytes`, in `CandidateMetrics.order`."""
-        most = self.config.maximum_bytes
+        """Return trained candidates of at most `max_bytes`, in `CandidateMetrics.order`."""
+        most = self.config.max_bytes
         within = [
             candidate for candidate in self.trained if most is None or candidate.bytes <= most
         ]

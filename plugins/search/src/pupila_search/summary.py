@@ -18,8 +18,8 @@ from pupila_search.genome import Genome, Space, layer_sizes, positions_left
 from pupila_search.population import Population
 from pupila_search.training_targets import TrainingTargets
 
-_RULE = "highest validation accuracy within maximum_bytes, then lowest validation loss"
-_BY_FIDELITY = "highest fidelity on altered validation images within maximum_bytes"
+_RULE = "highest validation accuracy within max_bytes, then lowest validation loss"
+_BY_FIDELITY = "highest fidelity on altered validation images within max_bytes"
 _TAKEN_WITH = PickWith(use="search-pick", setting="pick")
 """The technique that takes another model of the front, and the setting that names it."""
 
@@ -55,7 +55,7 @@ def result_of(
         taken_with=_TAKEN_WITH,
         family=tuple(map(_ancestor, family(chosen, population.candidates))),
         candidates=tuple(map(_candidate, population.candidates)),
-        maximum_bytes=population.config.maximum_bytes,
+        max_bytes=population.config.max_bytes,
         stages_trained=sum(len(candidate.stages) for candidate in tried),
         failed=sum(candidate.failed is not None for candidate in population.candidates),
         seconds=seconds,

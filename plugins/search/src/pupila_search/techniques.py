@@ -31,12 +31,12 @@ FRONT = "front"
 def search(step: Step[Search]) -> StepResult:
     """Search until the budget is spent, fine-tune the best, and write it with the whole front.
 
-    The best is the model of the highest validation accuracy within `maximum_bytes`; of several, the
+    The best is the model of the highest validation accuracy within `max_bytes`; of several, the
     one of the lowest loss. With fidelity as an objective it is the model of the highest fidelity.
     The validation images chose it, so its metrics on them are too good: evaluate it on others.
 
     Raises:
-        PupilaError: no model can be as small as `maximum_bytes`, none could be trained, the space
+        PupilaError: no model can be as small as `max_bytes`, none could be trained, the space
             has no valid child, or the disk is full.
     """
     config = step.config
@@ -113,9 +113,9 @@ def _make_targets(step: Step[Search]) -> TrainingTargets:
     """Check the budget before any teacher runs."""
     config = step.config
     smallest = config.smallest_bytes(len(step.images.classes))
-    if config.maximum_bytes is not None and config.maximum_bytes < smallest:
+    if config.max_bytes is not None and config.max_bytes < smallest:
         raise PupilaError(
-            f"`maximum_bytes` is {config.maximum_bytes!r}, but the smallest model of a search has "
+            f"`max_bytes` is {config.max_bytes!r}, but the smallest model of a search has "
             f"{smallest} bytes as int8: give at least as many."
         )
     return make_targets(step)
@@ -130,8 +130,8 @@ def _choose(population: Population) -> Candidate:
     if tried:
         smallest = min(tried, key=lambda candidate: candidate.bytes)
         raise PupilaError(
-            f"None of {len(tried)} candidates is within `maximum_bytes`, "
-            f"{population.config.maximum_bytes!r}: the smallest, {smallest.name}, has "
+            f"None of {len(tried)} candidates is within `max_bytes`, "
+            f"{population.config.max_bytes!r}: the smallest, {smallest.name}, has "
             f"{smallest.bytes}. Raise it, or let the search go on: raise `minutes` or "
             "`max_candidates`."
         )

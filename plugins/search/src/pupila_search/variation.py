@@ -140,8 +140,8 @@ class Variation:
         last = faults[-1] if faults else "no change could be made"
         raise PupilaError(
             f"The search space has no valid child: {_ATTEMPTS} were drawn, the last with {last}. "
-            f"Raise `maximum_bytes` ({self.space.maximum_bytes!r}), `maximum_macs` "
-            f"({self.space.maximum_macs!r}) or `size` ({self.space.input.height!r})."
+            f"Raise `max_bytes` ({self.space.max_bytes!r}), `max_macs` "
+            f"({self.space.max_macs!r}) or `size` ({self.space.input.height!r})."
         )
 
     def _draw(self) -> Genome:
