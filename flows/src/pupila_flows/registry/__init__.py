@@ -1,4 +1,4 @@
-"""The registry: versions of published artifacts, with their evidence."""
+"""The registry: published versions of artifacts, each with the metrics and provenance behind it."""
 
 from pupila_flows.registry.versions import Registry, Version, open_registry
 

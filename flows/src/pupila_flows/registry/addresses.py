@@ -12,9 +12,9 @@ from pupila.errors import PupilaError, nearest
 from pupila.paths import folder_problem
 
 VARIABLE = "PUPILA_REGISTRY"
-"""Environment variable with the default address."""
+"""Environment variable that holds the default address of the registry."""
 _EXTRAS = {"s3fs": "s3", "gcsfs": "gcs"}
-"""Extra of pupila-flows that installs a package, by package."""
+"""For each optional package, the extra of pupila-flows that installs it."""
 _HIDDEN = "***"
 _READ_ONLY = (
     "data",
@@ -32,14 +32,14 @@ _CACHES = ("blockcache", "cached", "filecache", "simplecache")
 _WRAPPERS = ("async_wrapper", "asyncwrapper", "dask", "dir", "generic", "reference")
 _LOCAL = ("file", "local")
 _IMPORTS = {"arrow_hdfs": "pyarrow", "hdfs": "pyarrow", "sftp": "paramiko", "ssh": "paramiko"}
-"""Package that fsspec imports only when it connects, by protocol."""
+"""For each protocol, the package that fsspec imports only on connecting."""
 _UNFIT = {
     "memory": "which keeps nothing after the command ends",
     **dict.fromkeys(_READ_ONLY, "which is read-only"),
     **dict.fromkeys(("tar", "zip"), "an archive, which two publishers cannot both write"),
     **dict.fromkeys((*_CACHES, *_WRAPPERS), "which only wraps another file system"),
 }
-"""Protocols that fsspec knows but a registry cannot use, and why."""
+"""For each protocol that fsspec knows but a registry cannot use, the reason."""
 _SECRET_FIELD = re.compile(r"(?i)([?&][^=&]*(?:pass|pwd|secret|token|key|sig)[^=&]*=)([^&#]+)")
 
 
@@ -49,20 +49,21 @@ def default_address(workspace: Path) -> str:
 
 
 def address_from_environment() -> str | None:
-    """Return `$PUPILA_REGISTRY`, with a path made absolute; None if unset.
+    """Return the registry's address in `$PUPILA_REGISTRY`; None if it is unset.
 
-    A process that starts others in another folder must pass them this: each flow of a station runs
-    in a temporary folder.
+    A path is made absolute, so that the address stays valid for a process started in another
+    folder: each flow of a station runs in a temporary folder.
     """
     given = os.environ.get(VARIABLE)
     return resolve_address(given, Path.cwd()) if given else None
 
 
 def resolve_address(address: str, folder: Path) -> str:
-    """Return a URL unchanged; make a path relative to `folder` absolute.
+    """Return a registry's address in absolute form: URLs are unchanged, paths start from `folder`.
 
     Raises:
-        PupilaError: it is neither, or begins with the home of an unknown user.
+        PupilaError: the address is neither a URL nor a path, or starts with the home of an unknown
+            user.
     """
     if is_url(address):
         return address
@@ -89,11 +90,12 @@ def is_url(address: str) -> bool:
 def check_address(address: str) -> None:
     """Refuse an address that no installed package can open, or that cannot be a folder.
 
-    It does not connect. A path must come from `resolve_address`.
+    The check makes no connection. If the address is a path, `resolve_address` must have returned
+    it.
 
     Raises:
-        PupilaError: fsspec does not know the file system, a package is missing, or files
-            cannot be kept there.
+        PupilaError: fsspec does not know the file system, a package is missing, or files cannot
+            be stored at the address.
     """
     shown = repr(without_password(address))
     if "\0" in address:
@@ -122,7 +124,7 @@ def check_address(address: str) -> None:
 
 
 def _check_folder(folder: Path, shown: str) -> None:
-    """Refuse what is not a folder and cannot become one, or where the kernel stores nothing."""
+    """Refuse a path where no folder can be created, or where the kernel stores nothing."""
     if reason := folder_problem(folder):
         raise PupilaError(
             f"The registry {shown} {reason}: give a folder that exists or can be created."
@@ -155,7 +157,7 @@ def _check_protocol(protocol: str, shown: str) -> None:
 
 
 def _protocols() -> set[str]:
-    """Return the file systems that fsspec knows."""
+    """Return the protocols of all file systems that fsspec knows."""
     from fsspec.registry import (  # pyright: ignore - fsspec has no types
         available_protocols,
         registry,
@@ -172,7 +174,7 @@ def without_password(address: str) -> str:
 
 
 def hide_passwords_in(address: str, text: str) -> str:
-    """Return a foreign text, such as an error, without the passwords of an address."""
+    """Replace an address's passwords in a text of other software, such as an error, by `***`."""
     start, end = _password(address)
     secrets = {address[start:end], *(match[2] for match in _SECRET_FIELD.finditer(address))} - {""}
     shown = text.replace(address, without_password(address))
@@ -182,9 +184,9 @@ def hide_passwords_in(address: str, text: str) -> str:
 
 
 def _password(address: str) -> tuple[int, int]:
-    """Return where in a URL its password begins and ends; equal if it has none.
+    """Return the start and end of the password in a URL; both are equal if it has none.
 
-    It extends to the last `@`, so an unescaped `/` or `@` does not expose part of it.
+    The password extends to the last `@`: an unescaped `/` or `@` in it does not expose a part.
     """
     begin = address.find("://") + 3
     if "://" not in address:

@@ -26,7 +26,7 @@ _SMALL_DATA = (
     "model can diagnose."
 )
 _POINT = ("sensitivity", "specificity", "at threshold")
-"""Columns that belong together: neither of the first two means anything alone."""
+"""Columns shown together: sensitivity and specificity mean nothing without each other."""
 
 
 def write_card(
@@ -38,7 +38,7 @@ def write_card(
     artifacts: Mapping[str, str],
     overrides: Sequence[Override],
 ) -> str:
-    """Return the card as Markdown."""
+    """Return the model card of a version as Markdown."""
     entries = [entry for entry in result.entries if entry.name in artifacts]
     parts = [
         _head(name, version, result, overrides),
@@ -175,7 +175,7 @@ def _metrics_section(entries: Sequence[Entry], specificity: float) -> list[str]:
 
 
 def _thresholds(evaluated: Sequence[tuple[Entry, Evaluation]], specificity: float) -> str:
-    """Name the threshold of each model's metrics."""
+    """Say at which threshold each model's sensitivity and specificity hold."""
     shipped = [
         f"{code(entry.name)} at its shipped threshold, {formatting.score(point.threshold)} "
         f"({plain(point.chosen_on)})"
@@ -222,7 +222,7 @@ def _quality(metrics: Metrics) -> list[str]:
 
 
 def _groups(entries: Sequence[Entry]) -> list[str]:
-    """Return the same metrics by site and source, if the data has them."""
+    """Return the metrics by group, such as site or source, if the data has groups."""
     lines: list[str] = []
     columns = {
         column: None for entry in entries if entry.evaluation for column in entry.evaluation.groups

@@ -1,4 +1,4 @@
-"""The section of a model card on external sets."""
+"""The section on external sets in a model card."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pupila_flows.results import Entry, RunResult
 
 
 def external_lines(entries: Sequence[Entry], result: RunResult) -> list[str]:
-    """Return the metrics of published models on external sets, a table for each set."""
+    """Return the section's lines: a table for each external set, a row for each model."""
     lines: list[str] = []
     for images in result.external:
         rows = with_all_columns(rows_on(images, entries))

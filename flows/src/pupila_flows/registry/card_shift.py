@@ -1,4 +1,4 @@
-"""The section of a model card on altered images."""
+"""The section on altered images in a model card."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pupila_flows.results import Entry
 
 
 def shift_lines(entries: Sequence[Entry]) -> list[str]:
-    """Say how closely models match their teachers on altered images; empty if not evaluated."""
+    """Return a table of the fidelity of each model on altered images; empty if not evaluated."""
     evaluated = [(entry, entry.shift) for entry in entries if entry.shift]
     if not evaluated:
         return []

@@ -1,4 +1,4 @@
-"""What changed between two versions of a name."""
+"""Compares two versions published under one name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pupila_flows.report.terminal import evaluation_row
 from pupila_flows.results import Entry, RunResult
 
 _SAME_MACHINE = "runtime"
-"""Column of `evaluation_row` that says where it ran, not a metric."""
+"""Column of `evaluation_row` that names the runtime; it is not a metric, so it is dropped."""
 
 
 class Change(BaseModel):
@@ -29,7 +29,7 @@ class Change(BaseModel):
 
 
 class Difference(BaseModel):
-    """All that changed from one version to another."""
+    """All differences between two versions, with the diff of their recipes."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,10 +41,10 @@ class Difference(BaseModel):
 
 
 def diff(registry: Registry, name: str, before: int, after: int) -> Difference:
-    """Return what changed from one version to another.
+    """Compare two versions of a name: recipe, teachers, data, artifacts, verdicts and metrics.
 
     Raises:
-        PupilaError: a version does not exist.
+        PupilaError: one of the versions does not exist.
     """
     old, new = registry.version(name, before), registry.version(name, after)
     first, second = old.manifest, new.manifest
@@ -121,7 +121,7 @@ def _verdicts(manifest: Manifest) -> dict[str, str]:
 
 
 def _metrics(registry: Registry, version: Version) -> dict[str, str]:
-    """Return the metrics of each published artifact, with intervals, as in its run."""
+    """Return the metrics of each published artifact, with intervals, from `result.json`."""
     content = registry.storage.read(f"{folder_of(version.name, version.number)}/{RESULT}")
     try:
         result = RunResult.model_validate_json(content or b"")

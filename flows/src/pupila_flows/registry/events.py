@@ -1,7 +1,7 @@
 """The log of a name: which version became current, when, by whom and why.
 
-Every event is a file that is created exclusively and never changed; the highest one says what is
-current. So the pointer moves atomically, no event is lost, and the history is complete. Each event
+Every event is a file that is created exclusively and never changed. The event with the highest
+number names the current version, so the pointer moves atomically and no event is lost. Each event
 holds the SHA-256 of the previous one: an altered, copied or removed event breaks the chain.
 """
 
@@ -26,7 +26,7 @@ FOLDER = "events"
 
 
 class Event(BaseModel):
-    """One move of the pointer `current`."""
+    """One change of a name's current version, by publishing or by rolling back."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,18 +46,18 @@ class Event(BaseModel):
 
 @dataclass(frozen=True)
 class Log:
-    """The events of a name as stored, and what is inconsistent."""
+    """The stored events of a name, and the inconsistencies found in them."""
 
     events: tuple[Event, ...]
     """The readable events, oldest first."""
     digests: tuple[str, ...]
-    """SHA-256 of each event's file."""
+    """SHA-256 of each event's file, in the order of `events`."""
     problems: tuple[str, ...]
-    """One sentence each."""
+    """The inconsistencies found, one sentence each."""
 
 
 def read_log(storage: Storage, name: str) -> Log:
-    """Return all events of a name, and what is wrong with them."""
+    """Read all events of a name and check their chain; the result lists the problems."""
     events: list[Event] = []
     digests: list[str] = []
     problems: list[str] = []
@@ -83,10 +83,10 @@ def read_log(storage: Storage, name: str) -> Log:
 
 
 def read_sound_log(storage: Storage, name: str) -> Log:
-    """Return all events of a name after checking their chain.
+    """Read all events of a name; raise an error if their chain has problems.
 
     Raises:
-        PupilaError: they are inconsistent, or this version cannot read them.
+        PupilaError: the events are inconsistent, or this version of Pupila cannot read them.
     """
     log = read_log(storage, name)
     if log.problems:
@@ -106,19 +106,19 @@ def has_events(storage: Storage, name: str) -> bool:
 
 
 def append(storage: Storage, name: str, event: Event) -> Event | None:
-    """Write an event with the SHA-256 of the previous one; None if another writer was first."""
+    """Append an event, chained to the previous one; None if another writer took its number."""
     before = storage.digest(_file(name, event.number - 1)) if event.number > 1 else None
     chained = event.model_copy(update={"before": before})
     return chained if storage.create(_file(name, event.number), _content(chained)) else None
 
 
 def digest_of(event: Event) -> str:
-    """Return the SHA-256 of the file that `append` wrote for an event."""
+    """Return the SHA-256 of an event's file; the event must be the one that `append` returned."""
     return hashlib.sha256(_content(event)).hexdigest()
 
 
 def withdrawn(events: Sequence[Event]) -> dict[int, Event]:
-    """Return the versions that were rolled back and not restored, each with its rollback."""
+    """Return the rollback of each version that was rolled back from and not restored since."""
     left: dict[int, Event] = {}
     for event in events:
         if event.kind == "rollback" and event.previous is not None:
@@ -128,12 +128,12 @@ def withdrawn(events: Sequence[Event]) -> dict[int, Event]:
 
 
 def now() -> str:
-    """Return the time as ISO 8601, UTC."""
+    """Return the current time as ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def user_and_host() -> str:
-    """Return user and host of this process."""
+    """Return the user and host of this process as `user@host`."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
@@ -142,7 +142,7 @@ def user_and_host() -> str:
 
 
 def is_event_file(file: str) -> bool:
-    """Return whether a file name in the events folder is an event's."""
+    """Return whether a file in the events folder has the name of an event, as `000001.json`."""
     digits = file.removesuffix(".json")
     return bool(re.fullmatch("[0-9]{6,18}", digits)) and file == f"{int(digits):06d}.json"
 

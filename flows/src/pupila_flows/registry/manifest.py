@@ -11,7 +11,7 @@ MANIFEST = "manifest.json"
 CARD, CARD_PAGE = "card.md", "card.html"
 RESULT, RECIPE, REPORT = "result.json", "recipe.yaml", "report.html"
 ARTIFACTS = "artifacts"
-"""Folder with one complete artifact per entry."""
+"""Folder that holds the published artifacts, one subfolder for each entry."""
 
 
 class _Model(BaseModel):
@@ -19,14 +19,14 @@ class _Model(BaseModel):
 
 
 class PublishedFile(_Model):
-    """One file of a version."""
+    """Size and digest of one file of a version."""
 
     sha256: str
     size_bytes: int
 
 
 class Override(_Model):
-    """Who published a version although its gate did not pass, and why."""
+    """A decision to publish a version although its gate did not pass: by whom, when and why."""
 
     version: int
     by: str = Field(description="Name of the person responsible.")
@@ -36,7 +36,7 @@ class Override(_Model):
 
 
 class Link(_Model):
-    """One artifact of the chain from a teacher to a published artifact."""
+    """One artifact in the chain from the teachers to a published artifact."""
 
     entry: str = Field(description="Name of the teacher or step in the recipe.")
     kind: str = Field(description="teacher or step.")
@@ -45,7 +45,7 @@ class Link(_Model):
 
 
 class RunFacts(_Model):
-    """The run that made a version."""
+    """The manifest's facts about the run that made a version."""
 
     recipe: str = Field(description="Text of the recipe.")
     started: str = Field(description="ISO 8601, UTC.")
@@ -57,7 +57,7 @@ class RunFacts(_Model):
 
 
 class DataFacts(_Model):
-    """The data of that run."""
+    """The manifest's facts about the data of the run."""
 
     name: str = Field(description="Last part of its path.")
     fingerprint: str
@@ -88,7 +88,7 @@ class Manifest(_Model):
 
     @property
     def override(self) -> Override | None:
-        """The override by which this version was published, if any."""
+        """The override with which this version was published; None if published without one."""
         return next(
             (override for override in self.overrides if override.version == self.version), None
         )

@@ -12,20 +12,20 @@ from markupsafe import escape
 from pupila_flows.results import RunResult
 
 _UNCHANGED = ("recipe_text", "record")
-"""The manifest holds the recipe text verbatim; a digest covers the record."""
+"""Fields left as they are: the manifest holds the recipe verbatim, a digest covers the record."""
 _ENDS = r"\s/'\"`“”‘’<>|,;:()\[\]"
 _ABSOLUTE = re.compile(rf"(?<![^{_ENDS}])(?<!/)((?:/[^{_ENDS}]+)+)/(?=[^{_ENDS}])")
-"""A path inside a text, up to its last component; not within a URL or another path."""
+"""Matches the folder of an absolute path in a text; not within a URL or another path."""
 _LINK_ELSEWHERE = re.compile(r'<a href="[^"#][^"]*">(.*?)</a>', re.DOTALL)
 _START = re.compile(r"(?:file://|(?<![\w./~-]))(?=/)")
-"""Where an absolute path may begin."""
+"""Matches a position in a text where an absolute path may begin."""
 
 
 def folders_of(result: RunResult, folder: Path) -> tuple[str, ...]:
-    """Return every folder that a run in `folder` mentions, inner folders first.
+    """Return every folder to remove from the paths of a run in `folder`, inner folders first.
 
-    Paths below the data, the recipe or the workspace stay relative to it. Other paths, such as
-    images that a manifest lists, are reduced to their names.
+    Paths below the folder of the data, the recipe or the workspace become relative to that folder.
+    Of other paths, such as images listed in a manifest, only the file names remain.
     """
     data, recipe, run = Path(result.data.path), Path(result.recipe_path), folder.resolve()
     roots = _sorted(map(str, [data, data.parent, recipe.parent, run, *run.parents[:3]]))
@@ -39,14 +39,14 @@ def folders_of(result: RunResult, folder: Path) -> tuple[str, ...]:
 
 
 def portable_result(result: RunResult, folders: Sequence[str]) -> RunResult:
-    """Return a result with paths relative to the one of `folders` that contains them."""
+    """Return a result whose paths are relative to the innermost of `folders` that contains them."""
     return _without(result, folders)
 
 
 def portable_page(page: str, folders: Sequence[str]) -> str:
-    """Return an HTML page without `folders`, whether as text, shell-quoted or in a URL.
+    """Remove `folders` from the paths in an HTML page: in text, shell-quoted or in a URL.
 
-    Links to other pages, such as Data Docs, become text: those are not published.
+    Links to other pages, such as Data Docs, become plain text, as those pages are not published.
     """
     page = _LINK_ELSEWHERE.sub(r"\1", page)
     forms = {
@@ -59,7 +59,7 @@ def portable_page(page: str, folders: Sequence[str]) -> str:
 
 
 def _spellings(folder: str) -> Iterator[str]:
-    """Yield the ways in which a page may write a folder."""
+    """Yield a folder as a page may write it: plain, shell-quoted, and as in a URL."""
     yield folder
     yield folder.replace("'", "'\"'\"'")  # as `shlex.quote` does between its own quotes
     yield Path(folder).as_uri().removeprefix("file://")
@@ -85,7 +85,7 @@ def _without(result: RunResult, folders: Sequence[str]) -> RunResult:
 
 
 def _listed(result: RunResult) -> Iterator[str]:
-    """Yield the paths in a result's own fields; they may contain spaces."""
+    """Yield the paths in the fields of a result that hold one path; these may contain spaces."""
     yield from result.test_images
     for check in result.data.checks:
         yield from check.images
@@ -108,7 +108,7 @@ def _listed(result: RunResult) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in a dumped result that is not published verbatim."""
+    """Yield every string in a dumped result, except in fields that are published verbatim."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -121,7 +121,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _sorted(folders: Iterable[str]) -> tuple[str, ...]:
-    """Return absolute folders except the root, inner folders first."""
+    """Return only the absolute folders, without the root `/`, inner folders first."""
     absolute = {
         folder for folder in folders if Path(folder).is_absolute() and len(Path(folder).parts) > 1
     }
@@ -129,9 +129,10 @@ def _sorted(folders: Iterable[str]) -> tuple[str, ...]:
 
 
 class _Folders:
-    """Folders to cut off the paths in a text; of nested ones, the innermost.
+    """Removes known folders from the start of paths in a text; of nested folders, the innermost.
 
-    There may be thousands, such as one per patient, so a single regular expression would be slow.
+    There may be thousands of folders, such as one per patient: a regular expression of all of them
+    would be slow.
     """
 
     def __init__(self, folders: Iterable[str]) -> None:
@@ -139,7 +140,7 @@ class _Folders:
         self._longest = max(map(len, self._known), default=0)
 
     def cut(self, text: str) -> str:
-        """Return a text without these folders."""
+        """Return a text with the known folders removed from its paths."""
         parts: list[str] = []
         done = 0
         for match in _START.finditer(text):
@@ -150,7 +151,7 @@ class _Folders:
         return "".join([*parts, text[done:]])
 
     def _end(self, text: str, start: int) -> int | None:
-        """Return where the path at `start` leaves these folders; None if it is in none."""
+        """Return the end of the known folder that the path at `start` is in; None if in none."""
         end, slash = None, start
         while (slash := text.find("/", slash + 1, start + self._longest + 1)) > 0:
             if text[start:slash] in self._known:

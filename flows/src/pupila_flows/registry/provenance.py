@@ -1,4 +1,4 @@
-"""The provenance of a version, from its run: the chain of digests, the run and the data."""
+"""Collects the provenance of a version: the chain of digests, the run and the data."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pupila_flows.results import RunResult
 
 
 def chain_of(result: RunResult, artifacts: Mapping[str, str]) -> dict[str, Link]:
-    """Return everything that artifacts were made from, back to the teachers, by digest.
+    """Return the given artifacts and everything they were made from, by digest.
 
-    A chain begins at a model file, or at a teacher that is an artifact of another run.
+    The chain ends at the teachers: each is a model file, or an artifact of another run.
     """
     links = {
         entry.artifact: Link(
@@ -33,12 +33,12 @@ def chain_of(result: RunResult, artifacts: Mapping[str, str]) -> dict[str, Link]
 
 
 def inputs_of(link: Link) -> tuple[str, ...]:
-    """Return the digests that a link's artifact was made from; none for a teacher."""
+    """Return the digests of the artifacts that a link was made from; none for a teacher."""
     return () if link.kind == "teacher" else link.record.origin.inputs
 
 
 def run_facts(result: RunResult) -> RunFacts:
-    """Return the manifest's facts on the run."""
+    """Return the facts about a run that the manifest records."""
     return RunFacts(
         recipe=result.recipe_text,
         started=result.started,
@@ -51,7 +51,7 @@ def run_facts(result: RunResult) -> RunFacts:
 
 
 def data_facts(result: RunResult) -> DataFacts:
-    """Return the manifest's facts on the data."""
+    """Return the facts about a run's data that the manifest records."""
     data = result.data
     return DataFacts(
         name=Path(data.path).name,
@@ -63,7 +63,7 @@ def data_facts(result: RunResult) -> DataFacts:
 
 
 def files_of(folder: Path) -> dict[str, PublishedFile]:
-    """Return digest and size of every file below a folder."""
+    """Return digest and size of every file below a folder, by its relative path."""
     return {
         path.relative_to(folder).as_posix(): _file(path)
         for path in sorted(folder.rglob("*"))

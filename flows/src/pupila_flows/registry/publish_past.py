@@ -1,4 +1,4 @@
-"""Publishes a finished run from its folder."""
+"""Publishes a run that already finished, from its folder."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pupila_flows.workspace import Workspace
 def publish_past(
     workspace: Workspace, run: Path, address: str | None, override: tuple[str, str] | None
 ) -> Publication:
-    """Publish a run from its folder, to `address` or to the recipe's registry.
+    """Publish a finished run from its folder, to `address` or to the recipe's registry.
 
-    The outcome is written into its `result.json`, as a run does itself.
+    The outcome is written into the run's `result.json`, as when a run publishes itself.
 
     Raises:
         PupilaError: the run does not exist, or its artifacts are not in the workspace.
@@ -59,7 +59,7 @@ def _read(file: Path) -> RunResult:
 
 
 def _registry_of(section: PublishSection, result: RunResult) -> str | None:
-    """Return the registry in the run's recipe, with the current environment variables."""
+    """Return the registry in the run's recipe, with environment variables expanded now."""
     if section.to is None:
         return None
     unset, expanded = env.unset(section.to), env.expand(section.to)

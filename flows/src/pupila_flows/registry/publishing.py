@@ -1,4 +1,4 @@
-"""Publishes a release: a version is written completely, and only then made current."""
+"""Publishes a release: writes all files of a new version, and only then makes it current."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from pupila_flows.results import Publication, RunResult
 
 @dataclass(frozen=True)
 class Release:
-    """A run and its artifacts to publish."""
+    """What to publish: a name, the run, and the artifacts selected from it."""
 
     name: str
     result: RunResult
@@ -41,7 +41,7 @@ class Release:
     section: PublishSection
     artifacts: Mapping[str, Artifact]
     override: tuple[str, str] | None = None
-    """Who publishes it regardless of the gate, and why."""
+    """Name of the person who publishes regardless of the gate, and the reason; else None."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -51,8 +51,8 @@ class Release:
 def publish(registry: Registry, release: Release) -> Publication:
     """Publish a release as a new version, unless it is already current or must not be published.
 
-    Of several concurrent publishers one wins: the others see that the version their gate compared
-    with is no longer current, and stop. A killed publisher leaves nothing visible to readers.
+    Of several concurrent publishers, one wins. The others stop, because the version that their
+    gate compared with is no longer current. A killed publisher leaves nothing visible to readers.
 
     Raises:
         PupilaError: the registry cannot be read or written.
@@ -82,7 +82,7 @@ def _outcome(
     events: Sequence[Event],
     written: Version | None,
 ) -> Publication | None:
-    """Return the outcome if the pointer must not move; None if the release is to be published."""
+    """Return the outcome if the release is not to be published; None if it is."""
     target = {"registry": registry.storage.url, "name": release.name}
     left = f" Its files are kept as version {written.number}." if written else ""
     if current and current.artifacts == release.digests:
@@ -118,7 +118,7 @@ def _objection(
 
 
 def _compared(release: Release, current: Version | None) -> str:
-    """Say what the gate compared with; two registries may both have a version 2."""
+    """Name the version that the gate compared with; it may be from another registry."""
     title = release.result.gate.published if release.result.gate else None
     if title and current and title == current.title:
         return f"another {title} than is current here"
@@ -126,7 +126,7 @@ def _compared(release: Release, current: Version | None) -> str:
 
 
 def _withdrawn_again(left: Version | None, release: Release, current: Version | None) -> list[str]:
-    """Return a release's entries that were in a rolled-back version and are not current now."""
+    """Return the entries whose artifacts a rolled-back version had and the current one lacks."""
     fine = set(current.artifacts.values()) if current else set[str]()
     gone = (set(left.artifacts.values()) if left else set[str]()) - fine
     return [entry for entry, digest in release.digests.items() if digest in gone]
@@ -169,7 +169,7 @@ def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Ver
 
 
 def _gather(release: Release, result: RunResult, folders: Sequence[str], draft: Path) -> None:
-    """Copy a run's artifacts and results into an empty folder, without this machine's `folders`."""
+    """Copy artifacts, result, recipe and report into `draft`; cut `folders` from their paths."""
     for entry, artifact in release.artifacts.items():
         for name in artifact.contents:
             copy = draft / ARTIFACTS / entry / name

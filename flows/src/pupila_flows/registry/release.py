@@ -21,11 +21,11 @@ from pupila_flows.results import Entry, RunResult
 
 
 class Withheld(PupilaError):
-    """Nothing of a run is published; the message says why, in one sentence."""
+    """Raised if nothing of a run is to be published; the message says why, in one sentence."""
 
 
 def section_in(recipe_text: str) -> PublishSection:
-    """Return the section `publish` of a run's recipe; an empty one if it has none."""
+    """Return the section `publish` of a run's recipe; the default section if there is none."""
     try:
         return PublishSection.model_validate(_mapping(recipe_text).get("publish") or {})
     except ValidationError as error:
@@ -44,9 +44,10 @@ def release_of(
     store: Store,
     override: tuple[str, str] | None = None,
 ) -> Release:
-    """Return what to publish from a run: its artifacts, under a name.
+    """Select what to publish from a run: the name, and the artifacts to publish under it.
 
-    Without `override` (a name and a reason), only what passed its gate is published.
+    Without `override` (a person's name and a reason), each artifact must have passed the gate, or
+    be made only from artifacts that did.
 
     Raises:
         Withheld: the gate did not pass an artifact, or the run has no gate or no report.
@@ -72,7 +73,7 @@ def _gated_entries(result: RunResult) -> tuple[str, ...]:
 
 
 def _ends(entries: Mapping[str, Entry], graph: Graph) -> tuple[str, ...]:
-    """Return the steps with an artifact that nothing else was made from, without controls."""
+    """Return the last step of each branch that has an artifact; controls are left out."""
     ends = (entries[name] for name in graph.ends())
     return tuple(end.name for end in ends if end.artifact and end.repeats is None)
 
@@ -106,7 +107,7 @@ def _demand_pass(
 
 
 def _demand_whole(entry: Entry) -> None:
-    """Refuse an artifact that failed or was not evaluated."""
+    """Refuse the artifact of an entry that failed, was not evaluated or was never trained."""
     reason = entry.error or entry.not_evaluated or (entry.measurement and "it was never trained")
     if reason:
         raise Withheld(f"Nothing is published: {entry.name!r} cannot be published: {reason}")
@@ -115,7 +116,7 @@ def _demand_whole(entry: Entry) -> None:
 def _demand_proof(
     name: str, passed: Collection[str], entries: Mapping[str, Entry], graph: Graph
 ) -> None:
-    """Refuse an artifact that did not pass and was not made only from ones that did."""
+    """Refuse an artifact unless it passed the gate, or what it was made from did."""
     missing = next(graph.unproven(name, passed), None)
     if missing is None:
         return

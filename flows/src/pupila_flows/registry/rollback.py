@@ -1,4 +1,4 @@
-"""Rolls back: makes an older version current again, and records by whom and why."""
+"""Makes an older version current again, and records who did so and why."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pupila_flows.registry.versions import Registry
 
 
 def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: str) -> Event:
-    """Make an older version current; without `to`, the predecessor of the current one.
+    """Make an older version current: `to`, or by default the predecessor of the current version.
 
-    Nothing is deleted. The version rolled back from can only be published again by an override.
+    Nothing is deleted. Artifacts of the version rolled back from can be published again only with
+    an override.
 
     Raises:
         PupilaError: the version does not exist, is current, never was current or was altered, or
@@ -55,7 +56,7 @@ def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: st
 
 
 def _demand_past(registry: Registry, name: str, number: int, events: Sequence[Event]) -> None:
-    """Refuse a version that was never current: its publisher did not release it."""
+    """Refuse a version that was never current: its publisher was too late or was killed."""
     registry.version(name, number)
     past = sorted({event.version for event in events})
     if number not in past:
@@ -66,7 +67,7 @@ def _demand_past(registry: Registry, name: str, number: int, events: Sequence[Ev
 
 
 def _before(events: Sequence[Event], name: str) -> int:
-    """Return the version that was current before the current one first was."""
+    """Return the version that the current version replaced when it first became current."""
     current = events[-1].version
     first = next(event for event in events if event.version == current)
     if first.previous is None:

@@ -1,4 +1,4 @@
-"""Files below one root, local or on any fsspec file system; each appears atomically."""
+"""Stores files below one root, local or on an fsspec file system; each appears atomically."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from pupila_flows.registry.addresses import (
 _BLOCK_BYTES = 1 << 20
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _PARTIAL = ".partial-"
-"""Prefix of a file that is being written, as in `write_atomically`."""
+"""Name prefix of files that are still being written, as in `write_atomically`."""
 
 
 class Storage(ABC):
-    """Files by name, with `/` between components; failures are raised as `PupilaError`."""
+    """Files below one root by relative name, such as `a/b`; errors are raised as `PupilaError`."""
 
     url: str
 
@@ -42,38 +42,38 @@ class Storage(ABC):
 
     @abstractmethod
     def create(self, name: str, content: bytes) -> bool:
-        """Write a new file; False if it exists: of two writers, one wins.
+        """Write a new file and return True; return False if it exists. Of two writers, one wins.
 
-        Each writer's content must be unique: a writer that finds its own content has won.
+        Each writer's content must be unique: a writer that reads back its own content has won.
         """
 
     @abstractmethod
     def replace(self, name: str, content: bytes) -> None:
-        """Write a file; a reader sees the old content or the new."""
+        """Write a file, or replace it atomically: readers see either the old or the new content."""
 
     @abstractmethod
     def children(self, folder: str) -> list[str]:
-        """Return the sorted names in a folder; empty if it does not exist."""
+        """Return the sorted names of files and folders in a folder; empty if it does not exist."""
 
     @abstractmethod
     def files(self, folder: str) -> dict[str, int]:
-        """Return the size in bytes of every file below a folder, by its relative name."""
+        """Return the size in bytes of every file below a folder, by its name relative to it."""
 
     def irregular(self, folder: str) -> dict[str, str]:
-        """Return links, FIFOs, devices and the like below a folder: their kind by name.
+        """Return the kind of everything below a folder that is neither file nor folder, by name.
 
-        They are never opened or followed. Object stores have none.
+        Such entries, like links, FIFOs and devices, are never opened. Object stores have none.
         """
         del folder
         return {}
 
     @abstractmethod
     def draft(self, folder: str) -> AbstractContextManager[Path]:
-        """Yield an empty local folder for `publish`; it is removed afterwards."""
+        """Yield an empty local folder to fill and pass to `publish`; it is removed on exit."""
 
     @abstractmethod
     def publish(self, draft: Path, folder: str, last: str) -> None:
-        """Move a draft to a new folder; the file `last` appears last."""
+        """Move a draft to a new folder, in which the file `last` appears after all others."""
 
     def download(self, folder: str, target: Path) -> None:
         """Copy every file below a folder into a local folder."""
@@ -113,14 +113,14 @@ class Storage(ABC):
 
     @abstractmethod
     def _user_errors(self) -> AbstractContextManager[None]:
-        """Turn this storage's errors into `PupilaError`."""
+        """Convert errors of this storage into `PupilaError`."""
 
 
 def open_storage(address: str) -> Storage:
-    """Return the storage at a folder or a URL; nothing is created there.
+    """Return the storage at a folder or a URL, without creating anything there.
 
     Raises:
-        PupilaError: no installed package opens such a URL.
+        PupilaError: no installed package can open this URL.
     """
     check_address(address)
     if not is_url(address):
@@ -142,7 +142,7 @@ def _open_filesystem(address: str) -> tuple[Any, str]:
 
 @contextmanager
 def _user_errors(url: str, errors: type[Exception] = OSError) -> Generator[None]:
-    """Turn a file system's errors into a `PupilaError` with the URL, without passwords."""
+    """Convert errors of a file system into a `PupilaError` that names the URL without passwords."""
     try:
         yield
     except PupilaError:
@@ -157,7 +157,7 @@ def _user_errors(url: str, errors: type[Exception] = OSError) -> Generator[None]
 
 
 class LocalStorage(Storage):
-    """Files in a folder: synced to disk, then made visible by rename or link."""
+    """Files in a local folder. Each is synced to disk, then made visible by a rename or a link."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
@@ -175,10 +175,10 @@ class LocalStorage(Storage):
         return os.fdopen(handle, "rb")
 
     def path(self, name: str) -> Path:
-        """Return the path of a file or folder, with no links in it.
+        """Return the path of a file or folder after checking that no part of it is a link.
 
         Raises:
-            PupilaError: it or a folder above it is a link, a device or the like.
+            PupilaError: the file, or a folder above it, is a link, a device or the like.
         """
         _demand_inside(name, self.url)
         path = self._root
@@ -242,7 +242,7 @@ class LocalStorage(Storage):
         return {name: kind for name, kind in kinds if kind}
 
     def _below(self, folder: str) -> list[tuple[str, os.stat_result]]:
-        """Return everything below a folder, sorted; links are not followed."""
+        """Return name and status of everything below a folder, sorted; links are not followed."""
         root = self.path(folder)
         entries: list[tuple[str, os.stat_result]] = []
         with self._user_errors():
@@ -277,7 +277,7 @@ class LocalStorage(Storage):
 
 
 class RemoteStorage(Storage):
-    """Files of an fsspec file system: object stores show a file once it is completely written."""
+    """Files of an fsspec file system. Object stores show a file only once it is complete."""
 
     def __init__(self, url: str, filesystem: Any, root: str) -> None:
         self.url = without_password(url)
@@ -362,7 +362,7 @@ def _demand_inside(name: str, url: str) -> None:
 
 
 def _kind(mode: int) -> str | None:
-    """Return the kind of what is neither a file nor a folder; None for those."""
+    """Return what an entry is, such as a link; None if it is a regular file or a folder."""
     kinds = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
@@ -370,7 +370,7 @@ def _kind(mode: int) -> str | None:
 
 
 def _remove_abandoned(drafts: Path) -> None:
-    """Remove drafts of killed publishers: those unchanged for a week."""
+    """Remove drafts that were unchanged for a week: their publishers were killed."""
     for draft in drafts.iterdir():
         with suppress(FileNotFoundError):  # published or removed by its owner in the meantime
             if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:

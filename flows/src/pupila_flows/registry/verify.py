@@ -1,4 +1,4 @@
-"""Verifies offline that a version is as published: every byte, and the chain to the teachers."""
+"""Verifies a published version offline: every byte of it, and the chain to its teachers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pupila_flows.registry.versions import Registry, Version, folder_of, read_ve
 
 
 class Verification(BaseModel):
-    """The result of a verification."""
+    """What a verification checked, and the problems it found."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,9 +35,10 @@ class Verification(BaseModel):
 def verify_version(
     registry: Registry, name: str, number: int | None, head: str | None = None
 ) -> Verification:
-    """Verify a version (the current one if `number` is None) and the whole log of its name.
+    """Verify a version and the whole log of its name; without `number`, the current version.
 
-    `head` is the SHA-256 of an event, noted outside the registry: the log must contain that event.
+    `head` is the SHA-256 of an event that a user noted outside the registry: the log must contain
+    that event.
 
     Raises:
         PupilaError: the version does not exist.
@@ -71,7 +72,7 @@ def verify_version(
 def check_version(
     registry: Registry, name: str, number: int, events: Sequence[Event]
 ) -> Verification:
-    """Verify the files of a version, and its manifest against the events.
+    """Verify the files of a version, and that its events name the SHA-256 of its manifest.
 
     Raises:
         PupilaError: the version does not exist.
@@ -86,16 +87,16 @@ def check_version(
 
 
 def is_folder(what: str) -> bool:
-    """Return whether a text means a folder, not a name in the registry."""
+    """Return whether an argument of `pupila verify` is a folder, not a name in the registry."""
     folder = Path(what)
     return "/" in what or (folder / MANIFEST).is_file() or is_artifact(folder)
 
 
 def verify_folder(folder: Path) -> Verification:
-    """Verify the folder of a version, wherever it is, or of an artifact.
+    """Verify the folder of a version or of a single artifact, inside or outside a registry.
 
     Raises:
-        PupilaError: it is neither.
+        PupilaError: the folder is neither a version nor an artifact.
     """
     storage = LocalStorage(folder)
     content = storage.read(MANIFEST)
@@ -138,7 +139,7 @@ def _verify(storage: Storage, folder: str, version: Version) -> Verification:
 
 
 def _files(storage: Storage, folder: str, manifest: Manifest) -> Iterator[str]:
-    """Yield every file that is altered, missing or not in the manifest."""
+    """Yield a problem for every file that is altered, missing or not in the manifest."""
     present = storage.files(folder)
     strange = storage.irregular(folder)
     for name, kind in strange.items():
@@ -157,7 +158,7 @@ def _files(storage: Storage, folder: str, manifest: Manifest) -> Iterator[str]:
 
 
 def _facts(storage: Storage, folder: str, version: Version) -> Iterator[str]:
-    """Yield inconsistencies of the provenance."""
+    """Yield the inconsistencies in a version's provenance: chain, artifacts and recipe."""
     manifest = version.manifest
     for digest, link in manifest.chain.items():
         if digest_of(link.record) != digest:
@@ -175,7 +176,7 @@ def _facts(storage: Storage, folder: str, version: Version) -> Iterator[str]:
 
 
 def _entry(entry: str, digest: str, manifest: Manifest) -> Iterator[str]:
-    """Yield differences between an artifact's files and its record."""
+    """Yield a problem if the files of an artifact are not those listed in its record."""
     link = manifest.chain.get(digest)
     if link is None:
         yield f"{MANIFEST}: the artifact {entry!r}, {digest}, is not described."

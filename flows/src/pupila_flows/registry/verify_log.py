@@ -1,4 +1,4 @@
-"""Checks the log of a name: its events, `current.json`, and every entry of the folder."""
+"""Checks the registry's folder of a name: its events, `current.json` and stray files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KNOWN = (POINTER, FOLDER, _NUMBERS, VERSIONS, "staging")
 
 @dataclass(frozen=True)
 class CheckedLog:
-    """The result of checking the folder of a name."""
+    """The log of a name, and what a check of its folder found."""
 
     log: Log
     problems: tuple[str, ...]
@@ -35,9 +35,9 @@ class CheckedLog:
 
 
 def check(registry: Registry, name: str, head: str | None = None) -> CheckedLog:
-    """Check the folder of a name, without the files of its versions.
+    """Check the folder of a name in the registry, but not the files of its versions.
 
-    `head` is the SHA-256 that an event of the log must have.
+    If `head` is given, one event of the log must have this SHA-256.
     """
     storage = registry.storage
     try:
@@ -68,18 +68,18 @@ def check(registry: Registry, name: str, head: str | None = None) -> CheckedLog:
 
 
 def not_followed(name: str, kind: str) -> str:
-    """Say that an entry is not a file and was not opened."""
+    """Return the problem of an entry that is not a file, such as a link, and was not opened."""
     return f"{name}: it is {kind}, and was not opened."
 
 
 def _concerns_all(name: str) -> bool:
-    """Return whether a path is outside any version, whose own check covers it."""
+    """Return whether a path is outside the versions, whose files are checked one by one."""
     parts = name.split("/")
     return parts[0] != VERSIONS or len(parts) < 3
 
 
 def _unknown(storage: Storage, name: str, strange: dict[str, str]) -> Iterator[str]:
-    """Yield every entry that no publisher creates."""
+    """Yield a problem for every entry whose name no publisher creates."""
     expected: dict[str, Callable[[str], bool]] = {
         "": _KNOWN.__contains__,
         FOLDER: is_event_file,
@@ -96,7 +96,7 @@ def _unknown(storage: Storage, name: str, strange: dict[str, str]) -> Iterator[s
 
 
 def _versions(storage: Storage, name: str, log: Log) -> Iterator[str]:
-    """Yield versions that do not match their events."""
+    """Yield a problem for every version whose manifest is missing or differs from its events."""
     seen: dict[int, str] = {}
     for event in log.events:
         number = event.version
@@ -124,7 +124,7 @@ def _never_current(storage: Storage, name: str, log: Log) -> list[int]:
 
 
 def _pointer(content: bytes | None, log: Log, never: list[int]) -> Iterator[str]:
-    """Yield contradictions between `current.json` and the log; it may lag behind."""
+    """Yield contradictions between `current.json` and the log. The file may lag behind the log."""
     if not log.events:
         if content is not None:
             yield f"{POINTER}: it has no event: events were deleted."

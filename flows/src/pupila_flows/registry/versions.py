@@ -1,4 +1,4 @@
-"""Reads a registry: names, versions, and which one is current."""
+"""Reads a registry: its names, their versions, and which version is current."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ POINTER = "current.json"
 
 @dataclass(frozen=True)
 class Version:
-    """A published version; it exists once it has its manifest."""
+    """A complete version: it has a manifest, which is written last."""
 
     manifest: Manifest
     sha256: str
-    """Of `manifest.json`, which covers all files of the version."""
+    """SHA-256 of `manifest.json`, which holds the SHA-256 of every other file of the version."""
 
     @property
     def name(self) -> str:
@@ -41,12 +41,12 @@ class Version:
 
     @property
     def title(self) -> str:
-        """What it is called in sentences: `version 2`."""
+        """The version as written in messages: `version 2`."""
         return f"version {self.number}"
 
     @property
     def artifacts(self) -> dict[str, str]:
-        """Digest of each published artifact, by the entry's name."""
+        """Digest of each published artifact, by the name of its entry."""
         return self.manifest.artifacts
 
 
@@ -54,13 +54,13 @@ def open_registry(address: str) -> Registry:
     """Return the registry in a folder or at an fsspec URL; it need not exist yet.
 
     Raises:
-        PupilaError: no installed package opens such a URL.
+        PupilaError: no installed package can open this URL.
     """
     return Registry(open_storage(address))
 
 
 class Registry:
-    """Versions under `<name>/versions/<number>`, and the log of what was current."""
+    """Versions in `<name>/versions/<number>`, with a log per name of which were current when."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -73,7 +73,7 @@ class Registry:
         """Return the events of a name, oldest first; empty if nothing was published.
 
         Raises:
-            PupilaError: the log was altered.
+            PupilaError: the log was altered, or this version of Pupila cannot read it.
         """
         return list(read_sound_log(self.storage, name).events)
 
@@ -93,7 +93,7 @@ class Registry:
         """Return a version by its number.
 
         Raises:
-            PupilaError: it does not exist, or this version cannot read its manifest.
+            PupilaError: the version does not exist, or this Pupila cannot read its manifest.
         """
         version = self.find(name, number)
         if version:
@@ -110,7 +110,7 @@ class Registry:
         """Return a version by its number; None if it does not exist.
 
         Raises:
-            PupilaError: this version cannot read its manifest.
+            PupilaError: this Pupila cannot read the version's manifest.
         """
         content = self.storage.read(f"{folder_of(name, number)}/{MANIFEST}")
         if content is None:
@@ -137,11 +137,11 @@ class Registry:
         ]
 
     def location(self, name: str, number: int) -> str:
-        """Return the path or URL of a version."""
+        """Return the path or URL of a version's folder."""
         return f"{self.storage.url}/{folder_of(name, number)}"
 
     def unknown_name(self, name: str) -> PupilaError:
-        """Return the error for an unknown name, with the known names."""
+        """Return the error to raise for an unknown name; its message lists the known names."""
         known = self.names()
         listed = f" Known: {join_names(known)}." if known else " Nothing was published there yet."
         return PupilaError(
@@ -150,10 +150,10 @@ class Registry:
         )
 
     def fetch(self, version: Version, entry: str, store: Store) -> Artifact:
-        """Copy a published artifact unchanged into a store, unless it already has it.
+        """Copy a published artifact unchanged into a store, unless the store already has it.
 
         Raises:
-            PupilaError: the version has no such entry, or it was altered.
+            PupilaError: the version has no such entry, or the artifact was altered.
         """
         digest = version.artifacts.get(entry)
         if digest is None:
@@ -175,10 +175,10 @@ class Registry:
         return artifact
 
     def update_pointer(self, name: str) -> None:
-        """Bring `current.json`, which web servers and scripts read, up to date with the events.
+        """Update `current.json`, which web servers and scripts read, to the last event.
 
-        If that fails, the next call repairs it. A file that contradicts the events is unchanged: it
-        may be the only evidence of a deleted event.
+        If writing fails, the next call updates the file. If the file contradicts the events, it
+        stays as it is: it may be the only evidence of a deleted event.
         """
         file = f"{name}/{POINTER}"
         before = self.pointer(name)
@@ -192,10 +192,10 @@ class Registry:
             self.storage.replace(file, json.dumps(pointer, indent=2).encode())
 
     def check_log(self, name: str) -> None:
-        """Refuse a log that was altered, or that `current.json` contradicts.
+        """Check the log of a name: its chain of events, and `current.json` against the events.
 
         Raises:
-            PupilaError: it was.
+            PupilaError: the log was altered, or `current.json` contradicts it.
         """
         pointer = self.pointer(name)  # before the events, as others may add some
         problem = contradiction(pointer, read_sound_log(self.storage, name).digests)
@@ -207,12 +207,12 @@ class Registry:
             )
 
     def pointer(self, name: str) -> dict[str, Any]:
-        """Return the content of a name's `current.json`; empty without any."""
+        """Return the content of a name's `current.json`; empty if it is missing or unreadable."""
         return read_pointer(self.storage.read(f"{name}/{POINTER}"))
 
 
 def read_version(content: bytes, location: str) -> Version:
-    """Return the version that a manifest describes; errors name `location`."""
+    """Parse the content of a manifest into a version; error messages name `location`."""
     try:
         return Version(Manifest.model_validate_json(content), hashlib.sha256(content).hexdigest())
     except ValidationError:
@@ -223,23 +223,23 @@ def read_version(content: bytes, location: str) -> Version:
 
 
 def folder_of(name: str, number: int) -> str:
-    """Return the folder of a version in the registry."""
+    """Return the folder of a version, relative to the root of the registry."""
     return f"{name}/{VERSIONS}/{number:06d}"
 
 
 def is_version_folder(child: str) -> bool:
-    """Return whether a folder name is a version's."""
+    """Return whether a folder has the name of a version, as `000002`."""
     return bool(re.fullmatch("[0-9]{6,18}", child)) and child == f"{int(child):06d}"
 
 
 def pointer_of(event: Event, digest: str) -> dict[str, Any]:
-    """Return the content of `current.json` after an event."""
+    """Return the content that `current.json` has after an event with this digest."""
     path = f"{VERSIONS}/{event.version:06d}"
     return {"version": event.version, "path": path, "event": event.number, "sha256": digest}
 
 
 def read_pointer(content: bytes | None) -> dict[str, Any]:
-    """Return the content of `current.json`; empty if it is missing or unreadable."""
+    """Parse the content of `current.json`; return an empty dict if it is missing or unreadable."""
     try:
         pointer = json.loads(content or b"{}")
     except (ValueError, RecursionError):
@@ -248,7 +248,7 @@ def read_pointer(content: bytes | None) -> dict[str, Any]:
 
 
 def contradiction(pointer: dict[str, Any], digests: Sequence[str]) -> str | None:
-    """Return how a pointer contradicts events with these digests; None if it only lags behind."""
+    """Return how `current.json` contradicts the events; None if it only lags behind or matches."""
     number = pointer.get("event")
     if not isinstance(number, int) or number < 1:
         return None
