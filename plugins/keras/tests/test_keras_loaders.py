@@ -1,3 +1,7 @@
+"""Teachers of Keras 2 and 3 are read as they are, or refused in one sentence."""
+
+# long: a table of files, and how each is refused
+
 from __future__ import annotations
 
 import io
@@ -22,7 +26,6 @@ CUT_SHORT = r"is cut short: [\d,]+ of its [\d,]+ bytes are there"
 
 def classifier(library, activation="softmax", columns=2, size=(16, 20)):
     """B
-    # long: a table of files, and how each is refused
     uild a small Keras 2 or 3 model that takes raw RGB."""
     layers = library.layers
     return library.Sequential(
