@@ -25,8 +25,7 @@ CUT_SHORT = r"is cut short: [\d,]+ of its [\d,]+ bytes are there"
 
 
 def classifier(library, activation="softmax", columns=2, size=(16, 20)):
-    """B
-    uild a small Keras 2 or 3 model that takes raw RGB."""
+    """Build a small Keras 2 or 3 model that takes raw RGB."""
     layers = library.layers
     return library.Sequential(
         [
