@@ -1,6 +1,6 @@
 """Pupila: turns large image classifiers into small ones and proves that they are good enough.
 
-What a plugin author needs is importable from here.
+Everything that a plugin author needs can be imported from here.
 """
 
 from pupila.artifact import Artifact, Threshold, ThresholdRule

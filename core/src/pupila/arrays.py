@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pupila.damage import put_aside
 
 _HEADER_ERRORS = (ValueError, OverflowError, TypeError, SyntaxError, TokenError)
-"""What NumPy raises for a damaged header."""
+"""Exceptions that NumPy raises for a damaged header of a `.npy` file."""
 _ARCHIVE_ERRORS = (BadZipFile, EOFError, KeyError, RuntimeError, struct.error, zlib.error)
 
 
@@ -83,7 +83,7 @@ class Pixels(Rows):
 def is_whole(path: Path, rows: int | None = None) -> bool:
     """Tell whether a `.npy` file is complete, with `rows` rows if given.
 
-    A damaged file is put aside.
+    A damaged file is renamed and a warning is logged (see `pupila.damage.put_aside`).
     """
     if not path.exists():
         return False
@@ -102,10 +102,10 @@ def is_whole(path: Path, rows: int | None = None) -> bool:
 def write_rows(path: Path, rows: int, batches: Iterable[NDArray[Any]]) -> None:
     """Write an array of `rows` rows as `.npy`, one batch of rows after another.
 
-    The file appears once it is complete.
+    The file appears only when it is complete.
 
     Raises:
-        ValueError: batches differ in columns or type, or do not have `rows` rows in total.
+        ValueError: the batches differ in columns or type, or do not add up to `rows` rows.
     """
     unfinished, written = path.with_suffix(".partial"), 0
     header: dict[str, Any] = {}
@@ -129,7 +129,7 @@ def write_rows(path: Path, rows: int, batches: Iterable[NDArray[Any]]) -> None:
 
 
 def read_archive(path: Path) -> dict[str, NDArray[Any]] | None:
-    """Return the arrays of a `.npz` file; None if it is missing, or damaged and put aside."""
+    """Return the arrays of a `.npz` file; None if it is missing or damaged (then put aside)."""
     if not path.exists():
         return None
     try:

@@ -16,15 +16,15 @@ from pupila.spec import InputSpec, OutputSpec
 
 RECORD_NAME = "artifact.json"
 TIMINGS_NAME = "timings.json"
-"""Measured times. They are kept outside the record so that equal artifacts have equal digests."""
+"""File of measured times, kept outside the record so that equal artifacts have equal digests."""
 TRAINING_IMAGES_NAME = "training-images.json"
-"""Hashes of the images that the model was trained or chosen on, where they are known."""
+"""File with the hashes of the images that the model was trained or chosen on, where known."""
 RESERVED_NAMES = (RECORD_NAME, TIMINGS_NAME, TRAINING_IMAGES_NAME)
-"""File names that the store uses itself."""
+"""Names of the store's own files; a plugin must not write files of these names."""
 
 
 class Origin(BaseModel):
-    """What made an artifact, in enough detail to reproduce it."""
+    """The plugin, settings and inputs that made an artifact, enough to reproduce it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class Origin(BaseModel):
 
 
 class ThresholdRule(BaseModel):
-    """How a threshold is chosen; thresholds chosen by the same rule can be compared."""
+    """The rule by which a threshold was chosen; thresholds of the same rule are comparable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,7 +62,7 @@ class ThresholdRule(BaseModel):
 
 
 class Threshold(BaseModel):
-    """Probability from which an image is classified as `positive`."""
+    """A threshold: an image is classified as `positive` if its probability is at least `value`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,9 +118,9 @@ class Record(BaseModel):
         return self
 
     def threshold_of(self, name: str) -> float:
-        """Return the probability from which an image is classified as `name`: shipped, or 0.5.
+        """Return the lowest probability at which an image is classified as `name`; 0.5 by default.
 
-        With two classes, a threshold that ships for the other class determines that of this one.
+        With two classes, a shipped threshold for the other class determines the one for `name`.
         """
         shipped = self.shipped_for(name)
         if shipped is None:
@@ -128,7 +128,7 @@ class Record(BaseModel):
         return shipped.value if shipped.positive == name else math.nextafter(1 - shipped.value, 2)
 
     def shipped_for(self, name: str) -> Threshold | None:
-        """Return the threshold that ships, if it decides which images are classified as `name`."""
+        """Return the shipped threshold if it decides which images are `name`, else None."""
         shipped = self.threshold
         if shipped and (shipped.positive == name or len(self.output.classes) == 2):
             return shipped
@@ -153,7 +153,7 @@ class Artifact:
 
     @property
     def contents(self) -> list[str]:
-        """Names of all files in its folder: the model's and the store's own."""
+        """Names of all files in the artifact's folder: the model's files and the store's own."""
         own = [name for name in RESERVED_NAMES if (self.path / name).is_file()]
         return [*own, *self.record.files]
 
@@ -161,7 +161,7 @@ class Artifact:
         """Return the one model file whose name ends in `suffix`.
 
         Raises:
-            PupilaError: the number of such files is not one.
+            PupilaError: no file has this suffix, or several have.
         """
         matches = [file for file in self.files if file.name.endswith(suffix)]
         if len(matches) != 1:
@@ -173,11 +173,11 @@ class Artifact:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes on disk of the files that ship: normally all model files."""
+        """Size on disk of the files that go to a device or user: normally all model files."""
         return sum(file.stat().st_size for file in self._shipped)
 
     def gzip_bytes(self) -> int:
-        """Bytes of the files that ship, each gzipped at level 6, as a web server sends them."""
+        """Return the size of the shipped files, gzipped one by one at level 6 as web servers do."""
         return sum(len(gzip.compress(file.read_bytes(), compresslevel=6)) for file in self._shipped)
 
     @property

@@ -17,7 +17,7 @@ from pupila.intervals import (
 )
 
 BINS = 15
-"""Bins of the expected calibration error, as in Guo et al. 2017."""
+"""Number of bins of the expected calibration error, as in Guo et al. 2017."""
 
 
 def calibration(
@@ -26,9 +26,10 @@ def calibration(
     """Return the expected calibration error and the Brier score.
 
     ECE (Guo et al. 2017, equation 5): `Σ_b |Σ_{i in b} (correct_i - confidence_i)| / n` over 15
-    equally wide bins of the confidence, which is the highest probability. With few images it is
-    biased upwards, and its resamples by as much again. So its interval is the basic bootstrap
-    (Davison and Hinkley 1997, section 5.2), which mirrors the resamples at the estimate.
+    equally wide bins of the confidence, which is the highest probability. With few images
+    the ECE is biased upwards, and bootstrap resamples add the same bias once more. Its interval is
+    therefore the basic bootstrap interval (Davison and Hinkley 1997, section 5.2), which mirrors
+    the resamples at the estimate.
 
     Brier 1950: the mean over images of `Σ_classes (probability - truth)²`, in 0..2.
 

@@ -1,11 +1,12 @@
-"""Tests whether a classifier is above chance: the minimum for teachers, pupils, published models.
+"""Tests whether a classifier is better than chance: required of teachers, pupils and releases.
 
-With two classes: do images of one class get higher scores than images of the other? This is the
-exact one-sided rank test given the ties (Mann and Whitney 1947, Annals of Mathematical Statistics
-18:50). With more classes: is the lower end of the accuracy's interval (Clopper and Pearson 1934,
-Biometrika 26:404) above the share of the largest class, the accuracy of always answering that
-class? A class with a single image shows nothing. If patients are known, one image of each counts;
-for patients with images of several classes, one of a class with few images.
+With two classes, the test is whether images of one class get higher scores than images of the
+other: the exact one-sided rank test given the ties (Mann and Whitney 1947, Annals of Mathematical
+Statistics 18:50). With more classes, the lower end of the accuracy's interval (Clopper and Pearson
+1934, Biometrika 26:404) must be above the share of the largest class, which is the accuracy of
+always answering that class. A class with a single image shows nothing. If patients are known, only
+one image of each patient counts; if a patient has images of several classes, it is one of the class
+with the fewest images so far.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 LEAST_IMAGES = 2
-"""Images needed of each class; fewer show nothing."""
+"""Fewest images of each class with which the test can show anything."""
 
 _MOST_WORK = 2e9
-"""Additions for an exact p-value, some seconds. For more, labels are shuffled instead."""
+"""Most additions for an exact p-value (some seconds); beyond it, labels are shuffled instead."""
 _SHUFFLES = 4_999
 _SHUFFLED_AT_ONCE = 1_000_000
-"""Numbers in a block of shuffles: limits memory."""
+"""Random numbers held in memory at a time while labels are shuffled."""
 
 
 class ChanceCheck(BaseModel):
-    """Whether a classifier is above chance on some labelled images, and what it reached."""
+    """Result of testing a classifier against chance on labelled images, with the figure reached."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,7 +84,7 @@ class ChanceCheck(BaseModel):
 
     @property
     def order_hint(self) -> str:
-        """What another order of the classes would reach, in words; empty if none is better."""
+        """Sentence on what another order of the classes would reach; empty if none is better."""
         if not self.order:
             return ""
         names = ", ".join(self.order)
@@ -108,12 +109,12 @@ def check_chance(
 ) -> ChanceCheck:
     """Test `probabilities` `(images, classes)` against `labels` `(images,)`, indices of `classes`.
 
-    With two classes the probability of `positive` is ranked, by default of the first. `patients`
-    has a value for each image; then only one image of each patient counts, because both tests
-    assume independent images.
+    With two classes, images are ranked by the probability of `positive` (default: the first class).
+    `patients` names the patient of each image; if it is given, only one image of each patient
+    counts, because both tests assume independent images.
 
     Raises:
-        PupilaError: the arrays do not fit, or a label is not one of the classes.
+        PupilaError: the arrays' shapes do not match, or a label is not one of the classes.
     """
     scores, truth = np.asarray(probabilities, np.float64), np.asarray(labels, np.int64)
     if scores.shape != (len(truth), len(classes)) or len(classes) < 2:
@@ -140,10 +141,10 @@ def check_chance(
 
 
 def _one_of_each(truth: Integers, patients: NDArray[Any]) -> list[int]:
-    """Return the row of one image of each patient: the first of the class with the fewest so far.
+    """Return one row per patient: its first image of the class that has the fewest images so far.
 
-    Patients with images of one class only are counted first. Otherwise all patients with images of
-    both classes would count for the class that is listed first. Answers play no role.
+    Patients with images of a single class are counted first. Otherwise all patients with images of
+    both classes would count for the class that is listed first. The model's answers are not used.
     """
     images: dict[Any, dict[int, int]] = {}
     for row, (patient, label) in enumerate(zip(patients.tolist(), truth.tolist(), strict=True)):
@@ -181,12 +182,13 @@ def _by_rank(
 
 
 def auc_and_p_value(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the AUC, and the probability of one as large if scores say nothing about the labels.
+    """Return the AUC and its one-sided p-value under the hypothesis that scores are uninformative.
 
-    The p-value is the fraction of all ways to label as many of these images positive whose sum of
-    (mid)ranks is at least as large. All ways are counted if that takes no more than some seconds.
-    Otherwise the p-value is that of `_SHUFFLES` random labellings and the given one, which keeps
-    the level too (Dwass 1957, Annals of Mathematical Statistics 28:181).
+    Consider every way to label the same number of these images positive. The p-value is the
+    fraction of these labellings in which the positives' sum of (mid)ranks is at least as large as
+    observed. All labellings are counted if that takes no more than some seconds. Otherwise the
+    fraction is taken over `_SHUFFLES` random labellings and the given one, which also keeps the
+    level of the test (Dwass 1957, Annals of Mathematical Statistics 28:181).
     """
     # for the smaller class, ranked from the end at which it should be
     swapped = 2 * int(is_positive.sum()) > len(scores)
@@ -200,12 +202,12 @@ def auc_and_p_value(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[flo
 
 
 def _countable(images: int, size: int) -> bool:
-    """Tell whether the number of ways fits into a float."""
+    """Tell whether the number of ways to choose `size` of the images fits into a float."""
     return math.lgamma(images + 1) - math.lgamma(size + 1) - math.lgamma(images - size + 1) < 700
 
 
 def _exact_p_value(ranks: Integers, size: int, total: int) -> float:
-    """Return the fraction of the choices of `size` ranks that sum to `total` or less."""
+    """Return the fraction of all choices of `size` ranks whose sum is at most `total`."""
     ways = np.zeros((size + 1, total + 1))
     ways[0, 0] = 1
     for rank in ranks.tolist():
@@ -256,9 +258,10 @@ def _by_accuracy(
 
 
 def _better_order(confusion: Integers) -> list[int]:
-    """Return an order of the classes such that no swap of two gives more correct answers.
+    """Return an order of the classes in which swapping any two gives no more correct answers.
 
-    `confusion` has a row for each true class. It finds the order if classes were mixed up.
+    `confusion` has a row for each true class. If a model's classes were only listed in the wrong
+    order, this finds the right one.
     """
     order = list(range(len(confusion)))
     improved = True

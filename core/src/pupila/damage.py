@@ -1,4 +1,4 @@
-"""Handling of our own files that were damaged on disk: put aside, logged, and made again."""
+"""Handles Pupila's own files that were damaged on disk: they are renamed, logged and remade."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_json(path: Path) -> Any:
-    """Return the JSON value in a file; None if it is missing, or damaged and put aside."""
+    """Return the JSON value in a file; None if it is missing or damaged (then put aside)."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
@@ -26,8 +26,8 @@ def read_json(path: Path) -> Any:
 def put_aside(path: Path, therefore: str = "it is made again") -> None:
     """Rename a file that cannot be read, and log a warning; the caller normally makes it again.
 
-    `therefore` says what happens next. The warning goes to the logger `pupila.damage`; a child
-    process forwards it to its parent.
+    `therefore` says in the warning what happens next. The warning goes to the logger
+    `pupila.damage`; a child process forwards it to its parent.
     """
     aside = path.with_name(f"{path.name}.damaged-{uuid4().hex[:8]}")
     with suppress(FileNotFoundError):  # another process was first

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 LABELLED_SPLITS = ("train", "validation", "test")
 UNLABELLED = "unlabelled"
-"""Split of images without labels, used to learn a teacher's answers."""
+"""Name of the split of images without labels, on which students learn a teacher's answers."""
 SPLITS = (*LABELLED_SPLITS, UNLABELLED)
 GROUP_COLUMNS = ("source", "site")
-"""Manifest columns for whose values every evaluation also gives separate metrics."""
+"""Manifest columns: evaluations also give separate metrics for each value of these."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Dataset:
     frame: pd.DataFrame
     classes: tuple[str, ...]
     cache: Path
-    """Folder for resized pixels; it may be deleted at any time."""
+    """Folder that caches resized pixels; it may be deleted at any time."""
 
     @classmethod
     def of(cls, frame: pd.DataFrame, classes: Sequence[str], cache: Path) -> Dataset:
@@ -54,20 +54,20 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of contents, labels and splits; it does not depend on where the files are."""
+        """SHA-256 of the images' contents, labels and splits, wherever the files are."""
         columns = [self.frame[name].tolist() for name in ("sha256", "label", "split")]
         rows = list(zip(*columns, strict=True))
         return digest_json({"classes": self.classes, "rows": rows})
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Splits that have images, in the order of `SPLITS`."""
+        """Names of the splits that have images, in the order of `SPLITS`."""
         present = set(self.frame["split"].unique())
         return tuple(split for split in SPLITS if split in present)
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Number of images by split, then class."""
+        """Number of images, as `{split: {class: number}}`."""
         by_split: dict[str, dict[str, int]] = {}
         rows = zip(self.frame["split"].tolist(), self.frame["label"].tolist(), strict=True)
         for (split, label), number in sorted(Counter(rows).items()):
@@ -75,10 +75,10 @@ class Dataset:
         return by_split
 
     def select(self, *splits: str) -> Dataset:
-        """Return the images of one split, or of several as one dataset.
+        """Return the images of one or several splits as one dataset.
 
         Raises:
-            PupilaError: a split has no image.
+            PupilaError: one of the splits has no image.
         """
         absent = next((split for split in splits if split not in self.splits), None)
         if absent is not None:
@@ -88,18 +88,18 @@ class Dataset:
         return Dataset(chosen, self.classes, self.cache)
 
     def without(self, split: str) -> Dataset:
-        """Return the images of all other splits."""
+        """Return a dataset of the images of all splits but this one."""
         kept = self.frame[self.frame["split"] != split].reset_index(drop=True)
         return Dataset(kept, self.classes, self.cache)
 
     @cached_property
     def paths(self) -> list[Path]:
-        """File of each image."""
+        """Path of each image's file."""
         return [Path(path) for path in self.frame["path"].tolist()]
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Index into `classes` of each image; -1 for images of the split `unlabelled`.
+        """Class of each image as an index into `classes`; -1 for the split `unlabelled`.
 
         Raises:
             PupilaError: an image has a label that is not one of the classes.
@@ -118,9 +118,9 @@ class Dataset:
 
     @cached_property
     def patients(self) -> NDArray[np.str_] | None:
-        """Patient of each image, from the column `patient`; None without such a column.
+        """Patient of each image, from the column `patient`; None if the column is missing or empty.
 
-        An image without a value counts as a separate patient.
+        Each image without a value counts as a patient of its own.
         """
         if "patient" not in self.frame:
             return None
@@ -130,7 +130,7 @@ class Dataset:
         return np.array(known) if any(names) else None
 
     def rows_by_value(self, column: str) -> dict[str, NDArray[np.int64]]:
-        """Return the rows of each value of a column; images without a value are left out."""
+        """Return the rows that have each value of a column; images without a value are left out."""
         given = self.frame[column].astype(object)
         values = np.array(given.where(given.notna(), "").astype(str).tolist())
         names = sorted(set(values.tolist()) - {""})
@@ -143,7 +143,7 @@ class Dataset:
     def pixels(self, spec: InputSpec) -> Pixels:
         """Return all images as uint8 `(images, height, width, 3)`, on disk, not in memory.
 
-        They are decoded and resized at the first call, also across processes.
+        Images are decoded and resized once, at the first call; other processes reuse the file.
         """
         key = digest_json([self.fingerprint, spec.model_dump(), versions(CORE)])
         path = self.cache / "pixels" / f"{key}.npy"

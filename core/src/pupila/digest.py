@@ -1,4 +1,4 @@
-"""Content digests: what every cache key and artifact name is made of."""
+"""Content digests, of which cache keys and artifact names are made."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def short_digest(digest: str) -> str:
 
 
 def digest_tree(path: Path) -> str:
-    """Return one SHA-256 for a file, or for a folder's relative names and contents."""
+    """Return one SHA-256 for a file, or for the names and contents of all files in a folder."""
     if path.is_file():
         return digest_file(path)
     return digest_json(
@@ -49,10 +49,10 @@ def digest_json(value: Any) -> str:
 
 @cache
 def digest_code(*modules: str) -> str:
-    """Return one SHA-256 for the source of some modules; for a package, of all modules in it.
+    """Return one SHA-256 of the source of some modules; a package stands for all its modules.
 
-    For cached results that must be made again after every change of the code, not only with a new
-    version of the package. Only the packages that contain the modules are imported.
+    Use it in keys of cached results that must be remade after every change of the code, not only
+    after a new version of the package. Only the packages that contain the modules are imported.
     """
     return digest_json({name: sorted(_code_in(name)) for name in modules})
 

@@ -1,4 +1,4 @@
-"""Readable errors for disks that are full, read-only or limit the size of files."""
+"""Readable errors for a disk that is full, is read-only or limits file sizes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pupila.errors import PupilaError
 
 _MB = 1_000_000
 _FULL_BYTES = 10 * _MB
-"""With less left, a failure is taken to be one of a full disk."""
+"""If less than this is free, a failure is attributed to a full disk."""
 _PROBE_BYTES = 4096
 _REASONS = {
     errno.ENOSPC: "is full",
@@ -37,14 +37,15 @@ _TEXTS = {
     "database or disk is full": errno.ENOSPC,
     "attempt to write a readonly database": errno.EROFS,
 }
-"""Messages of libraries whose errors have no number: HDF5, TensorFlow, SQLite."""
+"""Error number by message text, for libraries whose errors carry none: HDF5, TensorFlow, SQLite."""
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:
-    """Make sure that a folder can take so many bytes.
+    """Make sure that `needed_bytes` can be written to a folder.
 
     Raises:
-        PupilaError: it is not writable, has too little free space, or files are limited to less.
+        PupilaError: the folder is not writable, its disk has too little free space, or files may
+            not be that large.
     """
     probe = folder / f".probe-{uuid4().hex}"
     try:
@@ -81,7 +82,9 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def explain_disk_errors(folder: Path) -> Generator[None]:
-    """Turn errors of the disk into a readable `PupilaError`; `folder` is the working folder.
+    """Turn disk errors in the `with` block into a readable `PupilaError`.
+
+    `folder` is the working folder, which is blamed if the error names no file.
 
     Raises:
         PupilaError: the disk of the folder, or of the file being written, caused the error.
@@ -98,7 +101,7 @@ def explain_disk_errors(folder: Path) -> Generator[None]:
 
 
 def explain_disk_error(error: BaseException, folder: Path) -> str | None:
-    """Say what is wrong with which disk and what to do; None for an error of another cause."""
+    """Return what is wrong with the disk and what to do; None if the disk is not the cause."""
     number = _number(error)
     if number is None and _is_full(folder):
         number = errno.ENOSPC
@@ -116,7 +119,7 @@ def _sentence(number: int, folder: Path) -> str:
 
 
 def _number(error: BaseException) -> int | None:
-    """Return the errno of a disk's error; missing permission to read is not one."""
+    """Return the errno if the disk caused the error; a missing permission does not count."""
     known = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
     if isinstance(error, OSError) and error.errno in known:
         return error.errno
@@ -131,7 +134,7 @@ def _is_full(folder: Path) -> bool:
 
 
 def _describe(folder: Path) -> str:
-    """Name a folder and the disk that it is on."""
+    """Return a text that names a folder and the disk that it is on."""
     mount = folder.absolute()
     while not mount.is_mount() and mount != mount.parent:
         mount = mount.parent

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection, Iterable
 
 _SHOWN = 20
-"""Names that a message lists; there may be thousands of them."""
+"""Most names that a message lists; the rest are only counted."""
 
 
 class PupilaError(Exception):
@@ -23,16 +23,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_class(field: str, name: str, classes: Collection[str]) -> str:
-    """Return the message for a field that names an unknown class; it offers the nearest name."""
+    """Return the error for a field that names an unknown class, with the nearest known name."""
     hint = nearest(name, classes)
     return f"{field} is {name!r}, which is not one of the classes {list_names(classes)}.{hint}"
 
 
 def check_class(field: str, name: str, classes: Collection[str]) -> None:
-    """Make sure that a field names one of the classes.
+    """Make sure that the class `name`, given in `field`, is one of the classes.
 
     Raises:
-        PupilaError: it does not.
+        PupilaError: `name` is not one of the classes.
     """
     if name not in classes:
         raise PupilaError(unknown_class(field, name, classes))
@@ -45,7 +45,7 @@ def list_names(names: Iterable[object]) -> str:
 
 
 def join_names(names: Iterable[object]) -> str:
-    """Return names with commas between, shortened if there are many: `a, b and 998 more`."""
+    """Return names separated by commas, shortened if there are many: `a, b and 998 more`."""
     listed = list(names)
     return f"{', '.join(map(str, listed[:_SHOWN]))}{_others(listed)}"
 

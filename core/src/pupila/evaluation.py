@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pupila.ties import warning_of
 
 SPECIFICITY = 0.85
-"""Specificity for which a threshold is chosen on validation images; the default of recipes."""
+"""Default specificity for which a threshold is chosen on the validation images."""
 LATENCY_REPEATS = 50
-"""Timed inferences of one image, after warm-up; the default of recipes."""
+"""Default number of timed inferences of one image, after warm-up."""
 
 
 class _FrozenModel(BaseModel):
@@ -47,7 +47,7 @@ class OperatingPoint(_FrozenModel):
 
 
 class Metrics(_FrozenModel):
-    """Quality on one set of images."""
+    """Quality of one model's answers on one set of images."""
 
     images: int
     patients: int | None = Field(
@@ -82,12 +82,12 @@ class Metrics(_FrozenModel):
 
     @property
     def point(self) -> OperatingPoint | None:
-        """The main operating point: the shipped one, or one chosen on other images."""
+        """The main operating point: the shipped one, else one chosen on validation images."""
         return self.shipped or next(iter(self.operating_points), None)
 
 
 class Agreement(_FrozenModel):
-    """How closely an artifact's answers agree with a reference on the same images."""
+    """How closely an artifact's answers agree with a reference model's on the same images."""
 
     reference: str = Field(description="Name of the teacher or artifact compared with.")
     labels: Estimate = Field(description="Fraction of images given the same class.")
@@ -118,7 +118,7 @@ class Cost(_FrozenModel):
 
 
 class Download(_FrozenModel):
-    """Bytes that a browser downloads: uncompressed, and as servers compress it."""
+    """Size of a browser's download: uncompressed, and as servers compress it."""
 
     size_bytes: int
     gzip_bytes: int
@@ -126,7 +126,7 @@ class Download(_FrozenModel):
 
 
 class Startup(_FrozenModel):
-    """Times and downloads before a web page gives its first answer."""
+    """Waiting times and downloads until a web page gives its first answer."""
 
     cold_start_ms: float = Field(description="From opening the page until the model is ready.")
     first_inference_ms: float = Field(description="First answer, including compiling of shaders.")
@@ -135,7 +135,7 @@ class Startup(_FrozenModel):
 
 
 class RuntimeCheck(_FrozenModel):
-    """An artifact in another runtime, on some of the images that it was evaluated on."""
+    """Results of an artifact in another runtime, on some of the evaluated images."""
 
     runtime: str
     cpu: str
@@ -149,7 +149,7 @@ class RuntimeCheck(_FrozenModel):
 
 
 class Measurement(_FrozenModel):
-    """Cost of one artifact; the only result of one that was never trained."""
+    """Cost of one artifact: the only result of an artifact that was never trained."""
 
     artifact: str = Field(description="Digest.")
     format: str
@@ -187,7 +187,7 @@ class NegativeGroup(_FrozenModel):
 
 
 class NearMiss(_FrozenModel):
-    """A near miss, and its probability of the accepted class."""
+    """One image of a near-miss group, with its probability of the accepted class."""
 
     path: str
     group: str
@@ -197,7 +197,7 @@ class NearMiss(_FrozenModel):
 
 
 class OpenSet(_FrozenModel):
-    """Which images a filter accepts: groups that it was trained on, and new ones."""
+    """Which images a filter accepts, by group: groups it was trained on, and new groups."""
 
     accepts: str = Field(description="Class that the filter accepts.")
     threshold: float = Field(description="Probability from which an image is accepted.")
@@ -242,5 +242,5 @@ class Evaluation(Measurement):
 
     @property
     def tie_warning(self) -> str | None:
-        """Warning that too many images share one answer, see `pupila.ties`; None if they do not."""
+        """Warning if too many images share one answer (see `pupila.ties`), else None."""
         return warning_of(self.metrics.tied, self.metrics.images, f"{self.split} images")

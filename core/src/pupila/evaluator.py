@@ -1,4 +1,4 @@
-"""Evaluates one artifact: opens it in its own runtime, measures its answers and its cost."""
+"""Evaluates an artifact in its own runtime: measures the quality of its answers and its cost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from pupila.threads import model_threads
 
 _FEWEST_REPEATS = 5
 _LATENCY_SECONDS = 5.0
-"""A slow model is timed about this long, but at least `_FEWEST_REPEATS` times."""
+"""Time limit for timing a slow model, which still runs at least `_FEWEST_REPEATS` times."""
 
 _CPU_INFO = Path("/proc/cpuinfo")
 
@@ -61,13 +61,14 @@ def evaluate(
 ) -> Evaluation:
     """Return all metrics of `artifact` on one split of `dataset` (which holds every split).
 
-    The runner of its format computes the answers, which are kept in `predictions`. The threshold is
-    chosen on the validation split, if there is one. `reference` is a name and an artifact to
-    compare with image by image, normally a teacher. Latency is measured with `threads` threads, by
-    default those of the run. With `open_set`, the artifact is also evaluated as a filter.
+    The runner of the artifact's format computes the answers, which are kept in `predictions`. The
+    threshold is chosen on the validation split, if there is one. `reference` is a name and an
+    artifact to compare with image by image, normally a teacher. Latency is measured with `threads`
+    threads, by default those of the run. With `open_set`, the artifact is also evaluated as a
+    filter.
 
     Raises:
-        PupilaError: the split is empty, the classes do not match, or the answers are no
+        PupilaError: the split is empty, the classes do not match, or the answers are not
             probabilities.
     """
     images = dataset.select(split)
@@ -155,12 +156,12 @@ def check_runtime(
 ) -> RuntimeCheck:
     """Return agreement and cost of `artifact` in the runtime `runtime`, on the images of `dataset`.
 
-    Its answers are compared with those in its own runtime. If `runtime` is its own runtime, they
-    are compared with those of `source`, the artifact that it was exported from, if given.
+    The answers are compared with those in the artifact's own runtime. If `runtime` is that one,
+    they are compared with those of `source`, the artifact that it was exported from, if given.
 
     Raises:
-        PupilaError: the runtime refuses it, is not available here, or its outputs do not fit the
-            artifact's `OutputSpec`.
+        PupilaError: the runtime refuses the artifact or is not available here, or the outputs do
+            not fit the artifact's `OutputSpec`.
     """
     runner, own = installed().runtime(runtime), installed().runner(artifact.format)
     installed().check(artifact)
@@ -196,7 +197,7 @@ def check_runtime(
 
 @contextmanager
 def _naming_runner(runner: Runner) -> Generator[None]:
-    """Name the runner in the error if it returns values of a wrong type."""
+    """Turn values of a wrong type from a runner into an error that names the runner."""
     try:
         yield
     except ValidationError as error:
@@ -228,7 +229,7 @@ def _validation(
     predictions: Predictions,
     progress: Progress,
 ) -> LabelledProbabilities | None:
-    """Return answers and labels of the validation split; None if there is none to use."""
+    """Return answers and labels of the validation split; None if missing, or if it is `split`."""
     if split == "validation" or "validation" not in set(dataset.frame["split"]):
         return None
     images = dataset.select("validation")
@@ -246,7 +247,7 @@ def _validation_accuracy(
 
 
 def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:
-    """Return the rows of each value of each grouping column that has at least two values.
+    """Return rows by column and value, for each grouping column with at least two values.
 
     Images without a value are in no group.
     """
@@ -270,7 +271,7 @@ def _latency(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> Latenc
 
 
 def _times(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[float]:
-    """Time `repeats` inferences in milliseconds, or fewer if they would take too long."""
+    """Return the times of `repeats` inferences in milliseconds; fewer for a slow model."""
     if repeats < 1:
         raise PupilaError(f"Latency cannot be measured in {repeats!r} repeats: give at least 1.")
     times = _time(model, image, min(repeats, _FEWEST_REPEATS))

@@ -1,7 +1,7 @@
 """Evaluates a model on images from another site, on which nothing was trained or chosen.
 
-With labels, how good its answers are. With a teacher, how closely they agree with the teacher's,
-which needs no labels.
+Labels show how good the model's answers are. A teacher shows how closely they agree with its own,
+for which no labels are needed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pupila.runtime import Progress
 
 COLOURS = ("mean_red", "mean_green", "mean_blue")
 DISAGREEMENTS_KEPT = 24
-"""Images reported by name: those on which model and teacher differ most."""
+"""Number of images listed by name: those on which model and teacher differ most."""
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -80,7 +80,7 @@ class ExternalEvaluation(_FrozenModel):
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """The same as an `Evaluation` of all images; None if labels or cost are not known."""
+        """These results as an `Evaluation` on all images; None if labels or cost are unknown."""
         if self.figures.metrics is None or self.measurement is None:
             return None
         return Evaluation(
@@ -108,9 +108,9 @@ def evaluate_external(
     """Return all results of `artifact` on images with labels, or of the split `unlabelled`.
 
     `reference` is the teacher's name and artifact. If no threshold ships, one is chosen for
-    `specificity` on the `validation` images of the data that the model was made from. `groups` are
-    columns; each of their values gets its own metrics. With `latency_repeats` the artifact's cost
-    is measured too.
+    `specificity` on `validation`, the validation images of the data that the model was made from.
+    `groups` names columns; each of their values gets its own metrics. With `latency_repeats`, the
+    artifact's cost is measured too.
 
     Raises:
         PupilaError: the classes do not match, or the answers are not probabilities.
@@ -173,7 +173,7 @@ def evaluate_external(
 
 
 def _chance(artifact: Artifact, images: Dataset, answers: Floats, positive: str) -> ChanceCheck:
-    """Test the answers against the labels, with columns in the model's own order."""
+    """Test whether answers are above chance, with classes in the model's own order."""
     own = artifact.record.output.classes
     columns = [images.classes.index(name) for name in own]
     labels = np.argsort(columns)[images.labels]
@@ -183,7 +183,7 @@ def _chance(artifact: Artifact, images: Dataset, answers: Floats, positive: str)
 def _disagreements(
     images: Dataset, answers: Floats, teacher: Floats, column: int, *, labelled: bool
 ) -> tuple[ImageDisagreement, ...]:
-    """Return the images with the largest difference of logits, largest first."""
+    """Return the images whose logits differ most from the teacher's, largest difference first."""
     distance = np.abs(logits_of(answers, column) - logits_of(teacher, column)).max(axis=1)
     order: list[int] = np.argsort(-distance, kind="stable").tolist()
     classes = images.classes

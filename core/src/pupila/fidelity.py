@@ -1,8 +1,9 @@
 """How closely a model's answers follow its teacher's, on images that need no labels.
 
-Two models may have the same accuracy on the data and answer images from elsewhere differently. So
-their logits are compared, not only their classes: with two classes the log-odds `log p/(1-p)`; with
-more, `log p` minus its mean over the classes. Probabilities below `FLOOR` count as `FLOOR`.
+Two models may have the same accuracy on the data and yet answer images from elsewhere differently.
+So their logits are compared, not only the classes they give. With two classes, the logits are the
+log-odds `log p/(1-p)`; with more, they are `log p` minus its mean over the classes. Probabilities
+below `FLOOR` count as `FLOOR`.
 
 Intervals are percentile bootstrap intervals (Efron 1979, Annals of Statistics 7:1) over images, or
 over patients where they are known.
@@ -25,10 +26,10 @@ from pupila.intervals import BY_PATIENT, DRAWS, resamples, share
 Floats = NDArray[np.float64]
 
 FLOOR = 1 / 512
-"""Half a step of an 8-bit probability. How small an 8-bit 0 really is cannot be known. With this
-floor, 8-bit and 32-bit models are compared on one scale: log-odds from -6.2 to 6.2."""
+"""Lowest probability distinguished: half a step of an 8-bit probability, whose 0 may be any value
+below that. It puts 8-bit and 32-bit models on one scale: log-odds from -6.2 to 6.2."""
 LEAST_IMAGES = 5
-"""One more than the coefficients of a plane over three colours, which would fit fewer exactly."""
+"""Fewest images compared: a plane over three colours would fit four images exactly."""
 
 
 class Fidelity(BaseModel):
@@ -73,7 +74,7 @@ def fidelity(
     `(images, 3)` of the images.
 
     Raises:
-        PupilaError: their shapes differ, or there are fewer than `LEAST_IMAGES` images.
+        PupilaError: the arrays' shapes differ, or there are fewer than `LEAST_IMAGES` images.
     """
     scores, theirs = np.asarray(probabilities, np.float64), np.asarray(reference, np.float64)
     if scores.shape != theirs.shape or scores.ndim != 2 or len(scores) < LEAST_IMAGES:
@@ -121,9 +122,10 @@ def bootstrap(
     patients: ArrayLike | None = None,
     seed: int = 0,
 ) -> Estimate:
-    """Return a figure with its percentile interval, widened to include the value.
+    """Return a figure with its percentile bootstrap interval, widened to include the value.
 
-    `figure` returns one number for each row of `(draws, images)`: how often each image is drawn.
+    `figure` gets counts `(draws, images)`, how often each resample contains each image, and returns
+    one number per resample.
     """
     value = float(figure(np.ones((1, images)))[0])
     draws = np.concatenate([figure(counts) for counts in resamples(images, seed, patients)])
@@ -140,8 +142,8 @@ def bootstrap(
 def correlation(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
     """Return the Pearson correlation of logits `(images, columns)`, averaged over columns.
 
-    One value for each row of `counts` `(draws, images)`: how often each image is drawn. A column
-    that is constant in either model counts as 0.
+    One value is returned per row of `counts` `(draws, images)`, which says how often each image is
+    drawn. A column that is constant in either model counts as 0.
     """
     total = counts.sum(axis=1, keepdims=True)
     # differences from the mean of all images keep the sums of squares exact
@@ -157,8 +159,8 @@ def correlation(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
 def mean_difference(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
     """Return the mean of `ours - theirs`, logits `(images, columns)`.
 
-    With several columns, it is the mean of the absolute values. One value for each row of `counts`
-    `(draws, images)`: how often each image is drawn.
+    With several columns, it is the mean of the absolute values. One value is returned per row of
+    `counts` `(draws, images)`, which says how often each image is drawn.
     """
     means = counts @ (ours - theirs) / counts.sum(axis=1, keepdims=True)
     return means[:, 0] if means.shape[1] == 1 else np.abs(means).mean(axis=1)
@@ -168,7 +170,8 @@ def variance_explained(colours: Floats, logits: Floats, counts: Floats) -> Float
     """Return the fraction of the variance of `logits` that a plane over `colours` explains (R²).
 
     `colours` are `(images, colours)`, `logits` `(images, columns)`. One value, averaged over
-    columns, for each row of `counts` `(draws, images)`: how often each image is drawn.
+    columns, is returned per row of `counts` `(draws, images)`, which says how often each image is
+    drawn.
     """
     total = counts.sum(axis=1, keepdims=True)
     scale = colours.std(axis=0)
@@ -190,4 +193,4 @@ def variance_explained(colours: Floats, logits: Floats, counts: Floats) -> Float
 
 
 _ROUNDING = 1e-12
-"""Relative variance below which a difference is only rounding."""
+"""Variances below this, relative to the squared values, are taken for rounding errors."""

@@ -1,4 +1,4 @@
-"""What a scan measures of each image file; the field names are columns of its table."""
+"""The measurements that a scan makes of each image file; field names are columns of its table."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import NamedTuple
 
 
 class ImageStats(NamedTuple):
-    """Measurements of one image file; numbers are NaN if it cannot be decoded."""
+    """Measurements of one image file; numbers are NaN if the image cannot be decoded."""
 
     sha256: str
     """SHA-256 of the file's bytes; empty if the file is missing."""
     phash: str
-    """Perceptual hash, 64 bits as 16 hexadecimal digits; empty if it cannot be decoded."""
+    """Perceptual hash, 64 bits as 16 hexadecimal digits; empty if the image cannot be decoded."""
     width: float
-    """Columns of the upright image, in pixels."""
+    """Width of the upright image (EXIF orientation applied), in pixels."""
     height: float
-    """Rows of the upright image, in pixels."""
+    """Height of the upright image, in pixels."""
     brightness: float
-    """Mean luma, 0..255."""
+    """Mean luma of the image, 0..255."""
     sharpness: float
     """Variance of the Laplacian of a grey thumbnail of 256 by 256 pixels."""
     mean_red: float
     mean_green: float
     mean_blue: float
     error: str
-    """Why it cannot be decoded, or empty."""
+    """Why the image cannot be decoded; empty if it can."""
 
 
 MEASURED = ("bytes", *ImageStats._fields)
-"""Columns that a scan adds."""
+"""Columns that a scan adds to a manifest."""

@@ -1,4 +1,4 @@
-"""Decodes and resizes image files to the pixels that every model gets, always in the same way."""
+"""Decodes image files and resizes them, in the same way for every model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from pupila.paths import is_special
 from pupila.spec import InputSpec
 
 _BROKEN = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError)
-"""All that Pillow raised on 25,000 damaged files of 17 formats."""
+"""All exceptions that Pillow raised on 25,000 damaged files of 17 formats."""
 
 _MOST_PIXELS = 64_000_000
-"""Phone cameras have 50 million. Decoding 64 million takes 1.0 GB with transparency, 0.8 GB as
-floats, 0.5 GB as RGB (measured); Pillow's limit of 179 million would take three times that."""
+"""Most pixels of an image; phone cameras have 50 million. Decoding 64 million takes 1.0 GB with
+transparency, 0.8 GB as floats, 0.5 GB as RGB (measured). Pillow's limit of 179 million would take
+three times that."""
 _TOO_LARGE = "and more than 64 million are not decoded"
 SPECIAL = "it is a pipe or a device, not a file"
 _BAND_ROWS = 256
@@ -42,10 +43,10 @@ class ImageError(PupilaError):
 
 
 def decode(path: Path) -> Image.Image:
-    """Read an image in any format of Pillow's as upright 8-bit RGB; of several frames the first.
+    """Read an image in any format that Pillow reads, as upright 8-bit RGB.
 
     EXIF orientation is applied, grey becomes RGB, 16 bits are scaled to 8, and transparent images
-    are composited over black.
+    are composited over black. Of several frames, the first is read.
 
     Raises:
         ImageError: the file is missing, empty, truncated, not an image, or has more than 64 million
@@ -104,7 +105,9 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def resize(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
-    """Return uint8 `(height, width, 3)` of the input's size; the aspect ratio is not kept.
+    """Return an image resized for a model's input: uint8 `(height, width, 3)`.
+
+    The aspect ratio is not kept.
 
     Pillow's `BILINEAR` is a triangle filter that widens with the reduction: each output pixel is a
     weighted mean of all the input pixels it covers (antialiased), not of the nearest four as in

@@ -1,7 +1,7 @@
 """Checks that the code a plugin names exists, without importing it.
 
-Importing a module may import TensorFlow, which takes seconds; finding its file and parsing the
-names it defines takes milliseconds.
+Importing a module may import TensorFlow, which takes seconds. Finding the module's file and
+parsing the names that it defines takes milliseconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pupila.plugin import Plugin
 
 
 def implementation_fault(plugin: Plugin) -> str | None:
-    """Return why a plugin's implementation cannot be found; None if it can, or may be.
+    """Return why a plugin's implementation cannot be found; None if it exists or might exist.
 
     If a module may define names only when it runs (`from x import *`, a `__getattr__`,
     `globals()`), every name is taken to exist.
@@ -44,7 +44,7 @@ def implementation_fault(plugin: Plugin) -> str | None:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Find a module without importing its parent packages, as `find_spec` would."""
+    """Find a module without importing its parent packages; `find_spec` would import them."""
     top, *rest = module.split(".")
     name = top
     try:
@@ -68,7 +68,7 @@ def _binds_while_running(tree: ast.AST, names: set[str]) -> bool:
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:
-    """Yield the names that a module may define; `*` stands for those of another module."""
+    """Yield the names that a module may define; `*` stands for all names of another module."""
     for node in ast.iter_child_nodes(tree):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():

@@ -1,7 +1,7 @@
 """Estimates the size of an int8 flatbuffer from the kernels of a net, without building one.
 
-It counts one byte for each kernel entry; for each output channel its bias and the scales of kernel
-and bias; and zero points, which layers with equally many channels share. The bytes per layer and
+The estimate counts one byte per kernel entry, the bias and the scales of kernel and bias per output
+channel, and zero points, which layers with equally many channels share. The overheads per layer and
 per file were fitted to twelve files of 3 kB to 2 MB written by `pupila.litert.packing`; the
 estimate is within 0.6 % of each.
 """

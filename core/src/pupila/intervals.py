@@ -1,8 +1,8 @@
 """95 % intervals of proportions, and of means by bootstrap.
 
 Images of one patient are alike, so they carry less information than as many images of different
-patients. `clusters` has a value for each image, the same for those of one patient; intervals then
-account for this. Without `clusters`, every image counts as a different patient's.
+patients. `clusters` has a value for each image, the same for all images of one patient, and
+intervals then account for this. Without `clusters`, every image counts as a different patient's.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ DRAWS = 2000
 """Bootstrap resamples: with so many, the ends of a 95 % interval vary by about 2 % of its width."""
 
 BY_PATIENT = "by patient"
-"""Part of an interval's `method` where patients were known."""
+"""Text in an interval's `method` if patients were known."""
 
 _BLOCK_COUNTS = 1 << 22
-"""Entries in a block of resamples: 32 MiB, for any number of images."""
+"""Entries in a block of resamples, which takes 32 MiB for any number of images."""
 
 
 def proportion(hits: int, total: int) -> Estimate:
@@ -52,7 +52,7 @@ def wilson(fraction: float, total: float) -> tuple[float, float]:
 
 
 def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
-    """Return the fraction of images `(images,)` that are hits, with its interval.
+    """Return the fraction of hits `(images,)` that are true, with its interval.
 
     With `clusters`, Wilson's interval is computed for the effective number of independent images:
     n divided by the design effect (variance between clusters over that of independent images), and
@@ -69,7 +69,7 @@ def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
 
 
 def members_of(clusters: ArrayLike) -> Integers:
-    """Return the index of each image's cluster, from 0; an image with an empty name has its own."""
+    """Return the index of each image's cluster, from 0; each empty name is a cluster of its own."""
     names = np.asarray(clusters)
     members = np.unique(names, return_inverse=True)[1].astype(np.int64)
     if names.dtype.kind not in "UO":
@@ -105,9 +105,9 @@ def _student_point(degrees: int) -> float:
 
 
 def resamples(images: int, seed: int, clusters: ArrayLike | None = None) -> Iterator[Floats]:
-    """Yield blocks `(draws, images)` of how often each image is drawn, `DRAWS` rows in total.
+    """Yield bootstrap resamples in blocks `(draws, images)`: how often each image is drawn.
 
-    Images, or whole clusters, are drawn with replacement.
+    The blocks have `DRAWS` rows in total. Images, or whole clusters, are drawn with replacement.
     """
     random = np.random.default_rng(seed)
     members = np.arange(images) if clusters is None else members_of(clusters)
@@ -125,9 +125,10 @@ def resampling_interval(
 ) -> Estimate:
     """Return the percentile interval of a mean in 0..`most` from its draws, widened if needed.
 
-    It always includes the value, as draws may be biased. It also allows for a kind of image that
-    was not sampled: its fraction may be up to Wilson's upper end for 0 of `independent` images, all
-    of them wrong or all right. So the interval has a width even if all draws are equal.
+    The interval always includes the value, even if the draws are biased. It also allows for a kind
+    of image that the sample lacks: that kind's fraction may be as large as Wilson's upper end for 0
+    of `independent` images, and its images may all be wrong or all right. So the interval has a
+    width even if all draws are equal.
     """
     low, high = (float(limit) for limit in np.quantile(draws, [0.025, 0.975]))
     unseen = wilson(0, independent)[1]

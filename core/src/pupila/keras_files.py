@@ -1,6 +1,6 @@
-"""Reads and writes `keras` artifacts, and imports Keras 3 and TensorFlow without their chatter.
+"""Reads and writes `keras` artifacts, and imports Keras 3 and TensorFlow without log messages.
 
-Both are only imported inside functions, so that listing plugins stays fast.
+Keras and TensorFlow are only imported inside functions, so that listing plugins stays fast.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def import_tensorflow() -> Any:
 
 @contextmanager
 def _silence_stderr() -> Generator[None]:
-    """Drop what C++ code writes to a terminal or pipe, as TensorFlow's first lines do.
+    """Drop what C++ code writes to standard error, such as TensorFlow's first lines.
 
-    If standard error is a file, such as a log, they are kept.
+    If standard error is a file, such as a log, the lines are kept.
     """
     if stat.S_ISREG(os.fstat(2).st_mode):
         yield
@@ -62,7 +62,7 @@ def _silence_stderr() -> Generator[None]:
 
 
 def load(artifact: Artifact) -> Any:
-    """Return the `keras.Model` of an artifact of format `keras`, not compiled."""
+    """Return the uncompiled `keras.Model` of an artifact of format `keras`."""
     keras = import_keras()
     return keras.saving.load_model(artifact.path / MODEL_NAME, compile=False, safe_mode=True)
 
@@ -94,7 +94,7 @@ def _hide_optimizer(model: Any) -> Generator[None]:
 
 
 def _repack(source: Path, target: Path) -> None:
-    """Copy a `.keras` archive, leaving out what differs from one save to the next."""
+    """Copy a `.keras` archive without the date and memory addresses, which differ between saves."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             entry = zipfile.ZipInfo(name)  # dated 1980, the zip format's zero
@@ -109,7 +109,7 @@ def _repack(source: Path, target: Path) -> None:
 
 
 def _number_shared_objects(config: str) -> str:
-    """Replace the memory addresses that Keras writes for shared objects by numbers."""
+    """Replace memory addresses, which Keras writes for shared objects, with serial numbers."""
     numbers: dict[str, int] = {}
 
     def number(match: re.Match[str]) -> str:
@@ -119,15 +119,15 @@ def _number_shared_objects(config: str) -> str:
 
 
 def parameters(model: Any) -> int:
-    """Return the number of weights, trainable or not."""
+    """Return the number of a model's weights, trainable or not."""
     return int(model.count_params())
 
 
 def macs(model: Any) -> int:
-    """Return the multiply-accumulates for one image, of convolutions and dense layers.
+    """Return the multiply-accumulates of all convolutions and dense layers for one image.
 
-    A layer called twice counts twice, also in nested models. Attention and recurrent layers are
-    not counted.
+    A layer that is called twice counts twice, in nested models too. Attention and recurrent
+    layers are not counted.
 
     Raises:
         ValueError: a layer's shape is unknown: the model is not built, or a size is not fixed.
@@ -140,7 +140,7 @@ def macs(model: Any) -> int:
 
 
 def _calls(keras: Any, model: Any) -> list[tuple[Any, Any]]:
-    """Return each call in a model's graph: the layer (or nested model) and the graph's node."""
+    """Return each call in a model's graph, as the layer (or nested model) and its graph node."""
     if isinstance(model, keras.Sequential):
         model = model._functional
     if model is None:
@@ -163,7 +163,7 @@ def _call_macs(keras: Any, node: Any) -> int:
 
 
 def _positions(tensor: Any) -> int:
-    """Return rows times columns of a channels-last feature map; 1 if it only has channels."""
+    """Return rows times columns of a channels-last feature map; 1 if it has only channels."""
     between = tensor.shape[1:-1]
     if None in between:
         raise ValueError(f"the size of {tensor.name} is not fixed")

@@ -1,4 +1,4 @@
-"""The graph of a Keras 3 model: its layers in the order in which they are called."""
+"""Walks and rebuilds the graph of a Keras 3 model: its layers in the order of their calls."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ keras = import_keras()
 def flatten(model: Any) -> Any:
     """Return an equivalent functional model without nested models.
 
-    Layers, and so weights, are shared with `model`, not copied. If two layers have one name, which
-    is possible with nesting, the later one is prefixed with the name of its model. Arguments of a
-    nested model's call, such as `training=False`, are passed to its layers. (In Keras 3 `fit`
-    overrules that, nested or flat: use `trainable` for what must stay frozen.)
+    Layers, and so weights, are shared with `model`, not copied. If two layers have the same name,
+    which is possible with nesting, the later one is prefixed with the name of its model. Arguments
+    of a nested model's call, such as `training=False`, are passed on to its layers. (In Keras 3,
+    `fit` overrules `training=False`, nested or flat: set `trainable` for layers that must stay
+    frozen.)
 
     Raises:
         PupilaError: the model is not a graph of layers.
@@ -28,10 +29,10 @@ def flatten(model: Any) -> Any:
 
 
 class Calls:
-    """Calls every layer of a model again in topological order, including those of nested models.
+    """Calls every layer of a model, and of the models nested in it, again in topological order.
 
     `shape` is the input `(height, width, channels)`, by default the model's own. Layers of the
-    types `without` are skipped: their input takes the place of their output.
+    types in `without` are skipped: their input replaces their output.
 
     Raises:
         PupilaError: the model is not a graph of layers.
@@ -57,9 +58,9 @@ class Calls:
         self.output = self._run(model, self.image, {})
 
     def _run(self, model: Any, inputs: Any, inherited: dict[str, Any]) -> Any:
-        """Call all layers of one model on new inputs.
+        """Call all layers of one model on new inputs, and return its output.
 
-        `clone_model` of Keras does this too, but disconnects the result from its inputs unless they
+        Keras' `clone_model` does this too, but the result is disconnected from `inputs` unless they
         are inputs of the whole model.
         """
 
@@ -85,15 +86,15 @@ class Calls:
 
 
 def inputs_of(tensor: Any) -> list[Any]:
-    """Return the inputs of the layer call that gave this tensor; none for a model's input."""
+    """Return the input tensors of the layer call that made a tensor; none for a model's input."""
     history = tensor._keras_history
     return list(history.operation._inbound_nodes[history.node_index].input_tensors)
 
 
 def bottlenecks(calls: Calls) -> Iterator[tuple[int, Any]]:
-    """Yield the tensors from which alone all later layers are computed, each with its position.
+    """Yield each bottleneck: a tensor from which alone all later layers can be computed.
 
-    The position is that of its layer in `calls.made`.
+    Each is preceded by the position of its layer in `calls.made`.
     """
     last_read = {
         id(tensor): number
@@ -120,6 +121,6 @@ def _graph(model: Any) -> Any:
 
 
 def _accepted(layer: Any, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that the layer's `call` accepts."""
+    """Return the settings that are not None and that the layer's `call` accepts."""
     known = inspect.signature(layer.call).parameters
     return {name: value for name, value in settings.items() if name in known and value is not None}

@@ -1,7 +1,7 @@
-"""Reads how images are laid out in a folder or listed in a CSV manifest, without opening any.
+"""Reads how images are laid out in a folder or listed in a CSV manifest, without opening them.
 
-It does not import pandas, so that a recipe is checked in a fraction of a second. `pupila.manifest`
-makes a table from the same.
+This module does not import pandas, so that a recipe is checked in a fraction of a second.
+`pupila.manifest` makes a pandas table of the same images.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _SPLITS = f"{', '.join(LABELLED_SPLITS)} or {UNLABELLED}"
 
 
 def labels(path: Path) -> tuple[str, ...]:
-    """Return the labels of the images in alphabetical order; empty if all are unlabelled.
+    """Return the distinct labels of the images, sorted; empty if all images are unlabelled.
 
-    For a folder these are the names of the class folders with at least one image; other files are
-    not listed. For a CSV every line is read, but no image file is checked.
+    For a folder, these are the names of the class folders that contain at least one image. For a
+    CSV, every line is read, but no image file is checked.
 
     Raises:
         PupilaError: images are missing, or not in the form that `pupila.manifest.read` expects.
@@ -54,9 +54,9 @@ def labels(path: Path) -> tuple[str, ...]:
 
 
 def labelled_images(path: Path, split: str) -> Iterator[dict[str, str]]:
-    """Yield the label of each image of a split, and its other columns in a CSV, by column name.
+    """Yield a dict for each image of a split: its label and, from a CSV, its other columns.
 
-    No image is opened, and for a CSV no image file is checked.
+    No image is opened, and image files listed in a CSV are not checked.
 
     Raises:
         PupilaError: images are missing, or not in the form that `pupila.manifest.read` expects.
@@ -101,7 +101,7 @@ def _labels_of_folders(root: Path) -> set[str]:
 
 
 def no_images_error(root: Path, ignored: int) -> PupilaError:
-    """Return the error for a folder with no images, only other files."""
+    """Return the error for a folder without images; `ignored` is the number of other files."""
     return PupilaError(
         f"No images under {str(root)!r}: its folders hold {ignored} files, none of them "
         f"with an image's suffix. Expected {LAYOUT}."
@@ -109,7 +109,7 @@ def no_images_error(root: Path, ignored: int) -> PupilaError:
 
 
 def split_folders(root: Path) -> list[Path]:
-    """Return the folders right under `root`, each a split."""
+    """Return the folders directly under `root`, each of which is a split."""
     folders = folders_in(root)
     splits = [folder for folder in folders if folder.name in SPLIT_OF]
     others = [folder for folder in folders if folder.name not in SPLIT_OF]
@@ -134,7 +134,7 @@ def split_folders(root: Path) -> list[Path]:
 
 
 def folders_by_label(split_folder: Path) -> list[tuple[str, Path]]:
-    """Return the folders of a split, each with the label of its images."""
+    """Return pairs of a label and the folder with its images, for one split."""
     if SPLIT_OF[split_folder.name] == UNLABELLED:
         return [("", split_folder)]
     return [(folder.name, folder) for folder in _class_folders(split_folder)]
@@ -151,7 +151,7 @@ def _class_folders(split_folder: Path) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Return subfolders in order, without hidden ones (`.git`, `.ipynb_checkpoints`)."""
+    """Return subfolders, sorted, without hidden ones such as `.git` and `.ipynb_checkpoints`."""
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
     for path in folders:
         check_encoding(str(path))
@@ -174,7 +174,7 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def is_image(name: str) -> bool:
-    """Tell by the suffix whether a file is an image; macOS' `._x.jpg` is not."""
+    """Tell by its name whether a file is an image; hidden files such as `._x.jpg` are not."""
     base = os.path.basename(name)  # noqa: PTH119  as above
     suffix = os.path.splitext(base)[1].lower()  # noqa: PTH122
     if base.startswith(".") or not suffix:
@@ -183,12 +183,12 @@ def is_image(name: str) -> bool:
 
 
 _COMMON = (".jpg", ".jpeg", ".png")
-"""Known without Pillow, which imports a module for each of its formats."""
+"""Suffixes known without asking Pillow, which would import a module for each format."""
 
 
 @cache
 def _suffixes() -> frozenset[str]:
-    """Return the suffixes of the formats that Pillow reads, without those that it only writes."""
+    """Return the file suffixes of all formats that Pillow can read."""
     formats = Image.registered_extensions().items()
     return frozenset(suffix for suffix, name in formats if name in Image.OPEN)
 
@@ -197,7 +197,7 @@ def _suffixes() -> frozenset[str]:
 
 
 NO_LINE: tuple[int, list[str]] = (1, [])
-"""Stands for the header of an empty CSV."""
+"""Header row (line number, no fields) that stands for an empty CSV's."""
 
 
 class Row(NamedTuple):
@@ -205,9 +205,9 @@ class Row(NamedTuple):
 
     line: int
     path: str
-    """As written in the CSV."""
+    """Path of the image as written in the CSV, relative or absolute."""
     values: dict[str, str]
-    """Values by column; the path is absolute, the split one of `pupila.dataset.SPLITS`."""
+    """Values by column name; here the path is absolute and the split one of `dataset.SPLITS`."""
 
 
 def csv_images(path: Path) -> Iterator[Row]:
@@ -235,7 +235,7 @@ def csv_images(path: Path) -> Iterator[Row]:
 
 
 def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank with its line number; the header comes first.
+    """Yield the line number and fields of each row that is not blank, the header first.
 
     Raises:
         PupilaError: the file is not a CSV in UTF-8.
@@ -264,10 +264,10 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLUMNS) -> None:
-    """Make sure that a CSV has the needed columns, no column twice, and none that a scan adds.
+    """Make sure that a CSV has the needed columns, no column twice, and no column that a scan adds.
 
     Raises:
-        PupilaError: its columns are not like that.
+        PupilaError: a column is missing, repeated or has a reserved name.
     """
     if not header:
         raise PupilaError(f"{path} is empty: expected a header with {', '.join(needed)}.")
@@ -293,7 +293,7 @@ def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLU
 def _check_values(
     path: Path, line: int, header: Sequence[str], row: Sequence[str]
 ) -> dict[str, str]:
-    """Check one row, and return it by column, with an absolute path and the split's own name."""
+    """Check one row and return its values by column, with absolute path and canonical split."""
     values = by_column(path, line, header, row)
     empty = next((name for name in ("path", "split") if not values[name].strip()), None)
     if empty:
@@ -315,7 +315,7 @@ def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) 
     """Return the fields of a line by column.
 
     Raises:
-        PupilaError: the number of fields is not that of the columns.
+        PupilaError: the line has more or fewer fields than the header has columns.
     """
     if len(row) != len(header):
         raise PupilaError(
@@ -325,7 +325,7 @@ def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) 
 
 
 def _check_label(line: str, split: str, label: str) -> str:
-    """Check that a label and its split fit; return the label, or "" in the split `unlabelled`."""
+    """Check that a label fits its split; return the label, or "" in the split `unlabelled`."""
     has_label = bool(label.strip())
     if split == UNLABELLED and has_label:
         raise PupilaError(
@@ -340,7 +340,7 @@ def _check_label(line: str, split: str, label: str) -> str:
 
 
 def is_file(path: str) -> bool:
-    """Tell whether a file exists; False if that cannot be known."""
+    """Tell whether a file exists; False if it cannot be accessed."""
     try:
         return Path(path).is_file()
     except OSError:  # the name is too long for a file, or lies in a folder that may not be read
