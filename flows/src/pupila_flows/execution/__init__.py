@@ -1,1 +1,1 @@
-"""The process, and the machine, that a job runs in."""
+"""Runs jobs in child processes, on this machine or on the workers of a Dask cluster."""

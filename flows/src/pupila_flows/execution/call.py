@@ -1,4 +1,4 @@
-"""A function call with everything that a machine needs to run it in a child process."""
+"""A function call, with everything a machine needs to make it in a child process."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pupila_flows.execution.worker_check import ClusterConnection
 
 @dataclass(frozen=True)
 class ProcessCall:
-    """The arguments of `child.call`; paths are the same on all machines."""
+    """The arguments of `child.call`. Its paths are valid on every machine that may run the call."""
 
     target: str
-    """Function as `module:attribute`: only the child imports it."""
+    """The function to call, as `module:attribute`; only the child imports it."""
     arguments: dict[str, Any]
     log: Path
     timeout_seconds: float | None
     caller_lock: Path
-    """File that the caller keeps locked while it waits for the answer."""
+    """File that the caller keeps locked as long as it waits for the answer."""
     child_lock: Path
-    """File that the child keeps locked as long as it lives."""
+    """File that the child process keeps locked as long as it lives."""
     threads: int = DEFAULT_THREADS
-    """Number of threads of a model, on any number of cores."""
+    """Number of threads a model uses, whatever the number of cores."""
     connection: ClusterConnection | None = None
-    """The function's argument `connection`, if it sends subtasks to a cluster. Such a call mostly
-    waits for others, and does not count as a worker's task."""
+    """Passed to the function as `connection` if it sends subtasks to a cluster. Such a call mostly
+    waits for its subtasks, so it does not occupy a worker's task slot."""
 
     def run(self, progress: Progress, children: child.Children) -> dict[str, Any]:
         """Make the call on this machine and return its answer.

@@ -47,7 +47,7 @@ class ChildFailed(RuntimeError):
 
 
 class Children:
-    """The live child processes of a run, so that they can be ended together."""
+    """The live child processes of a run, which can all be ended together."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -83,7 +83,7 @@ class Children:
             self._alive.discard(process)
 
     def end(self) -> None:
-        """Kill all of them; no other can start afterwards."""
+        """Kill all child processes; no more can be started afterwards."""
         with self._lock:
             self._closed = True
             for process in self._alive:
@@ -112,10 +112,10 @@ def call(
 ) -> dict[str, Any]:
     """Call `target(progress=…, **arguments)` in a new process and return what it returns.
 
-    `target` is a function as `name_of` writes it, or the `call` of a job; arguments and answer are
-    JSON values. As long as the process lives, it is one of `children` and keeps the file
-    `child_lock` locked; a second process with the same lock, from any machine, waits until the
-    first has ended. Models in it compute with `threads` threads.
+    `target` names a function, as `name_of` returns it, or the `call` of a job. Arguments and answer
+    are JSON values. As long as the process lives, it is one of `children` and keeps the file
+    `child_lock` locked; a second process with the same lock, on any machine, waits until the
+    first has ended. Models in the process compute with `threads` threads.
 
     Raises:
         PupilaError: the function raised one, or the run was stopped.

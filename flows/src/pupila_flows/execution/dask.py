@@ -1,4 +1,4 @@
-"""Runs steps on a Dask cluster, where a worker starts the child process.
+"""Runs steps on a Dask cluster: a worker starts a child process for each step.
 
 Workers must see the workspace, the images and the teachers under the same paths, on a file system
 whose locks hold across machines. So only arguments, progress and small answers go through Dask.
@@ -64,7 +64,7 @@ class Cluster:
             messages.put(progress)
 
     def check(self) -> None:
-        """Check that there are workers, and that each of them can do the steps.
+        """Check that the cluster has workers, and that every worker can run the steps.
 
         Raises:
             PupilaError: no worker joins, or one is unfit.
@@ -88,7 +88,7 @@ class Cluster:
             raise PupilaError(_list_faults(self.address, faults))
 
     def workers(self) -> set[str]:
-        """Return the addresses of workers; none if the scheduler does not answer."""
+        """Return the addresses of the workers; an empty set if the scheduler does not answer."""
         try:
             return set(self._client.nthreads())
         except Exception:  # Dask has no error class for a closed connection
@@ -97,9 +97,9 @@ class Cluster:
     def call(
         self, call: ProcessCall, progress: Progress, avoid: str | None = None
     ) -> dict[str, Any]:
-        """Run a call on a worker, on another if that is lost or unfit, and return the answer.
+        """Run a call on a worker and return its answer; if it is lost or unfit, try another.
 
-        The worker `avoid` is used only if there is no other.
+        The worker `avoid` is used only if no other is left.
 
         Raises:
             PupilaError: the function raised one, no fit worker is left, or the run was stopped.
@@ -115,7 +115,7 @@ class Cluster:
                 pass
 
     def _allowed(self, avoid: str | None) -> list[str] | None:
-        """Return the workers that may run a call; None for any, as long as all were fit.
+        """Return the workers that may run a call; None if any of them may.
 
         Raises:
             PupilaError: no worker is fit, and no other has joined for a while.
@@ -231,7 +231,7 @@ class WorkerCrashed(child.ChildFailed):
 
 
 class ClusterLost(child.ChildFailed):
-    """There is no answer, as all workers or the scheduler were lost."""
+    """All workers, or the scheduler, were lost before a call was answered."""
 
 
 class _ChosenLost(Exception):
@@ -250,9 +250,9 @@ class _UnfitWorker(Exception):
 def connect(
     workspace: Workspace, address: str, reads: Sequence[Path] = (), tls: TlsFiles | None = None
 ) -> Generator[Cluster]:
-    """Connect to a scheduler during the block, and check its workers.
+    """Connect to a Dask scheduler for the block, and check its workers.
 
-    They must see the workspace and the paths in `reads`.
+    The workers must see the workspace and the paths in `reads`.
 
     Raises:
         PupilaError: the scheduler does not answer, no worker joins, or one is unfit.
@@ -269,7 +269,7 @@ def connect(
 def connect_unchecked(
     address: str, requirements: WorkerRequirements, tls: TlsFiles | None = None
 ) -> Generator[Cluster]:
-    """Connect to a scheduler whose workers are checked elsewhere.
+    """Connect to a Dask scheduler for the block, without checking its workers.
 
     Raises:
         PupilaError: the scheduler does not answer.
@@ -326,12 +326,12 @@ def _check_requirements(requirements: WorkerRequirements) -> str | None:
 def run_on_worker(
     call: ProcessCall, requirements: WorkerRequirements, topic: str, name: str
 ) -> dict[str, Any]:
-    """Run a call in a child process as long as its caller waits for it; runs on the worker.
+    """Run a call in a child process on this worker; end it if the caller stops waiting.
 
     Raises:
         PupilaError: the function raised one.
         WorkerCrashed: its process crashed.
-        _UnfitWorker: this worker, which joined later, cannot do the steps.
+        _UnfitWorker: this worker, which joined after the check, cannot run the steps.
     """
     dask: Any = import_module("distributed")
     worker = dask.get_worker()

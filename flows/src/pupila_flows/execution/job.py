@@ -1,4 +1,4 @@
-"""A job: a unit of work with a key, done in a separate process, whose result is remembered."""
+"""A job: a unit of work that runs in a separate process, its result remembered under a key."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Keyed:
-    """Marks a field of which not the whole value is part of the job's key."""
+    """Marks a field whose value enters the job's key only in part, or not at all."""
 
     by: Callable[[Any], Any] | None
-    """Returns a JSON value for the key; None if the result does not depend on the field."""
+    """Function from the field's value to the JSON value in the key; None leaves the field out."""
 
 
 NOT_KEYED = Keyed(None)
-"""Marks a field on which the result does not depend: a folder, a title, a time limit."""
+"""Marks a field that the result does not depend on: a folder, a title, a time limit."""
 
 
 class Job(BaseModel, ABC, Generic[ResultT]):
     """Base of the classes in `pupila_flows.jobs`; a job's fields are its arguments.
 
     All fields are part of the key, except those marked `NOT_KEYED` and what `Keyed` leaves out.
-    So whatever else the result depends on, such as versions, is a field too. Fields and result are
-    passed to and from the job's process as JSON.
+    So everything that the result depends on, such as versions of code, must be a field. The job's
+    process receives the fields as JSON, and returns the result as JSON.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     returns: ClassVar[Any]
-    """Type of the result: a pydantic model, or a union of some."""
+    """Type of the result: a pydantic model, or a union of pydantic models."""
     runs_models: ClassVar[bool] = False
-    """Whether models are trained or run in its process: its key then has `model_threads`."""
+    """Whether the job trains or runs models; if so, `model_threads` is part of its key."""
     may_run_elsewhere: ClassVar[bool] = False
-    """Whether a worker of a cluster may do it; jobs that measure latencies may not."""
+    """Whether a cluster's worker may do the job; must be False for jobs that measure latencies."""
     seconds_allowed: ClassVar[float | None] = None
-    """Time limit; None for no limit."""
+    """Time limit in seconds; None for no limit."""
 
     workspace: Annotated[Workspace, NOT_KEYED]
     title: Annotated[str, NOT_KEYED]
-    """Its name in the terminal, in Prefect's UI and in the log's file name."""
+    """Name of the job in the terminal, in Prefect's UI and in the log's file name."""
     model_threads: int | None = None
-    """Number of threads that models use, set by the session; None if it runs no models."""
+    """Number of threads that models use, set by the session; None if the job runs no models."""
 
     @abstractmethod
     def run(self, progress: Progress) -> ResultT:
@@ -70,12 +70,12 @@ class Job(BaseModel, ABC, Generic[ResultT]):
         return True
 
     def with_threads(self, count: int) -> Self:
-        """Return the same job with a number of threads for models, if it runs any."""
+        """Return a copy with `model_threads` set; the job itself if it runs no models."""
         return self.model_copy(update={"model_threads": count}) if self.runs_models else self
 
     @property
     def timeout_seconds(self) -> float | None:
-        """Time limit after which it is stopped; None for no limit."""
+        """Time after which the job is stopped; None for no limit."""
         return self.seconds_allowed
 
     @property
@@ -89,7 +89,7 @@ class Job(BaseModel, ABC, Generic[ResultT]):
 
     @property
     def key(self) -> str:
-        """Digest under which the result is remembered."""
+        """Digest of the job's class and identity, under which the ledger remembers the result."""
         return digest_json([type(self).__name__, self.identity()])
 
     @property
@@ -104,12 +104,12 @@ class Job(BaseModel, ABC, Generic[ResultT]):
 
     @classmethod
     def to_json(cls, result: ResultT) -> dict[str, Any]:
-        """Return a result as JSON."""
+        """Return a result as JSON values."""
         return TypeAdapter(cls.returns).dump_python(result, mode="json")
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ResultT:
-        """Return a result from JSON."""
+        """Return the result that `to_json` turned into JSON values."""
         return TypeAdapter(cls.returns).validate_python(value)
 
 
@@ -119,7 +119,7 @@ class JobResult(Generic[ResultT]):
 
     value: ResultT
     cached: bool = False
-    """Whether it was remembered from an earlier run."""
+    """Whether the result was remembered, not computed now."""
     seconds: float = 0.0
 
 

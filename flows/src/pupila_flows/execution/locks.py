@@ -1,4 +1,4 @@
-"""File locks that are held as long as a process lives, and seen by other machines."""
+"""File locks that a process holds as long as it lives, and that other machines can see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does jobs in separate processes, at most as many at once as a run has workers."""
+"""Does jobs in separate processes; `workers` limits how many run at the same time."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Session:
-    """The state that all jobs of a run share: the workspace, and slots for processes."""
+    """The state that all jobs of a run share, such as the workspace and the free process slots."""
 
     workspace: Workspace
     slots: threading.Semaphore
     children: child.Children
     cluster: dask.Cluster | None
-    """Runs the jobs that may run elsewhere; None if all run here."""
+    """Cluster for the jobs with `may_run_elsewhere`; None if all jobs run on this machine."""
     threads: int
-    """Number of threads of each model."""
+    """Number of threads that each model computes with."""
     keys: set[str] = field(default_factory=set[str])
     """Keys of all jobs that were requested."""
 
@@ -55,12 +55,12 @@ def session(
     threads: int = DEFAULT_THREADS,
     tls: TlsFiles | None = None,
 ) -> Generator[Session]:
-    """Open a session for the block; its processes end with it.
+    """Open a session for the block; when the block ends, so do the session's processes.
 
-    Models compute with `threads` threads in each process.
+    At most `workers` processes run at a time; models in each compute with `threads` threads.
 
-    With the `address` of a Dask scheduler, steps run on its workers, which must see the paths in
-    `reads`; `tls` are the certificates for talking to it.
+    If `address` names a Dask scheduler, steps run on its workers, which must see the paths in
+    `reads`; `tls` are the certificates for the connection.
 
     Raises:
         PupilaError: the cluster cannot be reached, its workers cannot do our steps, or the
@@ -81,8 +81,8 @@ def session(
 def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[ResultT]:
     """Do a job in the current session, or return its remembered result.
 
-    Its progress goes to the current display and to `listener`. A job that is requested twice at
-    the same time, also by two processes, is done once.
+    The job's progress goes to the current display and to `listener`. If a job is requested twice at
+    the same time, even by two processes, it is done once.
 
     Raises:
         PupilaError: its input is wrong.

@@ -22,13 +22,13 @@ from pupila_flows.workspace import Workspace
 
 
 def with_workers(call: ProcessCall, cluster: dask.Cluster) -> ProcessCall:
-    """Return the call of a step, with a connection to the cluster for its subtasks."""
+    """Return a step's call with a connection to the cluster added, for the step's subtasks."""
     connection = ClusterConnection(address=cluster.address, requirements=cluster.requirements)
     return replace(call, connection=connection)
 
 
 class DaskWorkerPool:
-    """Runs subtasks of one step on the workers of a cluster; connects at the first call.
+    """Runs the subtasks of one step on a cluster's workers; connects at the first call.
 
     Subtasks end when this process ends, or when `stack` is closed.
     """
@@ -53,7 +53,7 @@ class DaskWorkerPool:
     def call(
         self, name: str, target: Callable[..., dict[str, Any]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        """Have a worker call a function; see `pupila.step.WorkerPool`."""
+        """Call a function on a worker and return its answer; see `pupila.step.WorkerPool`."""
         process_call = ProcessCall(
             target=name_of(target),
             arguments=arguments,

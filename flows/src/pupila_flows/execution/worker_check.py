@@ -1,4 +1,4 @@
-"""Checks that a worker fits the machine that sends it steps: files, locks, versions."""
+"""Checks that a worker has the same files, locks and versions as the machine that sends steps."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from pupila_flows.workspace import Workspace
 
 @dataclass(frozen=True)
 class WorkerRequirements:
-    """What a worker must see: a locked marker file in the workspace, paths and versions.
+    """What a worker must have: the workspace with its locks, the paths to read, the same versions.
 
-    With other versions it would make artifacts that differ from what the ledger says.
+    A worker with other versions would make artifacts that differ from what the ledger says.
     """
 
     marker: Path
@@ -33,12 +33,12 @@ class WorkerRequirements:
     lock: Path
     reads: tuple[Path, ...]
     versions: dict[str, str]
-    """Versions on this machine."""
+    """Version of each package on the machine that sends the steps."""
     preferred_plugins: dict[str, str]
-    """Environment variables of this machine that choose runners and loaders."""
+    """Environment variables on the sending machine that choose runners and loaders."""
 
     def fault(self) -> str | None:
-        """Return why this machine cannot do the steps; None if it can."""
+        """Return why this machine cannot run the steps; None if it can."""
         fault = (
             self._unseen_files()
             or self._unshared_locks()
@@ -98,23 +98,23 @@ class WorkerRequirements:
 
 
 class ClusterConnection(BaseModel):
-    """How the process of a step reaches the cluster that does its subtasks."""
+    """How the process of a step connects to the cluster that runs its subtasks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     address: str
     """Address of the scheduler."""
     requirements: WorkerRequirements
-    """Already checked by all workers."""
+    """What workers must have; the cluster's workers were checked against it at the start."""
     tls: TlsFiles | None = None
-    """Certificates for talking to the scheduler."""
+    """Certificates for the connection to the scheduler."""
 
 
 @contextmanager
 def publish_requirements(
     workspace: Workspace, reads: Sequence[Path]
 ) -> Generator[WorkerRequirements]:
-    """Write and lock the marker file in the workspace during the block."""
+    """Keep a locked marker file in the workspace during the block; yield what workers must have."""
     token = uuid4().hex
     marker, lock = workspace.root / "cluster" / f"{token}.txt", workspace.lock(f"cluster-{token}")
     write_atomically(marker, token.encode())

@@ -1,1 +1,1 @@
-"""What a run does and remembers, piece by piece."""
+"""The jobs: one class for each kind of work whose result a run remembers."""

@@ -1,4 +1,4 @@
-"""Copy an artifact of another workspace, or a published one, into the store."""
+"""Copy an artifact from another workspace or from a registry into the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pupila_flows.workspace import Workspace
 
 
 class AdoptArtifact(ArtifactJob):
-    """Copy an artifact's folder, and check that it is safe to open."""
+    """Copy an artifact's folder into the store, and check that it is safe to open."""
 
     seconds_allowed: ClassVar[float | None] = 600.0
 
@@ -27,7 +27,7 @@ class AdoptArtifact(ArtifactJob):
     def of(
         cls, workspace: Workspace, title: str, artifact: Artifact, trained_on: Path | None = None
     ) -> AdoptArtifact:
-        """Return the job for an artifact outside of the store."""
+        """Return the job that copies an artifact which is outside the store."""
         return cls(
             workspace=workspace,
             title=title,

@@ -1,4 +1,4 @@
-"""Base class and helpers of the jobs that make artifacts."""
+"""Base class and helpers for the jobs that make artifacts."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class StoredArtifact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     artifact: str
-    """Its digest."""
+    """Digest of the artifact."""
     format: str
 
     @classmethod
     def of(cls, artifact: Artifact) -> StoredArtifact:
-        """Return the result of a job that made an artifact."""
+        """Return the result for a job that made `artifact`."""
         return cls(artifact=artifact.digest, format=artifact.format)
 
 
 class ArtifactJob(Job[StoredArtifact]):
-    """Base of the jobs whose result is an artifact in the store; any machine can do them."""
+    """Base of the jobs whose result is an artifact in the store; they may run on any worker."""
 
     returns: ClassVar[Any] = StoredArtifact
     may_run_elsewhere: ClassVar[bool] = True
@@ -47,7 +47,9 @@ class ArtifactJob(Job[StoredArtifact]):
         return self.repair_training_images(artifact.path)
 
     def repair_training_images(self, folder: Path) -> bool:
-        """Return whether the list of an artifact's training images, if any, is intact."""
+        """Return whether the list of training images in `folder` is intact or absent.
+
+        A damaged list is moved aside."""
         return not TrainingImages.put_aside_damaged(folder)
 
 
@@ -60,12 +62,12 @@ TrainedOn = Annotated[Path, Keyed(_content)] | None
 
 
 def check_format(product: Any, plugin: Plugin, format: str) -> StepResult:
-    """Return what a plugin returned, after checking that it has the format the plugin declares.
+    """Check that a plugin returned a `StepResult` of the format it declares, and return it.
 
-    Otherwise the next step would fail, and seem to be at fault.
+    Without this check the next step would fail and seem to be at fault.
 
     Raises:
-        PupilaError: it does not.
+        PupilaError: the plugin returned something else.
     """
     who = f"{plugin.name} of {installed().origin(plugin).distribution}"
     if not isinstance(product, StepResult):
@@ -81,14 +83,14 @@ def check_format(product: Any, plugin: Plugin, format: str) -> StepResult:
 
 
 def record_fields(product: StepResult, origin: Origin) -> dict[str, Any]:
-    """Return a plugin's description of the files it wrote, as fields of an artifact's record."""
+    """Return the fields of an artifact's record: what the plugin returned, and the origin."""
     return {field.name: getattr(product, field.name) for field in fields(product)} | {
         "origin": origin
     }
 
 
 def origin_of(plugin: Plugin, **details: Any) -> Origin:
-    """Return the origin of a plugin's artifact, with `details` added."""
+    """Return the origin of an artifact that a plugin made, with `details` as further fields."""
     entry = installed().origin(plugin)
     return Origin(
         plugin=plugin.name, distribution=entry.distribution, version=entry.version, **details

@@ -25,10 +25,10 @@ class CheckedData(BaseModel):
 
     checks: tuple[Check, ...]
     data_docs: str
-    """Path of the index page."""
+    """Path of the index page of the Data Docs."""
 
     def summary(self, dataset: Dataset, section: DataSection, source: str) -> DataSummary:
-        """Return the checks with the numbers of images, as in `result.json`."""
+        """Return the checks and the numbers of images in the form that `result.json` has."""
         return DataSummary(
             path=source,
             fingerprint=dataset.fingerprint,
@@ -41,7 +41,7 @@ class CheckedData(BaseModel):
 
 
 class CheckData(Job[CheckedData]):
-    """Validate the scanned manifest."""
+    """Check all images and the dataset as a whole, and write the Data Docs."""
 
     returns: ClassVar[Any] = CheckedData
 
@@ -49,14 +49,14 @@ class CheckData(Job[CheckedData]):
     positive: str
     bounds: Bounds
     source: Annotated[str, NOT_KEYED]
-    """Name of the data on the pages."""
+    """Name of the data as the Data Docs show it."""
     code: Code
 
     @classmethod
     def of(
         cls, workspace: Workspace, dataset: Dataset, section: DataSection, source: str
     ) -> CheckData:
-        """Return the job for the data of a recipe."""
+        """Return the job that checks the data of a recipe."""
         return cls(
             workspace=workspace,
             title="check-data",

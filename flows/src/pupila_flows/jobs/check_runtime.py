@@ -29,7 +29,7 @@ class CheckRuntime(Job[RuntimeCheck]):
     artifact: str
     runtime: str
     source: str | None
-    """Digest of the model it was exported from, to compare with in its own runtime."""
+    """Digest of the model that the artifact was exported from, which runs in its own runtime."""
     images: ImagesByContent
     threads: int | None
     latency_repeats: int
@@ -49,7 +49,7 @@ class CheckRuntime(Job[RuntimeCheck]):
         section: EvaluateSection,
         source: str | None,
     ) -> CheckRuntime:
-        """Return the job for an artifact and a runtime; `threads` None takes those of the run."""
+        """Return the job for an artifact in a runtime; `threads` defaults to the run's number."""
         own = installed().runner(artifact.format)
         return cls(
             workspace=workspace,

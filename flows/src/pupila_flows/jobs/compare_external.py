@@ -20,13 +20,13 @@ class ExternalDifferences(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     by_place: dict[str, dict[str, dict[str, Estimate]]]
-    """By set, entry and metric."""
+    """Differences by external set, entry and metric."""
     by_group: dict[str, dict[str, dict[str, dict[str, Estimate]]]]
-    """By column, value, entry and metric, if the images of a set have such columns."""
+    """Differences by column, value, entry and metric; empty unless images have group columns."""
 
 
 class CompareExternal(Job[ExternalDifferences]):
-    """Compare in a separate process, as many images take seconds."""
+    """Compare models with their teachers in a separate process: many images take seconds."""
 
     returns: ClassVar[Any] = ExternalDifferences
 
@@ -35,7 +35,7 @@ class CompareExternal(Job[ExternalDifferences]):
 
     @classmethod
     def of(cls, workspace: Workspace, inputs: GateInputs) -> CompareExternal:
-        """Return the job for all cases and external sets."""
+        """Return the job that compares all cases on all external sets in `inputs`."""
         code = code_of(packages=("pupila-flows",))
         return cls(workspace=workspace, title="compare elsewhere", inputs=inputs, code=code)
 

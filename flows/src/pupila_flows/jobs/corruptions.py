@@ -13,7 +13,7 @@ from pupila_flows.workspace import Workspace
 
 
 class MakeCorruptions(ImageFolderJob):
-    """Write every alteration of every image."""
+    """Write an altered copy of every accepted image for each kind of alteration."""
 
     kind: ClassVar[str] = "altered"
 
@@ -22,7 +22,7 @@ class MakeCorruptions(ImageFolderJob):
 
     @classmethod
     def of(cls, workspace: Workspace, accepted: Dataset) -> MakeCorruptions:
-        """Return the job for the test images of the accepted class."""
+        """Return the job that corrupts the test images of the accepted class."""
         return cls(
             workspace=workspace,
             title="alter-images",

@@ -27,10 +27,10 @@ _FIGURES = (*Evaluation.model_fields, *Metrics.model_fields)
 
 
 def evaluation_of(result: Evaluation | Measurement) -> Evaluation:
-    """Return the evaluation of a trained model.
+    """Return the result of `Evaluate` as an evaluation, for models known to be trained.
 
     Raises:
-        TypeError: the model was never trained.
+        TypeError: the model was never trained, and so only measured.
     """
     if not isinstance(result, Evaluation):
         raise TypeError(f"the artifact {result.artifact} was never trained: it was only measured")
@@ -38,7 +38,7 @@ def evaluation_of(result: Evaluation | Measurement) -> Evaluation:
 
 
 class OpenSetJobImages(BaseModel):
-    """The images on which an artifact is evaluated as a filter, see `OpenSetImages`."""
+    """The images that a filter is evaluated on, as fields of a job; see `OpenSetImages`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class OpenSetJobImages(BaseModel):
 
     @classmethod
     def of(cls, images: OpenSetImages, workspace: Workspace) -> OpenSetJobImages:
-        """Write the lists of images."""
+        """Write the lists of images into the workspace."""
         near, corrupted = images.near_misses, images.corrupted
         return cls(
             accepts=images.accepts,
@@ -57,7 +57,7 @@ class OpenSetJobImages(BaseModel):
         )
 
     def read(self, workspace: Workspace) -> OpenSetImages:
-        """Return the images."""
+        """Return the images that the lists name."""
         near, corrupted = self.near_misses, self.corrupted
         return OpenSetImages(
             self.accepts,
@@ -77,18 +77,18 @@ class Evaluate(Job[Evaluation | Measurement]):
     images: ImagesByContent
     """The images of every split."""
     groups: str
-    """Digest of the columns for groups and intervals, which are not in the fingerprint."""
+    """Digest of the columns that form groups and intervals; the fingerprint leaves them out."""
     positive: str
     specificity: float
     latency_repeats: int
     reference: tuple[str, str] | None
-    """Name and digest of the model it should agree with."""
+    """Name and digest of the model that the artifact should agree with, usually its teacher."""
     open_set: OpenSetJobImages | None
     figures: tuple[str, ...] = _FIGURES
-    """Part of the key, so that a new figure causes a new evaluation."""
+    """Names of the result's fields; in the key so that a new field causes a new evaluation."""
     cpu: str
     cores: int | None
-    """Part of the key, as times are valid only for the processor they were measured on."""
+    """In the key, as latencies are valid only for the processor they were measured on."""
     code: Code
 
     @classmethod
@@ -103,10 +103,10 @@ class Evaluate(Job[Evaluation | Measurement]):
         reference: tuple[str, str] | None = None,
         open_set: OpenSetImages | None = None,
     ) -> Evaluate:
-        """Return the job for an artifact; with `open_set`, it is evaluated as a filter too.
+        """Return the job that evaluates an artifact; with `open_set`, also as a filter.
 
         Raises:
-            PupilaError: no installed plugin runs its format.
+            PupilaError: no installed plugin runs the artifact's format.
         """
         columns = (*GROUP_COLUMNS, "patient")
         present = [column for column in columns if column in dataset.frame]

@@ -20,7 +20,7 @@ from pupila_flows.workspace import Workspace
 
 
 class EvaluateExternal(Job[ExternalEvaluation]):
-    """Evaluate an artifact on images that were not used for training or selection."""
+    """Evaluate an artifact on images from another source, which are used only for evaluation."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = ExternalEvaluation
@@ -29,18 +29,18 @@ class EvaluateExternal(Job[ExternalEvaluation]):
     artifact: str
     images: Images
     validation: ImagesByContent | None
-    """Validation images of its training data, which choose a threshold if none ships."""
+    """Validation images that choose a threshold if the artifact ships none."""
     groups: tuple[str, ...]
     positive: str
     specificity: float
     reference: tuple[str, str] | None
-    """Name and digest of its teacher."""
+    """Name and digest of the artifact's teacher."""
     latency_repeats: int | None
-    """Timed inferences; None if its cost is not measured."""
+    """Number of timed inferences; None if cost is not measured."""
     cpu: str | None
-    """Part of the key, as times are valid only for the processor they were measured on."""
+    """In the key, as latencies are valid only for the processor they were measured on."""
     figures: tuple[str, ...] = (*ExternalEvaluation.model_fields, *ExternalMetrics.model_fields)
-    """Part of the key, so that a new figure causes a new evaluation."""
+    """Names of the result's fields; in the key so that a new field causes a new evaluation."""
     code: Code
 
     @classmethod
@@ -58,10 +58,10 @@ class EvaluateExternal(Job[ExternalEvaluation]):
         groups: Sequence[str] = (),
         latency_repeats: int | None = None,
     ) -> EvaluateExternal:
-        """Return the job for an artifact.
+        """Return the job that evaluates an artifact on external images.
 
         Raises:
-            PupilaError: no installed plugin runs its format.
+            PupilaError: no installed plugin runs the artifact's format.
         """
         return cls(
             workspace=workspace,

@@ -21,13 +21,13 @@ _FIGURES = tuple(ShiftEvaluation.model_fields)
 
 
 def suite_of(section: ShiftSection, *, whole: bool) -> Suite:
-    """Return the suite of a recipe: whole, or only the severity that gives its value."""
+    """Return the shift suite of a recipe: all severities, or only the one that decides."""
     severities: tuple[Severity, ...] = SEVERITIES if whole else ("middle",)
     return Suite(section.families, section.images, section.seed, severities)
 
 
 class EvaluateShift(Job[ShiftEvaluation]):
-    """Compare artifact and teacher on altered test images, and on altered validation images."""
+    """Compare an artifact with its teacher on altered test images and altered validation images."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = ShiftEvaluation
@@ -39,13 +39,13 @@ class EvaluateShift(Job[ShiftEvaluation]):
     images: ImagesByContent
     """The images of every split."""
     patients: str
-    """Digest of the column that intervals are clustered by."""
+    """Digest of the patient column, by which confidence intervals are clustered."""
     positive: str
     section: ShiftSection
     whole: bool
-    """Whether all severities, and the validation images, are evaluated too."""
+    """Whether to evaluate all severities and the validation images, not only what decides."""
     figures: tuple[str, ...] = _FIGURES
-    """Part of the key, so that a new figure causes a new evaluation."""
+    """Names of the result's fields; in the key so that a new field causes a new evaluation."""
     code: Code
 
     @classmethod
@@ -61,7 +61,7 @@ class EvaluateShift(Job[ShiftEvaluation]):
         *,
         whole: bool,
     ) -> EvaluateShift:
-        """Return the job for an artifact and its teacher."""
+        """Return the job that compares an artifact with its teacher."""
         registry = installed()
         teacher, model = reference
         runners = [registry.runner(either.format) for either in (artifact, model)]

@@ -13,7 +13,7 @@ from pupila_flows.workspace import Workspace
 
 
 class AskGate(Job[GateResult]):
-    """Decide in a separate process, as many images take seconds."""
+    """Run the gate in a separate process, as this takes seconds on many images."""
 
     returns: ClassVar[Any] = GateResult
 
@@ -22,7 +22,7 @@ class AskGate(Job[GateResult]):
 
     @classmethod
     def of(cls, workspace: Workspace, inputs: GateInputs) -> AskGate:
-        """Return the job for a question."""
+        """Return the job that runs the gate on these inputs."""
         code = code_of(packages=("pupila-flows",))
         return cls(workspace=workspace, title="gate", inputs=inputs, code=code)
 

@@ -15,7 +15,7 @@ from pupila_flows.workspace import Workspace
 
 
 class MakeHardNegatives(ImageFolderJob):
-    """Make images of the class that a filter must reject."""
+    """Make synthetic images of the class that a filter must reject, from the training images."""
 
     kind: ClassVar[str] = "negatives"
 
@@ -30,7 +30,7 @@ class MakeHardNegatives(ImageFolderJob):
     def of(
         cls, workspace: Workspace, train: Dataset, section: HardNegativesSection, seed: int
     ) -> MakeHardNegatives:
-        """Return the job for the training images of a run."""
+        """Return the job that makes hard negatives from a run's training images."""
         return cls(
             workspace=workspace,
             title="hard-negatives",

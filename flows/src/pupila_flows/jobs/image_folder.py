@@ -1,4 +1,4 @@
-"""Base class of the jobs that make images: they write to a folder named by the job's key."""
+"""Base class of the jobs that make images; each writes to a folder named by the job's key."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class ImageFolder(BaseModel):
 
 
 class ImageFolderJob(Job[ImageFolder]):
-    """Base of the jobs that make images; if some are missing, all are made again."""
+    """Base of the jobs that make images; if an image is missing later, all are made again."""
 
     returns: ClassVar[Any] = ImageFolder
     kind: ClassVar[str]
-    """Name of the cache's subfolder for its folders."""
+    """Subfolder of the cache that holds the image folders of these jobs."""
 
     @property
     def folder(self) -> Path:

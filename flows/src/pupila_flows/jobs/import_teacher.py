@@ -1,4 +1,4 @@
-"""Import a teacher into the store, with the loader for its format."""
+"""Import a teacher into the store, with the loader of its format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SECONDS_PER_BYTE = 1e-6
 
 
 class ImportTeacher(ArtifactJob):
-    """Import a model file, or the folder of a SavedModel."""
+    """Import a model file or a SavedModel folder as an artifact."""
 
     runs_models: ClassVar[bool] = True
 
@@ -42,7 +42,7 @@ class ImportTeacher(ArtifactJob):
 
     @classmethod
     def of(cls, workspace: Workspace, teacher: PlannedTeacher) -> ArtifactJob:
-        """Return the job for a teacher; one that is already an artifact is only copied."""
+        """Return the job for a teacher; a teacher that is already an artifact is only copied."""
         if teacher.artifact:
             return AdoptArtifact.of(
                 workspace, teacher.name, teacher.artifact, teacher.training_images
@@ -59,7 +59,7 @@ class ImportTeacher(ArtifactJob):
 
     @property
     def timeout_seconds(self) -> float:
-        """Far more than a model of its size needs; reading a damaged file may never end."""
+        """Far longer than a model of this size needs; reading a damaged file may never end."""
         return _SECONDS + _SECONDS_PER_BYTE * _bytes(self.path)
 
     def run(self, progress: Progress) -> StoredArtifact:

@@ -1,7 +1,7 @@
-"""Parts of a job's key that are not its own settings: the code that runs, and the images.
+"""The parts of a job's key that are not settings: the code that runs, and the images.
 
-A key is a digest: jobs with the same key are the same job. Only what cannot change the result is
-left out: the paths of the workspace and of the images, so that both may be moved.
+A key is a digest: jobs with the same key are the same job. The paths of the workspace and of the
+images are left out, since they cannot change the result; so both may be moved.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Code = tuple[str, ...]
 
 
 def code_of(*plugins: Plugin, packages: tuple[str, ...] = ()) -> Code:
-    """Return the versions of core, of plugins, and of other distributions.
+    """Return the versions of core, of these plugins, and of other distributions (`packages`).
 
-    The versions of their requirements are included: see `pupila.requirements`.
+    Versions of what they require are included: see `pupila.requirements`.
     """
     return tuple(dict.fromkeys((*installed().code_of(*plugins), *versions(*packages))))
 
@@ -36,22 +36,22 @@ def _name(frame: Path) -> str:
 
 
 class Images(BaseModel):
-    """The images that a job works on: a file in the workspace that lists them.
+    """The images that a job works on, as a file in the workspace that lists them.
 
-    The key has every column of the manifest, paths and sites too; see `ImagesByContent`.
+    All columns of the manifest are part of the key, even paths; compare `ImagesByContent`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     frame: Annotated[Path, Keyed(_name)]
-    """A scanned manifest, see `pupila_flows.data.frames`; named by the digest of its content."""
+    """File of the scanned manifest, named by its digest; see `pupila_flows.data.frames`."""
     fingerprint: str
-    """Of contents, labels, splits and classes."""
+    """Digest of the images' contents, labels, splits and classes."""
     classes: tuple[str, ...]
 
     @classmethod
     def of(cls, dataset: Dataset, workspace: Workspace) -> Images:
-        """Write the list of a dataset's images."""
+        """Write the list of a dataset's images into the workspace."""
         return cls(
             frame=write_frame(dataset.frame, workspace.cache),
             fingerprint=dataset.fingerprint,
@@ -59,7 +59,7 @@ class Images(BaseModel):
         )
 
     def read(self, workspace: Workspace) -> Dataset:
-        """Return the dataset."""
+        """Return the dataset that the list describes."""
         return read_dataset(self.frame, list(self.classes), workspace.cache)
 
 
@@ -68,4 +68,4 @@ def _content(images: Images) -> str:
 
 
 ImagesByContent = Annotated[Images, Keyed(_content)]
-"""Images whose key has contents, labels, splits and classes: the files may be moved."""
+"""Images that enter a key by contents, labels, splits and classes only; files may be moved."""

@@ -28,7 +28,7 @@ class ProveTeacher(Job[ChanceCheck]):
     artifact: str
     images: ImagesByContent
     patients: str
-    """Digest of the images' patients, which are not in the fingerprint."""
+    """Digest of the patient of each image; the fingerprint leaves patients out."""
     positive: str
     code: Code
 
@@ -39,7 +39,7 @@ class ProveTeacher(Job[ChanceCheck]):
         """Return the job for a teacher that has the classes of these images.
 
         Raises:
-            PupilaError: no installed plugin runs its format.
+            PupilaError: no installed plugin runs the teacher's format.
         """
         return cls(
             workspace=workspace,

@@ -1,4 +1,4 @@
-"""Publish what passed the gate of a run."""
+"""Publish the artifacts of a run that passed its gate."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pupila_flows.workspace import Workspace
 
 
 class Publish(Job[Publication]):
-    """Publish a run from its result file, once."""
+    """Publish a run, given its result file; done only once for each run."""
 
     returns: ClassVar[Any] = Publication
 
     result: Path
-    """Unique per run, so the key needs nothing else."""
+    """Path of `result.json`: unique for each run, so the key needs nothing else."""
     address: Annotated[str, NOT_KEYED]
     section: Annotated[PublishSection, NOT_KEYED]
 
@@ -30,7 +30,7 @@ class Publish(Job[Publication]):
     def of(
         cls, workspace: Workspace, result: Path, address: str, section: PublishSection
     ) -> Publish:
-        """Return the job for the result file of a run."""
+        """Return the job that publishes the run with this result file."""
         return cls(
             workspace=workspace, title="publish", result=result, address=address, section=section
         )

@@ -16,7 +16,7 @@ from pupila_flows.workspace import Workspace
 
 
 class ReportPage(BaseModel):
-    """A drawn report."""
+    """Path of a report that was drawn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,19 +24,19 @@ class ReportPage(BaseModel):
 
 
 class DrawReport(Job[ReportPage]):
-    """Write a run's page, or a sweep's page, table and plot."""
+    """Draw the report page of a run, or the page, table and plot of a sweep."""
 
     returns: ClassVar[Any] = ReportPage
     seconds_allowed: ClassVar[float | None] = 600.0
 
     result: Annotated[Path, NOT_KEYED]
     content: str
-    """Digest of what is drawn; an unchanged run reuses the page of the run before."""
+    """Digest of what the report shows; an unchanged run reuses the page of the run before."""
     code: Code
 
     @classmethod
     def of(cls, workspace: Workspace, path: Path, content: str) -> DrawReport:
-        """Return the job for the result file at `path`; the page is put beside it."""
+        """Return the job that draws the result file at `path`; the page is written next to it."""
         return cls(
             workspace=workspace,
             title="report",
@@ -60,7 +60,7 @@ class DrawReport(Job[ReportPage]):
 
 
 def report_digest(result: RunResult) -> str:
-    """Return the digest of all that a run's report shows, except when and how fast it ran."""
+    """Return the digest of everything that a run's report shows, except times and durations."""
     entries = [
         entry.model_dump(mode="json", exclude={"cached", "seconds"}) for entry in result.entries
     ]

@@ -29,35 +29,35 @@ from pupila_flows.workspace import Workspace
 
 
 class RunStep(ArtifactJob):
-    """Run a plugin that makes an artifact."""
+    """Run a technique or an exporter, which makes an artifact from its inputs."""
 
     runs_models: ClassVar[bool] = True
     plugin: str
     config: dict[str, Any]
     inputs: tuple[str, ...] = ()
-    """Digests of the artifacts that it works on."""
+    """Digests of the artifacts that the plugin works on."""
     figures: tuple[Metrics | None, ...] = ()
-    """Metrics of the inputs on the test images, where the plugin shows them."""
+    """Metrics of the inputs on the test images, given only to a plugin that shows them."""
     seed: int
     images: ImagesByContent | None
-    """None if the plugin needs none."""
+    """Images the plugin works with; None if it needs none."""
     code: Code
     unproven: Annotated[bool, NOT_KEYED] = False
-    """Whether its teachers may be at chance level; the artifact is the same either way."""
+    """Whether the teachers may be at chance level; does not change the artifact."""
     timeout_minutes: Annotated[float, NOT_KEYED]
     uses_workers: Annotated[bool, NOT_KEYED]
     """Whether the plugin sends subtasks to other workers."""
     connection: Annotated[ClusterConnection | None, NOT_KEYED] = None
-    """The cluster whose workers do its subtasks; set by `ProcessCall`."""
+    """The cluster whose workers run the subtasks; set by `ProcessCall`."""
 
     @classmethod
     def of(
         cls, workspace: Workspace, node: Node, dataset: Dataset, *, unproven: bool = False
     ) -> RunStep:
-        """Return the job of a node; `on` adds its inputs, which are known later.
+        """Return the job of a node, still without its inputs: `on` adds them once they are known.
 
-        It is not given the test images, so that no step can learn from them, nor the images that
-        the node excludes.
+        The job gets neither the test images, so that no step can learn from them, nor the images
+        that the node excludes.
         """
         plugin = node.plugin
         seen = exclude.images_for_step(dataset, node.exclude) if plugin.needs_data else None
@@ -77,9 +77,9 @@ class RunStep(ArtifactJob):
     def on(
         self, inputs: Sequence[StoredArtifact], figures: Sequence[Metrics | None] = ()
     ) -> RunStep:
-        """Return the same job with its inputs, and their metrics if the plugin shows these.
+        """Return a copy of the job with its inputs, and their metrics if the plugin shows them.
 
-        A step with images may run its inputs on them, so their runners become part of the key.
+        A step with images may run its inputs on them, so the inputs' runners join the key.
         """
         formats = sorted({artifact.format for artifact in inputs}) if self.images else ()
         runners = [installed().runner(name) for name in formats if name in installed().formats()]
@@ -130,7 +130,7 @@ class RunStep(ArtifactJob):
         return StoredArtifact.of(artifact)
 
     def repair_training_images(self, folder: Path) -> bool:
-        """Write the list of training images again if it was damaged, which needs no training."""
+        """Rewrite the list of training images if it is damaged; this needs no new training."""
         if TrainingImages.put_aside_damaged(folder):
             dataset = self.images.read(self.workspace) if self.images else None
             self._training_images(dataset).write(folder)

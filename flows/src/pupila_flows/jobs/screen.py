@@ -1,4 +1,4 @@
-"""Run a filter on every image, and list those that it would reject."""
+"""Run a filter on every image, and list the images that it rejects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pupila_flows.workspace import Workspace
 
 
 class Screen(Job[Check]):
-    """List the images that do not look like the rest."""
+    """List the images that a filter rejects, as they look unlike the rest."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = Check
@@ -34,10 +34,10 @@ class Screen(Job[Check]):
     def of(
         cls, workspace: Workspace, section: ScreenSection, artifact: Artifact, dataset: Dataset
     ) -> Screen:
-        """Return the job for the teacher that a recipe names, which is `artifact`.
+        """Return the job that screens a dataset with the filter `artifact`, which a recipe names.
 
         Raises:
-            PupilaError: no installed plugin runs its format.
+            PupilaError: no installed plugin runs the filter's format.
         """
         runner = installed().runner(artifact.format)
         return cls(

@@ -15,7 +15,7 @@ from pupila_flows.workspace import Workspace
 
 
 class SyntheticData(BaseModel):
-    """Paths of the synthetic images and of the teacher."""
+    """Paths of the synthetic images and of the teacher trained on them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,7 @@ class SyntheticData(BaseModel):
 
 
 class MakeSynthetic(Job[SyntheticData]):
-    """Draw images, and train a teacher on them."""
+    """Generate synthetic images, and train a teacher on them."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = SyntheticData
@@ -32,12 +32,12 @@ class MakeSynthetic(Job[SyntheticData]):
     folder: Annotated[Path, NOT_KEYED]
     seed: int
     counts: dict[str, int]
-    """Images of each class by split."""
+    """Number of images of each class, by split."""
     code: Code
 
     @classmethod
     def of(cls, workspace: Workspace, seed: int, counts: dict[str, int]) -> MakeSynthetic:
-        """Return the job that writes them to the workspace."""
+        """Return the job that writes images and teacher to the workspace."""
         return cls(
             workspace=workspace,
             title="synthetic data and teacher",

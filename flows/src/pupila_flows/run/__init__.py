@@ -1,1 +1,1 @@
-"""The Prefect flows, and the stages that they are made of."""
+"""The Prefect flows `compress` and `sweep`, and the stages that a run goes through."""

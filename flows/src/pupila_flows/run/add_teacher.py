@@ -1,4 +1,4 @@
-"""Adds a teacher to the teacher store; it becomes current only after its loader has read it."""
+"""Adds a teacher to the teacher store; it becomes current only if a loader can read it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AddedTeacher:
 
     teacher: StoredTeacher
     changed: bool
-    """Whether runs now use another version than before."""
+    """Whether runs now use a different version than before."""
 
 
 def add_teacher(
@@ -44,8 +44,8 @@ def add_teacher(
     """Add a model to the teacher store under a name, and make all later runs use it.
 
     Missing `classes` and `output` are taken from the artifact's record, or from the version before.
-    If the same model was added before, that version becomes current again. `trained_on` are the
-    images it was trained on, a folder or a CSV; those of a split `test` do not count.
+    If the same model was added before, that version becomes current again. `trained_on` is a
+    folder or a CSV of the images that the teacher was trained on; a split `test` is left out.
 
     Raises:
         PupilaError: the model is missing, no loader reads it, or its classes are not known.

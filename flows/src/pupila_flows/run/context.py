@@ -24,9 +24,9 @@ class Run:
     nodes: tuple[Node, ...]
     open_set: OpenSetImages | None = None
     external: tuple[ExternalImages, ...] = ()
-    """Images that are only used for evaluation."""
+    """External images, which are used only for evaluation."""
     proven: Mapping[str, ChanceCheck] = field(default_factory=dict[str, ChanceCheck])
-    """Chance checks of the teachers on the validation images, by name."""
+    """Chance check on the validation images, by name of the teacher."""
 
     @property
     def positive(self) -> str:

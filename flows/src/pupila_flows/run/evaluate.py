@@ -1,4 +1,4 @@
-"""Evaluates every artifact in its own runtime, and checks it in the others a recipe names."""
+"""Evaluates every artifact in its primary runtime, and checks it in those a recipe names."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _OTHER_CLASSES = "has other classes: not evaluated"
 
 
 def evaluate_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
-    """Evaluate the artifacts, one at a time so that latencies are not disturbed by other work.
+    """Evaluate the artifacts one at a time, so that latencies are not disturbed by other work.
 
-    Pages are made later, from these figures; their entries are returned unchanged.
+    With `only_last`, only teachers, controls and the last model of each branch are evaluated. Pages
+    that show these figures are made later, so their entries are returned unchanged.
     """
     models = [node for node in run.nodes if not node.shows_metrics]
     skipped = {name for node in models for name in node.inputs if only_last}
@@ -50,8 +51,8 @@ def evaluate_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
 def best_of(teachers: Sequence[str], evaluated: Mapping[str, Entry]) -> str | None:
     """Return the teacher that a model is compared with: the best on the validation images.
 
-    Ties go to the first. A teacher that could not be evaluated comes before all others: a model
-    must not pass because it is compared with a worse one.
+    Ties go to the first. A teacher that could not be evaluated is returned before all others:
+    otherwise a model might pass only because it is compared with a worse teacher.
     """
 
     def accuracy(name: str) -> float:
@@ -97,7 +98,7 @@ def _entries(run: Run) -> list[Entry]:
 def evaluate_entry(
     run: Run, entry: Entry, state: ArtifactState, teacher: Entry | None = None, *, evaluate: bool
 ) -> Entry:
-    """Complete an entry with its artifact and evaluation, or with what went wrong."""
+    """Return the entry with its artifact and evaluation, or with what went wrong."""
     if not state.is_completed():
         return entry.model_copy(update={"error": reason_of(state)})
     result = result_of(state)
@@ -134,7 +135,7 @@ def _evaluate(
 
 
 def check_runtimes(run: Run, entries: list[Entry]) -> list[Entry]:
-    """If an artifact ran in its primary runtime, check it in the others that the recipe names."""
+    """Check evaluated artifacts in the other runtimes that the recipe names."""
     section = run.plan.recipe.evaluate
     if not section.checks_runtimes:
         return entries

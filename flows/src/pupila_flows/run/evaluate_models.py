@@ -1,4 +1,4 @@
-"""Evaluates models on images, both named by a command, and compares them with a teacher."""
+"""Evaluates models on images and compares them with a teacher, as a command asks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _VALIDATION = "validation"
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """Which models to evaluate on which images, from the arguments of a command."""
+    """Which models to evaluate, on which images, and how: the arguments of `pupila evaluate`."""
 
     models: tuple[Path, ...]
     data: Path
@@ -50,11 +50,11 @@ class EvaluationRequest:
     specificity: float = SPECIFICITY
     split: str | None = None
     folder: Path | None = None
-    """Folder of the files that a CSV lists, if it is not the one of the CSV."""
+    """Folder of the files that a CSV lists; None for the folder of the CSV itself."""
     renamed: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Classes by labels of the images."""
+    """The class that a label of the images means, by label, where the names differ."""
     groups: tuple[str, ...] = ()
-    """Columns of a CSV whose values are evaluated separately."""
+    """Columns of a CSV; images are also evaluated separately for each value in them."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ class EvaluatedModel:
     artifact: Artifact
     result: ExternalEvaluation
     recorded: bool
-    """Whether its classes come from its own record."""
+    """Whether the model's classes come from its own record, not from the command."""
     learned: int
-    """How many of the images it is known to have been trained on."""
+    """Number of these images that the model is known to have been trained on."""
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences that warn of a model at chance level, or trained on these images."""
+        """Warnings, as sentences: the model is at chance level, or was trained on these images."""
         sentences: list[str] = []
         if self.learned:
             sentences.append(f"{self.name} was trained on {self.learned} of these images.")
@@ -94,7 +94,7 @@ class EvaluatedModel:
 
 @dataclass(frozen=True)
 class EvaluatedModels:
-    """All models and their results on the images."""
+    """All models with their results, and their differences from the teacher."""
 
     images: ExternalImages
     models: tuple[EvaluatedModel, ...]
@@ -103,29 +103,29 @@ class EvaluatedModels:
 
     @property
     def every(self) -> tuple[EvaluatedModel, ...]:
-        """The models, after their teacher if there is one."""
+        """All models; the teacher, if there is one, comes first."""
         return (self.teacher, *self.models) if self.teacher else self.models
 
     def differences(self, name: str) -> Mapping[str, Estimate]:
-        """Return the paired differences of a model and the teacher, by metric."""
+        """Return the paired differences between a model and the teacher, by metric."""
         return self.compared.by_place.get(self.images.name, {}).get(name, {})
 
     def not_compared(self, name: str) -> list[str]:
-        """Return the metrics that could not be compared with the teacher's, despite labels."""
+        """Return the metrics that could not be compared although images have labels."""
         if self.teacher is None or not self.images.labelled:
             return []
         return [metric for metric in COMPARED if metric not in self.differences(name)]
 
     def group_differences(self, name: str, column: str, value: str) -> Mapping[str, Estimate]:
-        """Return the differences on only the images that have a value in a column."""
+        """Return the differences on the images that have `value` in `column`, by metric."""
         return self.compared.by_group.get(column, {}).get(value, {}).get(name, {})
 
 
 def evaluate_models(workspace: Workspace, request: EvaluationRequest) -> EvaluatedModels:
-    """Evaluate models on images, in any form that can be read, and compare them with a teacher.
+    """Evaluate models on images, and compare them with a teacher if the request names one.
 
-    If the images have splits, `test` or the named split is evaluated, and `validation` chooses the
-    thresholds of models that ship none.
+    If the images have splits, the requested split is evaluated, by default `test`; the split
+    `validation` chooses the thresholds of models that ship none.
 
     Raises:
         PupilaError: models or images are missing, their classes differ, or the images have no

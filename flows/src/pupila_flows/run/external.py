@@ -1,4 +1,4 @@
-"""External images: read before anything is made; at the end every model is evaluated on them."""
+"""Reads external images before anything is trained, and evaluates every model on them later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def external_images(run: Run) -> tuple[ExternalImages, ...]:
     """Read the external images that a recipe names.
 
     Raises:
-        PupilaError: they cannot be read, or some are also in the data of the run.
+        PupilaError: the images cannot be read, or some are also in the data of the run.
     """
     distance, external = _distance(run), list[ExternalImages]()
     for listed in run.plan.external:
@@ -40,7 +40,7 @@ def refuse_training_images(run: Run, teachers: Futures) -> None:
     """Check that no teacher is known to have been trained on the external images.
 
     Raises:
-        PupilaError: one was.
+        PupilaError: a teacher was trained on some of them.
     """
     for name, future in teachers.items() if run.external else ():
         future.wait()
@@ -52,7 +52,7 @@ def refuse_training_images(run: Run, teachers: Futures) -> None:
 
 
 def evaluate_external(run: Run, entries: Sequence[Entry]) -> list[Entry]:
-    """Evaluate every model that was evaluated on the test images on the external images too."""
+    """Return the entries with results on the external images, where a model was evaluated."""
     if not run.external:
         return list(entries)
     by_name = {entry.name: entry for entry in entries}
@@ -61,7 +61,7 @@ def evaluate_external(run: Run, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def external_failures(entries: Sequence[Entry]) -> list[str]:
-    """Return one line per model and set of images on which it could not be evaluated."""
+    """Return a line for each model and external set where the evaluation failed."""
     return [
         f"{entry.name} on {result.name}: {result.error}"
         for entry in entries
@@ -71,7 +71,7 @@ def external_failures(entries: Sequence[Entry]) -> list[str]:
 
 
 def describe(images: ExternalImages) -> ExternalSet:
-    """Describe external images for the result."""
+    """Return the description of external images that `result.json` has."""
     dataset = images.dataset
     split = dataset.counts if images.labelled else {}
     patients = dataset.patients

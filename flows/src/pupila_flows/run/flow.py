@@ -1,6 +1,7 @@
 """The flow: data → checks → teachers → the graph of steps → evaluation → report → registry.
 
-Every arrow is a Prefect task; the work itself happens in child processes (`execution.session`).
+Each stage runs as Prefect tasks; the work itself is done in child processes, see
+`execution.session`.
 """
 
 from __future__ import annotations
@@ -75,9 +76,9 @@ _WHOLE = "all steps"
 
 
 class RunFailed(RuntimeError):
-    """Something in the run failed; everything else, and the file `result`, was written.
+    """A part of the run failed; all other results, and the file `result`, were still written.
 
-    Its message is one line, which Prefect shows and sends; details are in the log and the result.
+    The message is one line, which Prefect shows and sends; the log and the result have details.
     """
 
     def __init__(self, result: Path, failures: list[str]) -> None:
@@ -86,15 +87,15 @@ class RunFailed(RuntimeError):
 
 
 _THREADS: Any = ThreadPoolTaskRunner(max_workers=64)  # pyright: ignore[reportUnknownVariableType]
-"""Threads only wait for child processes; the recipe's `workers` limits how many of those run."""
+"""Threads only wait for child processes; the recipe's `workers` limits how many processes run."""
 _AS_WRITTEN = Changes()
 
 
 @flow(name="compress", task_runner=_THREADS)
 def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN) -> str:
-    """Make, evaluate and report every model of a recipe, and return the path of `result.json`.
+    """Run a recipe: make, evaluate and report its models; return the path of `result.json`.
 
-    A run in which nothing failed, but whose models may not be published, ends as *Withheld*.
+    If nothing failed, but the models may not be published, the run ends as *Withheld*.
 
     Args:
         recipe: Path of the recipe file.
@@ -115,8 +116,8 @@ def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITT
 def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN) -> str:
     """Run a recipe with every combination of the values in its `sweep`; see `compress`.
 
-    Only the last model of each branch is evaluated, and its control. Teachers, and steps that no
-    value affects, run once; what an earlier run or sweep has made is not made again.
+    Only the last model of each branch and its control are evaluated. Teachers, and steps that no
+    value affects, run once. Results of earlier runs and sweeps are reused.
 
     Args:
         recipe: Path of the recipe file.

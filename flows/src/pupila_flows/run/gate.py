@@ -26,16 +26,16 @@ from pupila_flows.run.reused_images import count_verdicts
 
 
 def run_gate(run: Run, entries: Sequence[Entry]) -> GateResult | None:
-    """Return the result of the recipe's gate; None without one.
+    """Run the recipe's gate and return its result; None if the recipe has no gate.
 
-    The published models are evaluated on the same test images first.
+    Before that, the published models are evaluated on the same test images.
     """
     section = run.plan.recipe.gate
     return None if section is None else _decide(run, section, entries)
 
 
 def log_reach(plan: Plan) -> None:
-    """Log, before anything is trained, which margins the gate can prove with the test images."""
+    """Log which margins the gate can prove with this number of test images, before training."""
     reach, log = reach_of_plan(plan), get_run_logger()
     if reach is not None:
         log.info(reach.sentence)
@@ -60,7 +60,7 @@ def _decide(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateRes
 
 
 def gate_failures(gate: GateResult | None) -> list[str]:
-    """Return one line per artifact that fails, or the reason why the gate was not decided.
+    """Return a line for each artifact that fails, or the reason why the gate was not decided.
 
     An inconclusive artifact does not fail; the report has every finding in full.
     """
@@ -88,10 +88,10 @@ def _failed(artifact: ArtifactVerdict) -> list[str]:
 
 
 def evaluated_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries that a gate evaluates.
+    """Return the entries that a gate decides about.
 
-    By default these are the entries that `Graph.default_gate_steps` names. Where one is repeated
-    with other seeds, only the first is evaluated.
+    By default these are the entries that `Graph.default_gate_steps` names. If a step was repeated
+    with other seeds, only its first run counts.
     """
     first = [entry for entry in entries if entry.kind == "step" and entry.repeats is None]
     if section.steps:
@@ -101,7 +101,7 @@ def evaluated_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _gate_inputs(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateInputs:
-    """Return all that the verdict depends on."""
+    """Return everything that the verdict depends on."""
     by_name = {entry.name: entry for entry in entries}
     incumbents = Incumbents.of(run, section)
     evaluated = evaluated_by(section, entries)

@@ -1,4 +1,4 @@
-"""Models that a command names: a file with options, or the folder of an artifact."""
+"""Models named on the command line: a file with options, or the folder of an artifact."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _DEFAULT: OutputKind = TeacherSection.model_fields["output"].default
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
-    """Split a text at its commas into class names; None gives None.
+    """Split a comma-separated text into class names; None stays None.
 
     Raises:
-        PupilaError: a name is empty or given twice, or there is only one.
+        PupilaError: a name is empty or given twice, or there is only one name.
     """
     if text is None:
         return None
@@ -38,10 +38,10 @@ def parse_classes(text: str | None) -> tuple[str, ...] | None:
 def planned_models(
     models: Sequence[Path], classes: tuple[str, ...] | None, labels: tuple[str, ...], output: str
 ) -> list[PlannedTeacher]:
-    """Return the models that a command names, checked.
+    """Check the models that a command names, and return them as planned teachers.
 
-    `classes` and `output` describe model files; an artifact has them in its record. Without
-    `classes`, a file's classes are the `labels` of the images.
+    `classes` and `output` describe model files; artifacts have both in their records. Without
+    `classes`, the classes of a model file are the `labels` of the images.
 
     Raises:
         PupilaError: a model is missing, or does not fit `classes` and `output`.

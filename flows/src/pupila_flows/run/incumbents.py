@@ -1,4 +1,4 @@
-"""The published models that the gate compares with."""
+"""The published models that the gate compares new models with."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def published_name(run: Run) -> str:
 
 @dataclass(frozen=True)
 class Incumbents:
-    """The current version and the anchor, which releases must not drift from.
+    """The published versions to compare with: the current one, and the anchor against slow drift.
 
-    Their artifacts are evaluated on a run's images.
+    Their artifacts are evaluated on the images of this run.
     """
 
     run: Run
     address: str
     version: Version | None
-    """The current version."""
+    """The version that is current now; None if there is none."""
     compared: bool
-    """Whether the gate compares with it."""
+    """Whether the gate compares with published versions."""
     anchor: Literal["first", "none"] | int = "first"
-    """As in the section `gate`."""
+    """The setting `anchor` of the section `gate`: which version releases must not drift from."""
     named: tuple[str, ...] = ()
-    """Steps in `publish.artifacts`; empty if all that the gate evaluates are published."""
+    """Steps in `publish.artifacts`; empty to publish every artifact the gate evaluates."""
 
     @classmethod
     def of(cls, run: Run, gate: GateSection) -> Incumbents:
@@ -57,10 +57,10 @@ class Incumbents:
         return cls(run, address, current, compared, gate.anchor, section.artifacts)
 
     def of_entry(self, entry: Entry) -> tuple[Incumbent, ...]:
-        """Return what an entry is compared with: the current version, then the anchor.
+        """Return the published models an entry is compared with: the current one, then the anchor.
 
-        An entry that is evaluated but not published has nothing to compare with. An artifact that
-        is already current is not a new release, and was compared with the anchor before.
+        The result is empty for an entry that is evaluated but not published. An artifact that is
+        already current is not compared with the anchor again, as it is not a new release.
 
         Raises:
             PupilaError: a version cannot be fetched or evaluated.
@@ -78,10 +78,10 @@ class Incumbents:
         return tuple(incumbents)
 
     def anchor_of(self, name: str, current: Version) -> Version | None:
-        """Return the version that artifacts of a name must not drift from.
+        """Return the anchor for artifacts of this name: the version they must not drift from.
 
         With `anchor: first` this is the earliest version that was current, was not withdrawn, and
-        holds an artifact of that name; so a step that was added later has its own anchor.
+        has an artifact of this name. So a step that was added later gets a later anchor.
 
         Raises:
             PupilaError: no version has the number that the recipe gives.
@@ -141,10 +141,10 @@ class Incumbents:
 
 
 def check_anchor(run: Run) -> None:
-    """Check, before anything is made, that the version named as anchor exists.
+    """Check that the version named as anchor exists, before anything is trained.
 
     Raises:
-        PupilaError: it does not.
+        PupilaError: the version does not exist.
     """
     gate, publish = run.plan.recipe.gate, run.plan.recipe.publish
     if gate is None or publish is None or isinstance(gate.anchor, str):

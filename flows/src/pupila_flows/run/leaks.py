@@ -13,7 +13,10 @@ _EXAMPLES = 3
 
 
 def check_references(run: Run, cases: Iterable[Case]) -> tuple[str, ...]:
-    """Return the references whose training images are not, or not all, known.
+    """Refuse references trained on test images; return those whose training images are unknown.
+
+    References are the models that artifacts are compared with. One whose training images are known
+    only in part is returned too.
 
     Raises:
         PupilaError: a reference was trained on test images.

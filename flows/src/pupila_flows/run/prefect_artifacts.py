@@ -1,7 +1,7 @@
 """Prefect artifacts of a run: its verdict, its figures, and links to its pages.
 
-All are Markdown artifacts, tables too: of Prefect's two pages, one reads the cells of table
-artifacts as Markdown and the other as text, so no way to escape them is right for both.
+All are Markdown artifacts, even tables. Prefect shows its own table artifacts on two pages: one
+reads cells as Markdown and the other as plain text, so no way to escape them is right for both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pupila_flows.workspace import Workspace
 
 
 def show_results(result: RunResult) -> None:
-    """Show the figures of every artifact."""
+    """Show a table of every artifact's figures in Prefect."""
     with best_effort("the results"):
         create_markdown_artifact(
             metrics_markdown(result), f"{result.name}-results", "The figures of every model."
@@ -31,7 +31,7 @@ def show_results(result: RunResult) -> None:
 
 
 def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
-    """Show the verdict of the run whose `result.json` is at `path`, and links to its pages."""
+    """Show in Prefect the run's verdict and links to its pages; `path` is its `result.json`."""
     with best_effort("the verdict"):
         text = verdict_markdown(result, path.parent)
         pages = [_link(workspace, *page) for page in _pages(result, path.parent)]
@@ -41,7 +41,7 @@ def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
 
 
 def show_data_docs(workspace: Workspace, name: str, page: Path) -> None:
-    """Show a link to the Data Docs of a recipe; if its data is refused, there is nothing else."""
+    """Show in Prefect a link to a recipe's Data Docs, the only page if its data is refused."""
     with best_effort("the link to the Data Docs"):
         create_markdown_artifact(
             _link(workspace, "Data Docs", page), f"{name}-data-docs", "What was found in the data."
@@ -49,7 +49,7 @@ def show_data_docs(workspace: Workspace, name: str, page: Path) -> None:
 
 
 def show_card(publication: Publication, address: str) -> None:
-    """Show the card of a version that was just published to the registry at an address."""
+    """Show in Prefect the card of a version just published to the registry at `address`."""
     if publication.version is None:
         return
     with best_effort(publication.reason):

@@ -33,14 +33,14 @@ _PROGRESS_ARTIFACT_SECONDS = 5.0
 ArtifactState = State[JobResult[StoredArtifact]]
 ArtifactFuture = PrefectFuture[JobResult[StoredArtifact]]
 States = Mapping[str, ArtifactState]
-"""Final state of each teacher and node, by name."""
+"""Final Prefect state of the task of each teacher and node, by name."""
 Futures = Mapping[str, ArtifactFuture]
-"""Future of each teacher and node, by name."""
+"""Prefect future of the task of each teacher and node, by name."""
 
 
 @task(cache_policy=NO_CACHE)
 def do(job: Job[Any], inputs: list[JobResult[StoredArtifact]]) -> State[JobResult[Any]]:
-    """Do a job in a child process; a step is given its `inputs`."""
+    """Do a job in a child process; `inputs` are the artifacts that a step works on."""
     if isinstance(job, RunStep) and inputs:
         job = job.on([result.value for result in inputs])
     progress = _ProgressArtifact(job.title)
@@ -66,14 +66,14 @@ def _task_for(name: str, retries: int) -> Any:
 
 
 def run_job(job: Job[ResultT], name: str | None = None) -> State[JobResult[ResultT]]:
-    """Do a job in a task and wait for it; Prefect's UI shows `name` in place of its title."""
+    """Do a job in a Prefect task and wait; the UI shows `name`, by default the job's title."""
     return _task_for(name or job.title, RETRIES)(job, [], return_state=True)
 
 
 def submit_job(
     job: Job[StoredArtifact], inputs: Sequence[ArtifactFuture] = (), retries: int = RETRIES
 ) -> ArtifactFuture:
-    """Submit a job as a task that starts as soon as its inputs are made."""
+    """Submit a job as a Prefect task that starts as soon as its inputs are made."""
     return _task_for(job.title, retries).submit(job, list(inputs))
 
 
@@ -125,13 +125,13 @@ def _raise_if_paused() -> None:
 
 
 def result_of(state: State[JobResult[ResultT]]) -> JobResult[ResultT]:
-    """Return the result of the job of a completed task."""
+    """Return the job's result from the state of a completed task."""
     result: Any = state.result()
     return result
 
 
 def reason_of(state: State[Any]) -> str:
-    """Return the error message of a state that is not completed."""
+    """Return the error message from the state of a task that did not complete."""
     if state.name == "NotReady":
         return "Not made: what it builds on was not made."
     return str(state.result(raise_on_failure=False))

@@ -1,4 +1,4 @@
-"""Prepares the images of a run: reads and checks them, and makes those a recipe asks for."""
+"""Prepares the images of a run: reads and checks them, and makes images a recipe asks for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from pupila_flows.workspace import Workspace
 
 
 class DataRefused(PupilaError):
-    """The data does not meet an expectation that stops a run."""
+    """The data does not meet its expectations, so the run stops before training."""
 
     def __init__(self, summary: DataSummary) -> None:
         self.summary = summary
@@ -44,7 +44,7 @@ class DataRefused(PupilaError):
 
 
 def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
-    """Read the data, and check that teachers which must have its classes do."""
+    """Read the data, and check that its classes fit the teachers and settings of the recipe."""
     read = task(name="read data", cache_policy=NO_CACHE)(read_data)
     dataset = read(plan.data, plan.recipe.data.classes, workspace.cache)
     for teacher in plan.teachers:
@@ -67,7 +67,7 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
 
 
 def check_data(run: Run) -> DataSummary:
-    """Validate the data and return a summary.
+    """Validate the data, show a link to its Data Docs, and return a summary.
 
     Raises:
         DataRefused: the data does not meet an expectation that stops a run.
@@ -83,7 +83,7 @@ def check_data(run: Run) -> DataSummary:
 
 
 def add_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
-    """Add hard negatives made from the training images, if the recipe asks for them."""
+    """Add hard negatives, made from the training images, if the recipe asks for them."""
     section = run.plan.recipe.data.hard_negatives
     if section is None:
         return run, data
@@ -99,7 +99,9 @@ def add_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
 
 
 def read_open_set(run: Run) -> OpenSetImages | None:
-    """Read, and make, the images for the open-set evaluation, if the recipe asks for it."""
+    """Return the images for the open-set evaluation; None if the recipe does not ask for it.
+
+    Near misses are read from files, corrupted images are made from test images."""
     section = run.plan.recipe.evaluate.open_set
     if section is None:
         return None
@@ -123,7 +125,7 @@ def _make_corruptions(run: Run, accepts: str) -> Dataset:
 
 
 def screen(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
-    """Add how a filter rates the images, if the recipe names one; a failure does not stop a run."""
+    """Add the check of the images by the recipe's filter, if any; an error does not stop a run."""
     section = run.plan.recipe.data.screen
     if section is None:
         return data

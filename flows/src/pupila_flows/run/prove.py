@@ -18,10 +18,10 @@ _SPLIT = "validation"
 def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
     """Return the chance check of each teacher that has the classes of the data.
 
-    A teacher that cannot be read or gives invalid answers is skipped: it fails later.
+    A teacher that cannot be read, or that gives invalid answers, is skipped: it fails later.
 
     Raises:
-        PupilaError: one is not above chance, and the recipe does not say that it is `unproven`.
+        PupilaError: a teacher is not above chance, and the recipe does not mark it `unproven`.
     """
     checks: dict[str, ChanceCheck] = {}
     refused: list[str] = []

@@ -1,4 +1,4 @@
-"""The last stage of a run: publishes what passed the gate."""
+"""The last stage of a run: publishes the artifacts that passed the gate."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
 def publish_run(run: Run, result: RunResult, path: Path) -> tuple[RunResult, list[str]]:
-    """Publish a run whose `result.json` is at `path`, if the recipe says so.
+    """Publish the run if its recipe says so; `path` is its `result.json`.
 
-    Returns the result with its publication, which is added to that file, and what went wrong. The
-    published version holds the result as it was before, without its own publication.
+    Returns the result with the publication added, and a list of what went wrong. The publication is
+    written to `result.json` too; the copy in the published version does not contain it.
     """
     section = run.plan.recipe.publish
     if section is None:

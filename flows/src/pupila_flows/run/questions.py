@@ -13,7 +13,7 @@ from pupila_flows.run.context import Run
 
 
 def images_of(images: Dataset, columns: Sequence[str] = ()) -> Images:
-    """Return the images of one split, with the values of some columns."""
+    """Return the images of one split in the gate's form, with their values in `columns`."""
     return Images(
         fingerprint=images.fingerprint,
         paths=tuple(map(str, images.paths)),
@@ -24,7 +24,7 @@ def images_of(images: Dataset, columns: Sequence[str] = ()) -> Images:
 
 
 def validation_of(data: Dataset, columns: Sequence[str] = ()) -> Images | None:
-    """Return the validation images of a dataset; None if it has none."""
+    """Return the validation images in the gate's form; None if the dataset has none."""
     has_some = "validation" in data.splits
     return images_of(data.select("validation"), columns) if has_some else None
 
@@ -36,7 +36,7 @@ def _values(images: Dataset, column: str) -> tuple[str, ...]:
 
 
 def gate_model_of(entry: Entry) -> GateModel | None:
-    """Return the evaluation of an entry as the gate reads it; None if it was not evaluated."""
+    """Return an entry's evaluation in the gate's form; None if it was not evaluated."""
     if entry.evaluation is None:
         return None
     threshold = entry.record.threshold if entry.record else None
@@ -48,9 +48,9 @@ def gate_model_of(entry: Entry) -> GateModel | None:
 def places(
     run: Run, entries: Sequence[Entry], section: ExternalGate | None
 ) -> tuple[GateExternalSet, ...]:
-    """Return the external image sets that a gate asks about, with the models' answers to them.
+    """Return the external sets that a gate has conditions on, with the models' answers to them.
 
-    Without a `section` these are all sets.
+    Without a `section`, return all external sets.
     """
     asked = [images for images in run.external if section is None or _asks(section, images)]
     return tuple(

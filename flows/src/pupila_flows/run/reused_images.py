@@ -1,8 +1,8 @@
-"""Counts how many models the test images of a run have decided about so far.
+"""Counts how many models have been accepted or rejected on a run's test images so far.
 
 Each distinct set of predictions that got a verdict is a file in the workspace, under the
-fingerprint of the test images. A published version holds all sets known when it was published,
-so that other workspaces count them too. A run that changes nothing adds none.
+fingerprint of the test images. So a run with unchanged predictions adds none. A published version
+lists all sets known when it was published, so that other workspaces count them too.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pupila_flows.workspace import Workspace
 def count_verdicts(
     workspace: Workspace, inputs: GateInputs, registry: Registry | None, name: str
 ) -> ReusedTestImages:
-    """Record the gate's models, and return all that its test images have decided about.
+    """Record the gate's models, and return all models decided on the same test images so far.
 
-    `registry` has the versions of `name`.
+    If there is a `registry`, models recorded in its published versions of `name` count too.
 
     Raises:
-        PupilaError: they cannot be written, or the registry cannot be read.
+        PupilaError: the records cannot be written, or the registry cannot be read.
     """
     try:
         known = _record(workspace.verdicts_on(inputs.test.fingerprint), inputs)

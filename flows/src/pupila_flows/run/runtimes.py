@@ -1,4 +1,4 @@
-"""The runtimes and images that an artifact is checked with, and how near answers must be."""
+"""Chooses runtimes and images to check an artifact with, and decides whether answers agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pupila_flows.recipe.schema import EvaluateSection
 
 
 def runtimes(format: str, section: EvaluateSection) -> list[tuple[Runner, int | None]]:
-    """Return the runtimes for artifacts of a format, its own first, each with a thread count."""
+    """Return pairs of runtime and number of threads for a format, its primary runtime first."""
     registry = installed()
     named = [registry.runtime(name) for name in dict.fromkeys(section.runtimes)]
     own = registry.runner(format)
@@ -25,7 +25,7 @@ def runtimes(format: str, section: EvaluateSection) -> list[tuple[Runner, int | 
 
 
 def probe(images: Dataset, count: int) -> Dataset:
-    """Return `count` images spread evenly over all, as a manifest is sorted by class and path."""
+    """Return `count` images, evenly spaced in the manifest, which is sorted by class and path."""
     if count >= len(images):
         return images
     rows = np.linspace(0, len(images) - 1, count).round().astype(int)
@@ -33,7 +33,7 @@ def probe(images: Dataset, count: int) -> Dataset:
 
 
 def failure(check: RuntimeCheck, section: EvaluateSection) -> str | None:
-    """Say how far answers are from the required ones; None if they are near enough."""
+    """Return how a runtime's answers differ too much from the reference; None if they agree."""
     agreement = check.agreement
     if agreement is None:
         return None

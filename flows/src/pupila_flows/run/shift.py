@@ -1,4 +1,4 @@
-"""Compares models with their teachers on altered images: all models, or those in the gate."""
+"""Compares all models, or only those in the gate, with their teachers on altered images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 def evaluate_shifts(
     run: Run, entries: Sequence[Entry], *, gated: bool
 ) -> tuple[list[Entry], list[str]]:
-    """Add results on altered images to entries, and return also a list of what went wrong.
+    """Return the entries with results on altered images, and a list of what went wrong.
 
-    With a section `shift`, all steps are evaluated. Without one, if the run is `gated` and the
-    gate requires fidelity, only the entries in the gate are, at the severity that decides.
+    With a section `shift`, all steps are evaluated. Without one, if the run is `gated` and the gate
+    requires fidelity, only the gate's entries are evaluated, at the severity that decides.
     """
     recipe = run.plan.recipe
     asked = asked_of(recipe.shift, recipe.gate if gated else None, entries)
@@ -45,7 +45,7 @@ def evaluate_shifts(
 def asked_of(
     section: ShiftSection | None, gate: GateSection | None, entries: Sequence[Entry]
 ) -> set[str]:
-    """Return the names of the entries to compare with a teacher on altered images."""
+    """Return the names of the entries that are to be evaluated on altered images."""
     if section is not None:
         return {entry.name for entry in entries if entry.kind == "step"}
     if gate is None or gate.fidelity is None:
@@ -54,7 +54,7 @@ def asked_of(
 
 
 def teachers_behind(entries: Mapping[str, Entry]) -> dict[str, str | None]:
-    """Return the teacher of each entry; a control has that of the entry it belongs to."""
+    """Return the teacher of each entry; a control has the teacher of the entry it belongs to."""
     controls = {
         entry.control: entry.reference for entry in entries.values() if entry.control is not None
     }

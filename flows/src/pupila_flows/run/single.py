@@ -1,4 +1,4 @@
-"""Single jobs from the command line, without a flow around them."""
+"""Runs single jobs for the command line, outside any Prefect flow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ResultT = TypeVar("ResultT")
 def validate(
     workspace: Workspace, data: Path, classes: tuple[str, ...] | None, positive: str | None
 ) -> DataSummary:
-    """Check a dataset with the default bounds."""
+    """Check a dataset against the default expectations, and write its Data Docs."""
     dataset = read_data(data, classes, workspace.cache)
     if positive is not None:
         check_class("positive", positive, dataset.classes)
@@ -32,7 +32,7 @@ def validate(
 
 
 def report(workspace: Workspace, run: Path | None) -> Path:
-    """Redraw the report of a run folder, or of the latest run."""
+    """Redraw the report of the run in this folder, or of the latest run; return its path."""
     folder = run or _latest(workspace)
     result = folder / "result.json"
     if not result.exists():
@@ -49,6 +49,6 @@ def _latest(workspace: Workspace) -> Path:
 
 
 def perform_alone(job: Job[ResultT]) -> ResultT:
-    """Do a job without a flow around it, and return its result."""
+    """Do a job in its own session, outside any Prefect flow, and return its result."""
     with session(job.workspace, workers=1):
         return perform(job).value

@@ -1,4 +1,4 @@
-"""Compares a run's verdicts with those of the run before; a change is emitted as Prefect event."""
+"""Compares a run's verdicts with those of the run before, and emits changes as Prefect events."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Verdicts:
     """The verdicts of one run's gate."""
 
     run: str
-    """`pass`, `fail` or `inconclusive`; `withheld` if it passed and was not published."""
+    """`pass`, `fail`, `inconclusive`, or `withheld`: the run passed but was not published."""
     artifacts: Mapping[str, str]
-    """Verdict by entry."""
+    """Verdict on each artifact, by the name of its entry."""
 
     @classmethod
     def read(cls, file: Path) -> Verdicts | None:
-        """Read the verdicts of a `result.json`, also of an earlier version; None without a gate.
+        """Read the verdicts in a `result.json`, even one an earlier version of Pupila wrote.
 
-        A damaged file has none either, as a past run is not repeated.
+        None if the run had no gate. A damaged file also gives None: a past run is not repeated.
         """
         value = _mapping_in(file)
         gate: dict[str, Any] | None = value.get("gate")
@@ -44,7 +44,7 @@ class Verdicts:
         return cls("withheld" if withheld else gate["verdict"], artifacts)
 
     def since(self, before: Verdicts) -> list[str]:
-        """List what changed since the verdicts before; a new artifact is not a change."""
+        """List the verdicts that differ from those in `before`; a new artifact is not a change."""
         changed = [
             f"{entry}: {before.artifacts[entry]} → {verdict}"
             for entry, verdict in self.artifacts.items()
@@ -62,7 +62,7 @@ def _mapping_in(file: Path) -> dict[str, Any]:
 
 
 def verdicts_before(file: Path) -> Verdicts | None:
-    """Return the verdicts of the last run that had a gate, before the run of this `result.json`.
+    """Return the verdicts of the last earlier run with a gate; `file` is this run's result.
 
     Runs of one recipe are sibling folders, named by their start time.
     """
