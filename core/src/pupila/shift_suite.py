@@ -1,10 +1,10 @@
 """The shift suite measures how well a pupil agrees with its teacher on altered images.
 
-Both predict the same altered images. Each family alters its own sample, drawn evenly from the
-classes, so that the suite covers more images than one family does. Images are altered at the size
-that the teacher reads, and then resized for the pupil. The suite's value is the mean over families
-of the fidelity (see `pupila.fidelity`) at the middle severity; its interval resamples images, or
-patients.
+Pupil and teacher predict the same altered images. Each family alters its own random sample, spread
+evenly over the classes, so that the suite covers more images than one family does. Images are
+altered at the size that the teacher reads, and then resized for the pupil. The suite's value is the
+fidelity (see `pupila.fidelity`) at the middle severity, averaged over the families. Its interval is
+computed by resampling images, or patients.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 IMAGES = 24
-"""Images of each family at the middle severity; at the others a third of them."""
+"""Images of each family at the middle severity; the other severities use a third of them."""
 DISAGREEMENTS_KEPT = 8
 """Altered images that are listed: those with the largest differences between pupil and teacher."""
 _AT_ONCE = 64
 """Images in memory: the batch that a model predicts, and the most that a family alters at once."""
 _SILENT = 0.25
-"""A teacher does not distinguish the images of a family if its logits vary by less than this
-fraction of their variation on the unaltered images: agreement with such answers is chance."""
+"""A family is left out if the teacher's logits vary by less than this fraction of their variation
+on the unaltered images: the teacher then does not distinguish the family's images, and agreement
+with its answers is chance."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class Cell:
     family: str
     severity: Severity
     rows: Rows
-    """Of the split's images, `(images,)`."""
+    """Rows of the images in their split, `(images,)`."""
     seed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Which images are altered, and how."""
+    """Which images of a split are altered, and how."""
 
     families: tuple[str, ...] = FAMILIES
     images: int = IMAGES
@@ -70,9 +71,9 @@ class Suite:
     severities: tuple[Severity, ...] = SEVERITIES
 
     def cells(self, labels: Rows) -> list[Cell]:
-        """Draw the images of each family and severity from those of a split, by their labels.
+        """Choose the images of each family and severity at random, given the labels of a split.
 
-        The images of a family do not depend on the other families.
+        Which images a family gets does not depend on the other families.
         """
         return [cell for name in self.families for cell in self._cells(name, labels)]
 
@@ -86,7 +87,7 @@ class Suite:
 
     @cached_property
     def identity(self) -> tuple[str, ...]:
-        """Everything that altered images depend on besides the images and their size."""
+        """Everything that altered images depend on besides the original images and their size."""
         registry = installed()
         families = [registry.shift(name) for name in self.families]
         modules = {family.implementation.partition(":")[0] for family in families}
@@ -110,11 +111,11 @@ def evaluate_shift(
     """Return how well an artifact agrees with the teacher `reference` on altered images.
 
     The images are those of one split of `dataset` (which holds every split). If `validated`, the
-    value is also computed on the validation images, if there are any: choices are made by it.
-    Answers are cached in `predictions`.
+    value is also computed on the validation images, if there are any; choices between models are
+    based on that value. Answers are cached in `predictions`.
 
     Raises:
-        PupilaError: the classes do not match, or the teacher answers the same to every image.
+        PupilaError: the classes do not match, or the teacher gives every image the same answer.
     """
     name, teacher = reference
 
@@ -220,7 +221,7 @@ def answers_to(
     predictions: Predictions,
     progress: Progress,
 ) -> list[NDArray[np.float32]]:
-    """Return probabilities `(images, classes)` of the images of each cell, altered at `size`."""
+    """Return a model's probabilities `(images, classes)` for each cell, altered at `size`."""
     counts = [len(cell.rows) for cell in cells]
     answers = predictions.of_pictures(
         model,
@@ -234,7 +235,7 @@ def answers_to(
 
 
 def is_silent(altered: Floats, unaltered: Floats) -> bool:
-    """Return whether a teacher does not distinguish altered images, by its logits `(images, …)`."""
+    """Whether a teacher, by its logits `(images, …)`, hardly distinguishes the altered images."""
     return bool(altered.std(axis=0).max() <= _SILENT * unaltered.std(axis=0).max())
 
 
@@ -262,7 +263,7 @@ def _altered(pixels: Pixels, cells: Sequence[Cell]) -> Iterator[NDArray[np.uint8
 
 
 def _evenly(labels: Rows, random: np.random.Generator) -> Rows:
-    """Return all rows in a drawn order that alternates between the classes as long as possible."""
+    """Return all rows in a random order that alternates between the classes while it can."""
     order = random.permutation(len(labels))
     turns = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
@@ -273,7 +274,7 @@ def _evenly(labels: Rows, random: np.random.Generator) -> Rows:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Artifact and teacher on the altered images of one split."""
+    """The answers of an artifact and of its teacher to the altered images of one split."""
 
     teacher: str
     images: Dataset
@@ -284,7 +285,7 @@ class _Comparison:
 
     @cached_property
     def silent(self) -> set[str]:
-        """Families whose images all get the same answer from the teacher, so cannot be compared."""
+        """Families left out of the value: the teacher gives all images nearly the same answer."""
         unaltered = logits_of(self.theirs.unaltered.scores, self.theirs.positive)
         return {
             cell.family
@@ -296,7 +297,7 @@ class _Comparison:
         """Return the suite's value.
 
         Raises:
-            PupilaError: the teacher answers the same to all images.
+            PupilaError: the teacher gives nearly the same answer to all images of every family.
         """
         drawn = np.unique(np.concatenate([cell.rows for cell in self.cells]))
         patients = self.images.patients
@@ -322,7 +323,7 @@ class _Comparison:
         return bootstrap(mean, len(drawn), clusters, self.suite.seed)
 
     def families(self) -> tuple[ShiftFamily, ...]:
-        """Return the metrics of each family, the lowest fidelity first."""
+        """Return the metrics of each family, sorted by fidelity, the lowest first."""
         by_family: dict[str, list[ShiftMetrics]] = {}
         for cell in self.cells:
             metrics = self._metrics(cell.severity, self.ours.to(cell), self.theirs.to(cell))
@@ -352,7 +353,10 @@ class _Comparison:
         )
 
     def disagreements(self, family: str) -> tuple[Disagreement, ...]:
-        """Return the images of a family, at the middle severity, with the largest differences."""
+        """Return the images of a family that pupil and teacher answer most differently.
+
+        They are altered at the middle severity.
+        """
         (cell,) = (
             cell for cell in self.cells if (cell.family, cell.severity) == (family, "middle")
         )

@@ -19,28 +19,28 @@ from typing import Any
 from pupila.errors import PupilaError, join_names
 
 _MOST_BYTES = 1 << 33
-"""Limit for all tensors together: ten times those of the largest classifiers."""
+"""Largest size of all tensors together: ten times what the largest classifiers need."""
 _MOST_AXES = 32
-"""Limit for one tensor: NumPy's old limit; LiteRT's operators take at most eight."""
+"""Most axes of one tensor: NumPy's old limit. LiteRT's operators take at most eight."""
 _ONE_BYTE_TYPES = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "BOOL")
 ABSENT = -1
-"""Index that stands for an optional tensor that is left out."""
+"""Index of an optional tensor that is left out."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One step of a graph."""
+    """One operator of a graph: what it computes, and which tensors it reads and writes."""
 
     number: int
-    """Its position in the subgraph, from 0."""
+    """Position of the operator in its graph, from 0."""
     name: str
-    """As the schema spells it, such as `CONV_2D`; `CUSTOM` where it is not one of LiteRT's."""
+    """Name in LiteRT's schema, such as `CONV_2D`; `CUSTOM` for a custom operator."""
     custom_name: str | None
     """Name of a custom operator; None for LiteRT's own."""
     inputs: tuple[int, ...]
-    """Indices of the tensors that it reads; `ABSENT` for an optional one that is left out."""
+    """Indices of the tensors that the operator reads; `ABSENT` for an optional one left out."""
     outputs: tuple[int, ...]
-    """Indices of the tensors that it writes."""
+    """Indices of the tensors that the operator writes."""
 
 
 def import_schema() -> Any:
@@ -57,7 +57,7 @@ def map_file(path: Path) -> mmap.mmap:
     """Return the content of a file, mapped into memory.
 
     Raises:
-        ValueError: it is empty.
+        ValueError: the file is empty.
     """
     with path.open("rb") as stream:
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
@@ -75,9 +75,9 @@ def check_model(content: bytes | mmap.mmap) -> None:
     the custom operators called Flex are TensorFlow's operations, some of which write files.
 
     Raises:
-        PupilaError: it has custom operators, which the message names, or its tensors take too much
-            memory.
-        ValueError: it is damaged.
+        PupilaError: the model has custom operators, which the message names, or its tensors take
+            too much memory.
+        ValueError: the flatbuffer is damaged.
     """
     try:
         model = parse_model(content)
@@ -144,10 +144,10 @@ def operators(model: Any, graph: Any) -> Iterator[Operator]:
 
 
 def operator_name(code: int, deprecated_code: int) -> str:
-    """Return the schema's name of an operator, from the two fields that hold its code.
+    """Return the name of an operator in the schema, from the two fields that can hold its code.
 
-    Files from before 2020 only have the narrower field, which is now deprecated and holds 127 if
-    the code does not fit.
+    Files from before 2020 have only `deprecated_code`, which is narrower: in newer files it holds
+    127 if the code does not fit.
     """
     return _name("BuiltinOperator", max(code, deprecated_code))
 
@@ -157,18 +157,18 @@ def _code_name(code: Any) -> str:
 
 
 def tensor_type(tensor: Any) -> str:
-    """Return the schema's name of a tensor's type, such as `FLOAT32`."""
+    """Return the name of a tensor's type in the schema, such as `FLOAT32`."""
     return _name("TensorType", tensor.Type())
 
 
 def is_quantized(tensor: Any) -> bool:
-    """Whether a tensor has a scale, so that its integers represent real numbers."""
+    """Whether a tensor is quantised: its integers stand for real numbers by a scale."""
     quantization = tensor.Quantization()
     return bool(quantization and quantization.ScaleLength())
 
 
 def _name(enumeration: str, value: int) -> str:
-    """Return the name of a constant; its number if it is newer than this schema."""
+    """Return the name of a constant of an enumeration; its number if this schema lacks it."""
     return _names(enumeration).get(value, f"{enumeration} {value}")
 
 

@@ -20,15 +20,15 @@ from pupila.runtime import Progress
 class Interpreter:
     """A flatbuffer opened in LiteRT, ready to run.
 
-    Takes and returns real values: images are quantised and outputs dequantised by the model's own
-    scales if its input or output is an integer.
+    Images and outputs are real values: if the model's input or output holds integers, they are
+    quantised and dequantised by its own scales.
 
     `flatbuffer` is a file, which is mapped from disk, or its content. `reference_kernels` computes
     without XNNPACK, with kernels that round as TFLite Micro's do. `keep_all_tensors` keeps the
     intermediate tensors, for `tensor`, and takes more memory.
 
     Raises:
-        PupilaError: it has custom operators.
+        PupilaError: the model has custom operators.
         ValueError: the file is damaged.
         RuntimeError: LiteRT lacks an operator.
     """
@@ -102,7 +102,7 @@ class Interpreter:
         return output.dequantize(self._interpreter.get_tensor(output.index)).reshape(-1)
 
     def tensor(self, index: int) -> NDArray[Any]:
-        """Return a copy of any tensor after the last run, as stored."""
+        """Return a copy of any tensor after the last run, not dequantised."""
         return self._interpreter.get_tensor(index)
 
     def predict(
@@ -113,10 +113,10 @@ class Interpreter:
         what: str = "images",
         precision: type[np.float32] | type[np.float64] = np.float32,
     ) -> NDArray[np.float32]:
-        """Return the raw outputs `(images, columns)`, dequantised, of images in 0..255.
+        """Return the model's outputs `(images, columns)`, dequantised, for images in 0..255.
 
-        `what` is the unit of `progress`. An integer input is quantised in `precision` (see
-        `TensorIO.quantize`).
+        `what` names the unit that `progress` counts. An integer input is quantised in `precision`
+        (see `TensorIO.quantize`).
         """
 
         def answer(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -134,7 +134,7 @@ def predict_each(
     *,
     what: str = "images",
 ) -> NDArray[np.float32]:
-    """Return the outputs `(images, columns)` of `answer`, which takes one image at a time."""
+    """Call `answer` on each image and return its outputs `(images, columns)`."""
     outputs = np.empty((len(images), columns), np.float32)
     for row in range(len(images)):
         outputs[row] = answer(images[row])

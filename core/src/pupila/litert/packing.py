@@ -1,12 +1,12 @@
 """Repacks a flatbuffer into fewer bytes; the model's outputs stay the same, bit for bit.
 
-In int8 every output channel of a layer has a scale and a zero point, and so has its bias: 24 bytes
+In int8 a layer has a scale and a zero point for each output channel, and so has its bias: 24 bytes
 per channel, often more than the weights take. The zero points, 16 of the 24 bytes, are all 0.
-Several tables of a flatbuffer may refer to one vector, so equal vectors are written once here;
-converters and quantisers write every one.
+Converters and quantisers write each of these vectors. Several tables of a flatbuffer may share
+one vector, so here equal vectors are written once.
 
-Saved on the first blocks of an EfficientNet-Lite0 (up to `block7_add`, 279,000 weights, 398,944
-bytes in int8): zero points 14.7 %, other vectors 0.2 %, names 1.5 %.
+Bytes saved on the first blocks of an EfficientNet-Lite0 (up to `block7_add`, 279,000 weights,
+398,944 bytes in int8): zero points 14.7 %, other vectors 0.2 %, names 1.5 %.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ flatbuffers: Any = import_module("flatbuffers")  # has no type annotations
 
 _IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
-"""Alignment of constants: `force_align` in LiteRT's schema, which the Python builder ignores."""
+"""Alignment of constants in bytes: `force_align` in the schema, which Python's builder ignores."""
 
 
 def repack(content: bytes | mmap.mmap) -> bytes:
     """Return the same model in fewer bytes; repacking again gives the same bytes.
 
     * Equal vectors of numbers are written once: zero points, scales, shapes, constants.
-    * Constants lie inside the flatbuffer, at multiples of 16 bytes. Quantisers write large ones
-      behind it, where TFLite Micro reads them as empty.
+    * Constants lie inside the flatbuffer, at multiples of 16 bytes. Quantisers write large
+      constants after its end, where TFLite Micro reads them as empty.
     * Tensors are named by their number; inputs, outputs and signatures keep their names.
 
     The file must be valid: LiteRT verifies it when it opens it.
@@ -53,7 +53,10 @@ def repack(content: bytes | mmap.mmap) -> bytes:
 
 
 class _SharingBuilder(flatbuffers.Builder):
-    """Writes equal vectors of numbers once; `Pack` makes all of them from NumPy arrays."""
+    """A flatbuffer builder that writes equal vectors of numbers only once.
+
+    `Pack` creates all vectors of numbers from NumPy arrays.
+    """
 
     __slots__ = ("_offsets",)
 

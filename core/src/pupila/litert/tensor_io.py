@@ -1,4 +1,4 @@
-"""Input and output tensors of a model: type, shape, and scale and zero point of integers."""
+"""Describes a model's input and output tensors: type, shape, scale and zero point."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class TensorIO:
     """An input or output tensor; if it is quantised, `real = scale * (stored - zero_point)`."""
 
     shape: tuple[int, ...]
-    """As in the file; -1 where the file leaves the length open."""
+    """Shape in the file; -1 for an axis whose length the file leaves open."""
     dtype: np.dtype[Any]
     scale: float
-    """0 if the tensor is not quantised: it then stores the values themselves."""
+    """Step between two stored integers; 0 if the tensor is not quantised and stores real values."""
     zero_point: int
     index: int = 0
-    """LiteRT's index of the tensor; TFLite Micro has none."""
+    """LiteRT's index of the tensor; 0 for TFLite Micro, which has no such index."""
 
     @classmethod
     def of(cls, detail: dict[str, Any]) -> TensorIO:
-        """Read one entry of `get_input_details` or `get_output_details`, of LiteRT or Micro."""
+        """Read an entry of `get_input_details` or `get_output_details` (LiteRT or TFLite Micro)."""
         shape = detail["shape_signature"] if "shape_signature" in detail else detail["shape"]
         quantization = detail["quantization_parameters"]
         scales, zero_points = quantization["scales"], quantization["zero_points"]
@@ -54,10 +54,10 @@ class TensorIO:
         return low, high
 
     def quantize(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Convert real values to stored ones, rounded and clipped to the range of the type.
+        """Convert real values to stored values, rounded and clipped to the range of the type.
 
-        Computed in float32, as LiteRT's operator QUANTIZE does; in float64 if `values` are float64.
-        The two may differ by one if a value lies halfway between two integers.
+        The computation is in float32, like LiteRT's operator QUANTIZE, or in float64 if `values`
+        are float64. The two can differ by one if a value lies halfway between two integers.
         """
         if not self.scale:
             return values.astype(self.dtype)
@@ -66,7 +66,7 @@ class TensorIO:
         return to_integers(scaled, self.dtype)
 
     def dequantize(self, stored: NDArray[Any]) -> NDArray[np.float32]:
-        """Convert stored values to real ones."""
+        """Convert stored values to real values."""
         values = stored.astype(np.float32)
         return (values - self.zero_point) * np.float32(self.scale) if self.scale else values
 
@@ -90,7 +90,9 @@ def read_tensor_io(flatbuffer: Path) -> tuple[list[TensorIO], list[TensorIO]]:
 
 
 def read_signature(flatbuffer: Path) -> tuple[str, list[str]] | None:
-    """Return the name of a file's first signature and those of its inputs; None without one.
+    """Return the name of a file's first signature and the names of its inputs.
+
+    None if the file has no signature.
 
     Raises:
         PupilaError: it has custom operators.

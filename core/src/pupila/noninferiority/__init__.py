@@ -1,18 +1,20 @@
 """Tests whether a new classifier is worse than a reference by less than a margin, on one test set.
 
-The null hypothesis is that it is worse by the margin or more; a pass rejects it at `LEVEL`. So too
-few images never pass, and at the margin the probability of a false pass is at most `LEVEL`.
+The null hypothesis is that the new classifier is worse by the margin or more; a pass rejects it at
+`LEVEL`. So a test on too few images does not pass, and a classifier that is worse by exactly the
+margin passes with a probability of at most `LEVEL`.
 
 Two proportions (accuracy, sensitivity) are compared by the exact unconditional test: as in
-McNemar's test, the images that only one of both answers correctly are counted; counts are ordered
-by Tango's score statistic (1998, Statistics in Medicine 17:891), and the p-value is the largest
-over all frequencies of such images (Sidik 2003, Stat Med 22:265). The score test itself keeps its
-level better than Wald's (Liu et al. 2002, Stat Med 21:231), but not always; this one always does.
-McNemar's exact test, on the discordant images alone, has no margin. Ordering by an estimated
+McNemar's test, the discordant images are counted, which only one of the classifiers answers
+correctly. Counts are ordered by Tango's score statistic (1998, Statistics in Medicine 17:891), and
+the p-value is the largest over all frequencies of discordant images (Sidik 2003, Stat Med 22:265).
+The score test itself keeps its level better than Wald's (Liu et al. 2002, Stat Med 21:231), but not
+always; the exact test always does. McNemar's exact test has no margin. Ordering by an estimated
 p-value (Lloyd and Moldovan 2008, Stat Med 27:3540) has slightly more power for much more work.
 
-Areas under the ROC curve, and data with several images of one patient, are compared by bootstrap
-tilting (DiCiccio and Romano 1990) of what each image or patient adds: see `compare_auc`,
+Areas under the ROC curve, and proportions on data with several images of one patient, are compared
+by bootstrap tilting (DiCiccio and Romano 1990): the contributions of images or patients are
+reweighted. See `compare_auc`,
 `pupila.noninferiority.clustered` and `pupila.noninferiority.tilting`.
 
 Where several figures are tested and all must pass, each is tested at the full `LEVEL`: the chance

@@ -30,15 +30,17 @@ def compare_auc(
 ) -> Comparison:
     """Compare the mean areas under the ROC curves of some classes, each against the rest.
 
-    Both are probabilities `(images, classes)`; `columns` are the classes whose areas count: one of
-    two classes, all of three or more. `clusters` as in `pupila.intervals`.
+    `new` and `reference` are probabilities `(images, classes)`. `columns` are the classes whose
+    areas are averaged: one if there are two classes, all if there are more. `clusters` as in
+    `pupila.intervals`.
 
-    Paired as in DeLong et al. 1988: each image contributes its placement, the fraction of the other
-    class that it is ordered correctly against; images of one cluster add up (Obuchowski 1997,
-    Biometrics 53:567). DeLong's variance is 0 where both classifiers separate the classes or order
-    the images alike, and a loss caused by few images answered completely wrong is skewed: with the
-    normal approximation, even with a minimum variance, up to 20 % of simulated runs passed falsely.
-    So the test is that of `pupila.noninferiority.tilting`, which allows for such images even if the
+    The areas are paired as in DeLong et al. 1988: each image contributes its placement, the
+    fraction of the other class's images that it is ordered correctly against. Placements of one
+    cluster are summed (Obuchowski 1997, Biometrics 53:567). DeLong's variance is 0 where both
+    classifiers separate the classes or order the images alike, and a loss caused by few images
+    answered completely wrong is skewed: with the normal approximation, even with a minimum
+    variance, up to 20 % of simulated runs passed falsely. So this uses the test of
+    `pupila.noninferiority.tilting`, which allows for images answered completely wrong even if the
     data has none. In simulations its false passes stayed at `LEVEL`, within chance
     (`docs/gate.md`).
 
@@ -58,17 +60,20 @@ def compare_auc(
 
 @dataclass(frozen=True, eq=False)
 class PairedAuc:
-    """Two mean areas on the same images, and what each unit adds to their difference."""
+    """Mean areas of two classifiers on the same images, and each unit's share of the difference.
+
+    A unit is an image, or a cluster of images.
+    """
 
     new: float
     reference: float
     images: int
     values: Floats
-    """`(units,)`: what an image, or a cluster of images, adds, with a sum of zero."""
+    """What each unit adds to the difference of the areas, centred to a sum of zero, `(units,)`."""
     worst: tuple[float, float]
     """The most that one unit can lower the difference, and the most that it can raise it."""
     degrees: int
-    """Degrees of freedom: one less than the units of the class with the fewest."""
+    """Degrees of freedom: the number of units of the smallest class, minus one."""
 
     @classmethod
     def of(
@@ -79,7 +84,7 @@ class PairedAuc:
         columns: Sequence[int],
         clusters: ArrayLike | None = None,
     ) -> PairedAuc:
-        """Measure both; the arguments are those of `compare_auc`.
+        """Measure the areas of two classifiers; the arguments are those of `compare_auc`.
 
         Raises:
             PupilaError: the shapes differ, or a class has no image.
@@ -107,22 +112,23 @@ class PairedAuc:
         )
 
     def tilting(self, null: float, *, above: bool) -> tuple[TiltingTest, float]:
-        """Return the test of a true difference of `null`, and its distance from the observed one.
+        """Return a test of the null hypothesis that the true difference is `null` or less.
 
-        `above`: the alternative is a smaller difference.
+        Also return the distance from `null` to the observed difference. With `above` the null
+        hypothesis is `null` or more, and the alternative a smaller difference.
         """
         sign = -1 if above else 1
         distance = sign * (self.new - self.reference - null)
         return TiltingTest(sign * self.values, -self.worst[above], self.degrees), distance
 
     def p_value(self, null: float, *, above: bool = False) -> float:
-        """Return the p-value of a true difference of `null` or less (`above`: or more)."""
+        """Return the p-value if the true difference is `null` or less (with `above`: or more)."""
         test, distance = self.tilting(null, above=above)
         return test.p_value(distance)
 
 
 def _class_sizes(new: Floats, reference: Floats, truth: Integers) -> Integers:
-    """Return the number of images of each class, `(classes,)`, none of them zero."""
+    """Return the number of images of each class, `(classes,)`, after checking that none is zero."""
     if new.shape != reference.shape or new.ndim != 2 or truth.shape != new.shape[:1]:
         raise PupilaError(
             f"Probabilities of shapes {new.shape!r} and {reference.shape!r} with labels "

@@ -1,4 +1,4 @@
-"""Compares and tests proportions where several images are of one patient."""
+"""Compares and tests proportions on data with several images of one patient."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def compare_clustered(
 ) -> Comparison:
     """Compare two sets of answers `(images,)`, true where correct; `members` are clusters from 0.
 
-    Paired differences are added up by cluster (Obuchowski 1998, Statistics in Medicine 17:1495) and
-    tested by `pupila.noninferiority.tilting`, whose distribution is that at the margin (as the
-    variance of Yang, Sun and Hardin 2010, Stat Med 29:2435, is).
+    Paired differences are summed by cluster (Obuchowski 1998, Statistics in Medicine 17:1495) and
+    tested by `pupila.noninferiority.tilting`. Its distribution assumes a difference at the margin,
+    as the variance of Yang, Sun and Hardin 2010 (Stat Med 29:2435) does.
     """
     differences = new.astype(np.float64) - reference
 
@@ -43,10 +43,11 @@ def shared_clusters(clusters: ArrayLike | None) -> Integers | None:
 def mean_test(
     values: Floats, members: Integers, null: float, minimum: float
 ) -> tuple[TiltingTest, float]:
-    """Return the test of a mean of `null` or less, and its distance from the observed mean.
+    """Return a test of the null hypothesis that the true mean is `null` or less.
 
-    No value in `values`, `(images,)`, can be below `minimum`. The worst possible cluster has the
-    minimum in all its images, and the size of an average image's cluster.
+    Also return the distance from `null` to the observed mean. No value in `values`, `(images,)`,
+    can be below `minimum`. The worst possible cluster has the minimum in all its images, and is as
+    large as the cluster of an average image.
     """
     images, sizes = len(values), np.bincount(members)
     added = (np.bincount(members, values) - null * sizes) / images

@@ -1,4 +1,4 @@
-"""The result of a comparison, and what all comparisons share."""
+"""The result of a comparison of two classifiers, and functions that all comparisons share."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ LEVEL = 0.025
 """Highest probability of a false pass at the margin: one side of a 95 % interval."""
 
 POWER = 0.8
-"""Probability that the number of images asked for decides the question."""
+"""Probability that a test on the number of images asked for gives a significant result."""
 
 Z_LEVEL = NormalDist().inv_cdf(1 - LEVEL)
 Z_POWER = NormalDist().inv_cdf(POWER)
 TIE = 1e-9
-"""Scores closer than this differ only by rounding."""
+"""Two scores that differ by less than this are treated as equal: the rest is rounding."""
 NARROW = 1e-4
 """Precision of the ends of an interval: 0.01 percentage points."""
 
@@ -32,19 +32,19 @@ class Comparison:
     reference: float
     difference: Estimate
     p_value: float
-    """For the hypothesis that the true difference is `-margin` or less."""
+    """p-value of the null hypothesis that the true difference is `-margin` or less."""
     inferior: bool
-    """Whether the whole interval lies below `-margin`: shown to be worse than allowed."""
+    """Whether the new classifier is shown to be worse: the whole interval lies below `-margin`."""
     needs_images: int | None
-    """Number of images with which the observed difference would differ significantly from the
-    margin with probability `POWER`; more than there are.
+    """Number of images on which the test would decide with probability `POWER`, if the observed
+    difference is the true one. Always more than the images that there are.
 
     A gain counts as no difference. None if no number is enough: the difference is at the margin.
     """
 
     @property
     def noninferior(self) -> bool:
-        """Whether a model is shown to be no worse than the margin allows."""
+        """Whether the new classifier is shown to be no worse than the margin allows."""
         return self.p_value <= LEVEL
 
 
@@ -55,9 +55,10 @@ def check_margin(margin: float) -> None:
 
 
 def sample_size(at_margin: float, in_truth: float, distance: float, images: int) -> int | None:
-    """Return how many images detect a difference at this `distance` from a margin with `POWER`.
+    """Return how many images are needed to tell a difference from a margin with `POWER`.
 
-    More than the `images` there are; None if no number is enough. `at_margin` and `in_truth` are
+    `distance` is that between the difference and the margin. The result is more than the `images`
+    that there are; None if no number is enough. `at_margin` and `in_truth` are
     the standard deviations of one image's difference.
     """
     if abs(distance) < TIE:
@@ -67,7 +68,7 @@ def sample_size(at_margin: float, in_truth: float, distance: float, images: int)
 
 
 def last_rejected(rejected: Callable[[float], bool], outer: float, inner: float) -> float:
-    """Return the value nearest to `inner` that is rejected, by bisection; `outer` is rejected."""
+    """Find by bisection the rejected value nearest to `inner`; `outer` must be rejected."""
     while abs(inner - outer) > NARROW:
         middle = (outer + inner) / 2
         outer, inner = (middle, inner) if rejected(middle) else (outer, middle)

@@ -1,4 +1,4 @@
-"""The exact probability that Tango's score is high enough, whatever the true rates are."""
+"""Computes the exact probability that Tango's score reaches a bound, at the worst true rates."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from pupila.noninferiority.comparison import TIE
 
 _DEVIATIONS = 9
-"""Standard deviations beyond which counts are left out: their probability is below 1e-18."""
+"""Counts further from the mean, in standard deviations, are left out: they are below 1e-18."""
 _BLOCK = 16
-"""Discordances that are computed at once."""
+"""How many discordances are computed at once."""
 
 Floats = NDArray[np.float64]
 
@@ -36,10 +36,10 @@ def score(gained: ArrayLike, lost: ArrayLike, images: int, null: float) -> Float
 
 
 def boundary_of(min_score: float, images: int, null: float) -> NDArray[np.int64]:
-    """Return, for each `d`, how many of `d` discordant images must be gained for `min_score`.
+    """Return, for each number `d` of discordant images, the fewest gains that reach `min_score`.
 
-    With one more discordant image the number stays or grows by one, since a gain raises the score
-    and a loss lowers it.
+    The number of discordant images runs from 0 to `images`. With each one more, the number of gains
+    stays or grows by one, since a gain raises the score and a loss lowers it.
     """
     bounds = np.empty(images + 1, np.int64)
     needed = 0
@@ -51,7 +51,7 @@ def boundary_of(min_score: float, images: int, null: float) -> NDArray[np.int64]
 
 
 def _reaches(gained: int, discordant: int, images: int, null: float, min_score: float) -> bool:
-    """Return whether `score` is at least `min_score`: the same formula, for single numbers."""
+    """Whether the score is at least `min_score`: the formula of `score`, for single numbers."""
     lost = discordant - gained
     linear = (2 * images - gained + lost) * null - discordant
     root = math.sqrt(max(linear * linear + 8 * images * lost * null * (1 - null), 0.0))
@@ -65,7 +65,7 @@ def _reaches(gained: int, discordant: int, images: int, null: float, min_score: 
 
 
 def largest_probability(boundary: NDArray[np.int64], images: int, null: float) -> float:
-    """Return the largest probability of a pass over all discordances, if `null` is true.
+    """Return the largest probability of a pass over all discordances, if the difference is `null`.
 
     The search runs over arcsine-transformed discordances, whose variance is constant.
     """
@@ -88,11 +88,12 @@ def _at_angles(boundary: NDArray[np.int64], images: int, angles: Floats, null: f
 def pass_probabilities(
     boundary: NDArray[np.int64], images: int, discordances: Floats, difference: float
 ) -> Floats:
-    """Return, for each discordance, the probability that at least `boundary[d]` of `d` are gained.
+    """Return the probability of a pass for each discordance: at least `boundary[d]` of `d` gained.
 
-    `d` is binomial; of `d`, the gained are binomial with `r = (discordance + difference) / 2
-    discordance`. Their tail at `d + 1` is that at `d` plus one term: `r P(k - 1)` where the bound
-    `k` stays, `-(1 - r) P(k)` where it grows by one. So one running sum gives all tails.
+    `d`, the number of discordant images, is binomial. The number gained among them is binomial with
+    rate `r = (discordance + difference) / (2 discordance)`. The tail at `d + 1` is the tail at `d`
+    plus one term: `r P(k - 1)` where the bound `k` stays, `-(1 - r) P(k)` where it grows by one. So
+    one running sum gives all tails.
     """
     margin = _DEVIATIONS * np.sqrt(images * discordances * (1 - discordances)) + _DEVIATIONS
     first = max(0, math.floor((images * discordances - margin).min()))

@@ -27,16 +27,16 @@ class LimitCheck:
     below: bool
     """Whether the whole interval lies below the limit."""
     needs_images: int | None
-    """As in `Comparison`."""
+    """Number of images on which the test would decide, as in `Comparison`."""
 
 
 def check_limit(hits: int, images: int, limit: float) -> LimitCheck:
-    """Test the proportion `hits` of `images` against its lower limit.
+    """Test the proportion `hits / images` against its lower limit.
 
-    Interval: Clopper and Pearson 1934 (Biometrika 26:404), exact.
+    The interval is exact: Clopper and Pearson 1934 (Biometrika 26:404).
 
     Raises:
-        PupilaError: images are missing, or fewer than hits, or the limit is outside 0..1.
+        PupilaError: there are no images, or fewer images than hits, or the limit is outside 0..1.
     """
     if not 0 <= hits <= images or not images or not 0 < limit <= 1:
         raise PupilaError(
@@ -55,9 +55,9 @@ def check_limit(hits: int, images: int, limit: float) -> LimitCheck:
 def check_proportion(
     hits: ArrayLike, limit: float, clusters: ArrayLike | None = None
 ) -> LimitCheck:
-    """Test the proportion of hits, `(images,)`, against its lower limit.
+    """Test a proportion, given which images are hits `(images,)`, against its lower limit.
 
-    `clusters` as in `pupila.intervals`. Without shared clusters this is `check_limit`.
+    `clusters` as in `pupila.intervals`. If each image is its own cluster, this is `check_limit`.
 
     Raises:
         PupilaError: images are missing, or the limit is outside 0..1.
@@ -92,9 +92,9 @@ def check_proportion(
 
 @lru_cache(maxsize=4096)
 def proportion_interval(hits: int, images: int, level: float = LEVEL) -> Estimate:
-    """Return a proportion with its exact interval, with error probability `level` at each end.
+    """Return the proportion `hits / images` with its exact interval.
 
-    Clopper and Pearson 1934 (Biometrika 26:404).
+    `level` is the error probability at each end. Clopper and Pearson 1934 (Biometrika 26:404).
     """
 
     def few(rate: float) -> bool:
@@ -118,7 +118,7 @@ def _at_least(hits: int, images: int, rate: float) -> float:
 
 
 def _needed_for(hits: int, images: int, limit: float) -> int | None:
-    """Return how many images would decide the observed proportion; None if no number would."""
+    """Return how many images would decide whether the limit is reached; None if no number would."""
     value = hits / images
     if abs(value - limit) < TIE or limit == 1:
         return None

@@ -37,8 +37,8 @@ def compare_proportions(
 ) -> Comparison:
     """Compare two sets of answers, `(images,)` each, true where correct.
 
-    `clusters` as in `pupila.intervals`. Without shared clusters the test is exact, otherwise that
-    of `pupila.noninferiority.clustered`.
+    `clusters` as in `pupila.intervals`. If each image is its own cluster, the test is exact;
+    otherwise it is that of `pupila.noninferiority.clustered`.
 
     Raises:
         PupilaError: the shapes differ, images are missing, or the margin is outside 0..1.
@@ -75,11 +75,11 @@ def compare_proportions(
 
 
 def exact_p_value(gained: int, lost: int, images: int, null: float) -> float:
-    """Return the probability of a score this high if the true difference is `null` or less.
+    """Return the probability of a score at least this high if the difference is at most `null`.
 
-    It is the largest over all probabilities of a discordant image. Differences below `null` give
-    less: the score grows with every image gained and falls with every image lost, which is
-    sufficient (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
+    The result is the largest over all probabilities that an image is discordant. A true difference
+    below `null` gives a smaller probability, since the score grows with every image gained and
+    falls with every image lost (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
     """
     return largest_probability(
         boundary_of(float(score(gained, lost, images, null)), images, null), images, null
@@ -88,7 +88,7 @@ def exact_p_value(gained: int, lost: int, images: int, null: float) -> float:
 
 @lru_cache(maxsize=256)
 def critical_score(images: int, margin: float) -> float:
-    """Return the lowest score that passes: `score(…, -margin)` at or above it has p ≤ `LEVEL`."""
+    """Return the lowest value of `score(…, -margin)` that passes, with p ≤ `LEVEL`."""
     low, high = 0.0, 16.0
     while high - low > _FINE:
         middle = (low + high) / 2
@@ -100,18 +100,20 @@ def critical_score(images: int, margin: float) -> float:
 def power(images: int, margin: float, discordance: float, difference: float = 0.0) -> float:
     """Return the exact probability of a pass.
 
-    `discordance` is the probability that only one of both is correct, `difference` the true
-    difference, new minus reference; at `-margin` the result is the probability of a false pass.
+    `discordance` is the probability that only one of the classifiers is correct, `difference` the
+    true difference, new minus reference. If that is `-margin`, the result is the probability of a
+    false pass.
     """
     boundary = boundary_of(critical_score(images, margin), images, -margin)
     return float(pass_probabilities(boundary, images, np.array([discordance]), difference)[0])
 
 
 def images_needed(gained: int, lost: int, images: int, margin: float) -> int | None:
-    """Return how many images decide the observed difference; None if no number does.
+    """Return how many images would decide the test; None if no number would.
 
-    The discordance is the observed one. So is the difference, but a gain counts as none. Below the
-    margin, it is the number that would show that the new classifier is worse.
+    The observed discordance and difference are taken as true, but a gain counts as no difference.
+    If the difference is below `-margin`, the number is the one that would show that the new
+    classifier is worse.
     """
     difference = min(0.0, (gained - lost) / images)
     discordance = max((gained + lost) / images, -difference)
@@ -121,7 +123,7 @@ def images_needed(gained: int, lost: int, images: int, margin: float) -> int | N
 def score_test_sample_size(
     discordance: float, difference: float, margin: float, images: int = 0
 ) -> int | None:
-    """Return how many images distinguish a difference from a margin; more than `images`.
+    """Return how many images are needed to tell a difference from a margin, more than `images`.
 
     Formula of the score test, Nam 1997 (Biometrics 53:1422):
     `((z_level σ₀ + z_power σ₁) / (difference + margin))²`.
@@ -131,7 +133,7 @@ def score_test_sample_size(
 
 
 def _spreads(discordance: float, difference: float, margin: float) -> tuple[float, float]:
-    """Return the standard deviation of one image's difference, at the margin and in truth."""
+    """Return two standard deviations of one image's difference: at the margin and in truth."""
     won, gone = (discordance + difference) / 2, (discordance - difference) / 2
     linear = -(2 - won + gone) * margin - won - gone
     lost_rate = (math.sqrt(max(linear**2 - 8 * gone * margin * (1 + margin), 0)) - linear) / 4
@@ -142,13 +144,13 @@ def _spreads(discordance: float, difference: float, margin: float) -> tuple[floa
 def _exact_limits(
     gained: int, lost: int, images: int, at: float, *, noninferior: bool, inferior: bool
 ) -> tuple[float, float]:
-    """Return the ends of the interval, each on the side of `at` that agrees with the test there."""
+    """Return the ends of the interval, made to agree with the verdicts of the test at `at`."""
     low = _exact_limit(gained, lost, images, at, rejected=noninferior)
     return low, -_exact_limit(lost, gained, images, -at, rejected=inferior)
 
 
 def _exact_limit(gained: int, lost: int, images: int, at: float, *, rejected: bool) -> float:
-    """Return the lower end of the interval, which lies above `at` if `at` is rejected."""
+    """Return the lower end of the interval; it lies above `at` if the test rejects `at`."""
 
     def below(null: float) -> bool:
         return exact_p_value(gained, lost, images, null) <= LEVEL
@@ -173,7 +175,7 @@ def _score_limit(gained: int, lost: int, images: int) -> float:
 def _bracket(
     rejected: Callable[[float], bool], outer: float, inner: float, guess: float
 ) -> tuple[float, float]:
-    """Return a rejected value and one nearer to `inner` that is not, both near `guess`."""
+    """Return a rejected value and an accepted value nearer to `inner`, both near `guess`."""
     step, ahead = 8 * math.copysign(NARROW, inner - outer), rejected(guess)
     lowest, highest = min(outer, inner), max(outer, inner)
     while True:

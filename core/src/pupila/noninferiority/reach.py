@@ -1,6 +1,7 @@
-"""The smallest margin that an equal model passes with probability `POWER`; None if there is none.
+"""Computes the margin within reach: the smallest that an equal model passes with power `POWER`.
 
-An equal model makes as many errors as the reference, on other images: `DISCORDANCE`.
+An equal model makes as many errors as the reference, but on other images (see `DISCORDANCE`). The
+functions return None if no margin is within reach.
 """
 
 from __future__ import annotations
@@ -18,22 +19,28 @@ from pupila.noninferiority.proportions import power, score_test_sample_size
 from pupila.noninferiority.tilting import TiltingTest
 
 DISCORDANCE = 0.05
-"""Fraction of the images that only one of two equal models answers correctly: a good student's."""
+"""Fraction of the images that only one of two equal models answers correctly.
+
+The value is that of a good student against its reference.
+"""
 _AREA_DEVIATION = 0.039
-"""Standard deviation of one image's difference of placements, for two models of area 0.95 whose
-normal scores have a correlation of 0.95: 5 % of their answers differ, as in `DISCORDANCE` (computed
-from 40,000 images)."""
+"""Standard deviation of one image's difference of placements (see `compare_auc`).
+
+Computed from 40,000 images, for two models of area 0.95 whose normal scores have a correlation of
+0.95, so that 5 % of their answers differ, as in `DISCORDANCE`.
+"""
 _GRID = 1_000
 """Margins are rounded to 0.1 percentage points."""
 _MANY = 1_000
-"""From this number of images on, the formula is within 0.1 percentage points of `power`."""
+"""Above this number of images the formula agrees with `power` within 0.1 percentage points."""
 
 
 @lru_cache(maxsize=256)
 def proportion_reach(images: int, discordance: float = DISCORDANCE) -> float | None:
-    """Return the smallest margin of `compare_proportions` within reach.
+    """Return the smallest margin within reach of `compare_proportions`.
 
-    Computed from the exact `power`; above 1,000 images from the formula, which agrees there.
+    It is computed from the exact `power`, above 1,000 images from `score_test_sample_size`, which
+    agrees there.
     """
     if images < 1:
         return None
@@ -54,9 +61,10 @@ def proportion_reach(images: int, discordance: float = DISCORDANCE) -> float | N
 
 @lru_cache(maxsize=256)
 def auc_reach(positives: int, negatives: int) -> float | None:
-    """Return the smallest margin of `compare_auc` within reach; `positives` is the smallest class.
+    """Return the smallest margin within reach of `compare_auc`.
 
-    In one run of five an equal model is worse by 0.84 standard errors or more.
+    The arguments are the numbers of images of the two classes. In one run of five an equal model
+    measures worse by 0.84 standard errors or more; the margin has to allow for that.
     """
     if min(positives, negatives) < 1:
         return None
@@ -74,9 +82,9 @@ def _normal_scores(size: int) -> NDArray[np.float64]:
 
 
 def _smallest(passes: Callable[[float], bool], low: float = 0.0, high: float = 1.0) -> float | None:
-    """Return the smallest margin that passes, if all larger ones do, by bisection.
+    """Find by bisection the smallest margin that passes; all larger margins must pass.
 
-    `low` and `high` are a first guess.
+    `low` and `high` are a first guess of its range.
     """
     failing, passing = int(low * _GRID), min(_GRID, math.ceil(high * _GRID))
     if passing < _GRID and not passes(passing / _GRID):

@@ -1,12 +1,12 @@
 """Tests whether the true mean of independent units may be lower than observed: bootstrap tilting.
 
-The units are images, or clusters of images. The null hypothesis says how far the truth lies below
-the observation. Of all distributions with that mean the most likely one is used: the observed
-values with tilted weights (Efron 1981, Canadian Journal of Statistics 9:139) and, if tilting alone
-does not reach that mean, a fraction of units answered completely wrong, even if the data has none.
-Tango's score has the same fraction where no image was lost; without it, rare losses would count as
-none. The p-value is the probability that as many units drawn from it have at least the observed
-sum.
+The units are images, or clusters of images. The null hypothesis says how far the true mean lies
+below the observed one. Of all distributions with that true mean the most likely one is used: the
+observed values with tilted weights (Efron 1981, Canadian Journal of Statistics 9:139). If tilting
+alone does not reach that mean, the distribution gets a fraction of units answered completely
+wrong, even if the data has none. Tango's score has the same fraction where no image was lost;
+without it, rare losses would count as none. The p-value is the probability that a random sample of
+as many units from this distribution has at least the observed sum.
 
 Tilting is second-order correct (DiCiccio and Romano 1990, International Statistical Review 58:59):
 it keeps the skewness of few large losses, which a studentised difference does not. The probability
@@ -30,11 +30,11 @@ from pupila.noninferiority.comparison import LEVEL, Comparison, last_rejected, s
 Floats = NDArray[np.float64]
 
 _CELLS = 1 << 15
-"""Cells of the lattice on which the sum is computed."""
+"""Number of lattice cells on which the distribution of the sum is computed."""
 _REACH = 8
-"""Standard deviations on either side of the mean that the lattice covers."""
+"""The lattice covers this many standard deviations on either side of the mean."""
 _STEPS = 50
-"""Bisections: enough for the full precision of the tilt."""
+"""Number of bisections: enough for the full precision of the tilt."""
 _SURE = 1e-15
 """Probabilities below this are rounding errors."""
 
@@ -44,14 +44,14 @@ class TiltingTest:
     """Tests a sum over units, given each unit's term and the lowest term that is possible."""
 
     values: Floats
-    """`(units,)`, with a sum of zero."""
+    """What each unit adds to the sum, centred to a sum of zero, `(units,)`."""
     worst: float
-    """What a unit answered completely wrong adds: below zero."""
+    """What a unit that is answered completely wrong would add; below zero."""
     degrees: int
     """Degrees of freedom of Student's t."""
 
     def p_value(self, distance: float) -> float:
-        """Return the p-value of a true sum that is lower than the observed one by `distance`."""
+        """Return the p-value if the true sum is lower than the observed sum by `distance`."""
         if distance <= 0:
             return 1.0
         support, chances = self._null(distance)
@@ -62,15 +62,16 @@ class TiltingTest:
         return student_tail(normal * math.sqrt(self.degrees / (self.degrees + 1)), self.degrees)
 
     def deviation(self, distance: float) -> float:
-        """Return the standard deviation of the sum, if the true sum is lower by `distance`."""
+        """Return the standard deviation of the sum if the true sum is lower by `distance`."""
         support, chances = self._null(max(distance, 0.0))
         return math.sqrt(len(self.values) * _variance(support, chances))
 
     def _null(self, distance: float) -> tuple[Floats, Floats]:
         """Return the most likely distribution of a unit whose mean is lower by `distance / units`.
 
-        Values, with `worst` as the last, and their probabilities: `p ∝ 1 / (1 + tilt · value)` with
-        a tilt up to `1 / -worst`; at that tilt `worst` gets the remaining probability.
+        The result has the values, `worst` last, and their probabilities
+        `p ∝ 1 / (1 + tilt · value)`. The tilt is at most `1 / -worst`; if it reaches that, `worst`
+        gets the remaining probability.
         """
         worst = min(self.worst, float(self.values.min()))
         wanted = max(-distance / len(self.values), worst)
@@ -92,10 +93,10 @@ def compare_by_tilting(
     test_of: Callable[..., tuple[TiltingTest, float]],
     method: str,
 ) -> Comparison:
-    """Compare two figures, of a new classifier and of a reference.
+    """Compare two figures: that of a new classifier and that of a reference.
 
-    `test_of(null, above=False)` returns the test of a true difference of `null` or less (`above`:
-    or more), and its distance from the observed difference.
+    `test_of(null, above=False)` returns a test of the null hypothesis that the true difference is
+    `null` or less (with `above`: or more), and the distance from `null` to the observed difference.
     """
     value = figures[0] - figures[1]
 
@@ -124,7 +125,10 @@ def compare_by_tilting(
 
 
 def student_tail(value: float, degrees: int) -> float:
-    """Return Student's t's upper tail, to three digits (Wallace 1959, Ann. Math. Stat. 30:1121)."""
+    """Return the upper tail of Student's t, to three digits.
+
+    Approximation of Wallace 1959 (Ann. Math. Stat. 30:1121).
+    """
     squeezed = math.sqrt(degrees * math.log1p(value * value / degrees))
     return NormalDist().cdf(-math.copysign(squeezed, value) * (8 * degrees + 1) / (8 * degrees + 3))
 
@@ -144,7 +148,7 @@ def _variance(support: Floats, chances: Floats) -> float:
 
 
 def _tail(support: Floats, chances: Floats, units: int, distance: float) -> float:
-    """Return the probability that `units` draws sum to at least the observed sum, which is 0.
+    """Return the probability that `units` random values sum to at least 0, the observed sum.
 
     Each value is split between its two neighbouring cells, which preserves the mean. The most
     common value lies exactly on a cell; the sum of the others is spread over `blur` cells, and
@@ -172,7 +176,7 @@ def _tail(support: Floats, chances: Floats, units: int, distance: float) -> floa
 
 
 def _power(spectrum: NDArray[np.complex128], exponent: int) -> NDArray[np.complex128]:
-    """Return `spectrum ** exponent`; values that would be below `_SURE`, as most are, become 0."""
+    """Return `spectrum ** exponent`; results below `_SURE`, which most are, become 0."""
     powers = np.zeros_like(spectrum)
     strong = np.abs(spectrum) > _SURE ** (1 / exponent)
     powers[strong] = spectrum[strong] ** exponent

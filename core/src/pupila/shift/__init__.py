@@ -1,10 +1,10 @@
-"""Alters images as other hospitals' images differ: families of alterations, in three severities.
+"""Alters images in the ways other hospitals' images differ: families of alterations.
 
-A family is a plugin (`Shift`): core has those below, and a package can add its own. They are of the
-kinds of Hendrycks and Dietterich 2019 (arXiv 1903.12261), and those by which hospitals' cameras,
-light and framing differ. The direction of an alteration is drawn for each image; the severity sets
-its amount. Amounts are relative to the sides of an image, so that teacher and pupil can read
-different resolutions.
+A family is a plugin (`Shift`): core has those below, and a package can add its own. Some are of the
+kinds of Hendrycks and Dietterich 2019 (arXiv 1903.12261); others imitate how cameras, light and
+framing differ between hospitals. The direction of an alteration is random for each image; one of
+three severities sets its amount. Amounts are relative to the sides of an image, so that teacher and
+pupil can read different resolutions.
 """
 
 from __future__ import annotations
@@ -47,11 +47,13 @@ _OWN = {
         "framing": "Nearer or farther, and off the centre, with mirrored borders",
     },
 }
-"""Families of core: module of this package, name, summary."""
+"""Families of core by module of this package: the name and a summary of each."""
 
 FAMILIES = tuple(name for families in _OWN.values() for name in families)
-"""Names of the families of core: a suite's default, so that its value does not depend on what else
-is installed."""
+"""Names of the families of core.
+
+A suite uses these by default, so that its value does not depend on which plugins are installed.
+"""
 
 
 @hookimpl

@@ -16,29 +16,33 @@ Random = np.random.Generator
 Picture = Image.Image
 
 _BLUR_FRACTION = {"mild": 0.0025, "middle": 0.005, "strong": 0.01}
-"""Standard deviation, as a fraction of the shorter side: at 224 pixels 0.6, 1.1 and 2.2."""
+"""Standard deviation of the blur as a fraction of the shorter side.
+
+At 224 pixels: 0.6, 1.1 and 2.2 pixels.
+"""
 _SHARPENING = {"mild": 0.5, "middle": 1.0, "strong": 2.0}
-"""How many times the detail that a blur removes is added."""
+"""Factor by which the detail that a blur removes is multiplied before it is added."""
 _SHARPENED_FRACTION = 0.01
-"""Standard deviation of that blur, as a fraction of the shorter side."""
+"""Standard deviation of the blur used for sharpening, as a fraction of the shorter side."""
 _NOISE = {"mild": 2, "middle": 4, "strong": 8}
-"""Standard deviation; pixels are 0..255."""
+"""Standard deviation of the noise; pixel values are 0..255."""
 _QUALITY = {"mild": 60, "middle": 35, "strong": 15}
 _RESOLUTION = {"mild": 0.7, "middle": 0.5, "strong": 0.3}
 """Fraction of the rows and columns that is kept."""
 _FOURIER = {"mild": 0.01, "middle": 0.05, "strong": 0.09}
-"""β of Yang and Soatto 2020, "FDA: Fourier domain adaptation for semantic segmentation"."""
+"""Size of the replaced low frequencies: β of Yang and Soatto 2020, "FDA: Fourier domain
+adaptation for semantic segmentation"."""
 
 
 def blur(images: Images, severity: Severity, random: Random) -> Images:
-    """Blur with a Gaussian, which Pillow approximates by three box filters."""
+    """Blur images with a Gaussian, which Pillow approximates by three box filters."""
     del random
     fraction = _BLUR_FRACTION[severity]
     return map_images(images, lambda image: blurred(image, fraction))
 
 
 def sharpening(images: Images, severity: Severity, random: Random) -> NDArray[np.float32]:
-    """Add the detail that a blur removes."""
+    """Sharpen images: add the detail that a blur would remove (an unsharp mask)."""
     del random
     soft = map_images(images, lambda image: blurred(image, _SHARPENED_FRACTION)).astype(np.float32)
     return images + np.float32(_SHARPENING[severity]) * (images - soft)
@@ -52,13 +56,13 @@ def noise(images: Images, severity: Severity, random: Random) -> NDArray[np.floa
 
 
 def jpeg(images: Images, severity: Severity, random: Random) -> Images:
-    """Compress as JPEG, and decode again."""
+    """Compress images as JPEG and decode them again."""
     del random
     return map_images(images, lambda image: compressed(image, _QUALITY[severity]))
 
 
 def resolution(images: Images, severity: Severity, random: Random) -> Images:
-    """Reduce images, and enlarge them again."""
+    """Reduce images to fewer pixels and enlarge them again."""
     del random
     fraction = _RESOLUTION[severity]
 
@@ -71,9 +75,9 @@ def resolution(images: Images, severity: Severity, random: Random) -> Images:
 
 
 def fourier(images: Images, severity: Severity, random: Random) -> NDArray[np.float32]:
-    """Give each image the amplitudes of another one's low frequencies (FDA, equation 1).
+    """Give each image the low-frequency amplitudes of another image (FDA, equation 1).
 
-    The other one is the next of the batch, in a drawn order; a single image gets its own.
+    The other image is the next one in a random order of the batch. A single image keeps its own.
     """
     order = random.permutation(len(images))
     others = np.empty_like(order)
@@ -83,7 +87,7 @@ def fourier(images: Images, severity: Severity, random: Random) -> NDArray[np.fl
 
 
 def blurred(image: Picture, fraction: float) -> Picture:
-    """Blur a picture by a fraction of its shorter side."""
+    """Blur a picture with a standard deviation of `fraction` times its shorter side."""
     return image.filter(ImageFilter.GaussianBlur(fraction * min(image.size)))
 
 
@@ -100,7 +104,7 @@ def map_images(images: Images, change: Callable[[Picture], Picture]) -> Images:
 
 
 def _mixed(image: Images, other: Images, severity: Severity) -> NDArray[np.float32]:
-    """Return an image with another one's amplitudes at low frequencies."""
+    """Return an image with the low-frequency amplitudes of another image."""
     height, width, _ = image.shape
     reach = int(min(height, width) * _FOURIER[severity])
     rows, columns = (_low(side, reach) for side in (height, width))

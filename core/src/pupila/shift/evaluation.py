@@ -13,7 +13,7 @@ class _Model(BaseModel):
 
 
 class ShiftMetrics(_Model):
-    """Pupil and teacher on the same images: of one family at one severity, or unaltered."""
+    """Metrics of pupil and teacher on the same images: one family at one severity, or unaltered."""
 
     severity: Severity | None = Field(description="None: the images are unaltered.")
     images: int
@@ -34,7 +34,7 @@ class ShiftMetrics(_Model):
 
 
 class ShiftFamily(_Model):
-    """The metrics of one family of alterations."""
+    """The metrics of one family of alterations at each severity."""
 
     name: str
     steps: tuple[ShiftMetrics, ...] = Field(description="From mild to strong.")
@@ -46,7 +46,7 @@ class ShiftFamily(_Model):
 
 
 class Disagreement(_Model):
-    """An altered image on which pupil and teacher disagree."""
+    """An altered image to which pupil and teacher give different answers."""
 
     row: int = Field(description="Row of the image in the split.")
     probability: float = Field(description="The pupil's probability of the positive class.")

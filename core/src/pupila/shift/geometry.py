@@ -1,4 +1,4 @@
-"""Alterations of the framing: images rotated, zoomed and moved off the centre."""
+"""Alterations of the framing: rotation, zoom and a moved centre."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Images = NDArray[np.uint8]
 Random = np.random.Generator
 
 Window = tuple[float, float, float, float]
-"""Left and top of a section of an image, in pixels, and its fractions of the width and height."""
+"""Section of an image: left and top in pixels, width and height as fractions of the image's."""
 WHOLE: Window = (0, 0, 1, 1)
 
 _DEGREES = {"mild": 15, "middle": 30, "strong": 60}
 _ZOOM = {"mild": 0.1, "middle": 0.22, "strong": 0.4}
-"""Change of scale, either way: nearer by 1 + zoom, or farther by the same factor."""
+"""Change of scale: an image is zoomed in or out by the factor 1 + zoom."""
 _OFFSET = {"mild": 0.05, "middle": 0.11, "strong": 0.2}
-"""Distance of the new centre from the old one, as a fraction of the sides."""
+"""Distance between the new and the old centre, as a fraction of the sides."""
 
 
 def rotation(images: Images, severity: Severity, random: Random) -> Images:
-    """Rotate about the centre, in either direction."""
+    """Rotate images about the centre, in a random direction."""
     signs = random.integers(0, 2, len(images)) * 2 - 1
     angles = [math.radians(_DEGREES[severity]) * int(sign) for sign in signs]
     moved = [_move(image, angle) for image, angle in zip(images, angles, strict=True)]
@@ -34,7 +34,7 @@ def rotation(images: Images, severity: Severity, random: Random) -> Images:
 
 
 def framing(images: Images, severity: Severity, random: Random) -> Images:
-    """Zoom in or out, and move the centre in any direction."""
+    """Zoom images in or out, and move the centre in a random direction."""
     nearer = random.integers(0, 2, len(images)).astype(bool)
     angles = random.uniform(0, 2 * math.pi, len(images))
     factor, offset = 1 + _ZOOM[severity], _OFFSET[severity]
@@ -78,14 +78,16 @@ def warp(
     margin: tuple[int, int],
     mode: Literal["reflect", "symmetric"],
 ) -> Images:
-    """Return an image of the same size, showing a frame rotated by `angle`, in radians.
+    """Return an image of the same size that shows a rotated, scaled and moved frame of `image`.
 
-    The frame is `scale` times as large as the image, and its centre is moved by `shift` pixels to
-    the right and down. Its section `window` is stretched over the whole. Beyond its edges the image
-    is mirrored, by `mode` of `numpy.pad`, for `margin` pixels horizontally and vertically.
+    The frame is rotated by `angle` in radians, is `scale` times as large as the image, and has its
+    centre moved by `shift` pixels to the right and down. Its section `window` is stretched over the
+    whole result. Beyond its edges the image is mirrored (`mode` of `numpy.pad`) for `margin` pixels
+    horizontally and vertically.
 
-    The interpolation is cubic, as a linear one blurs: a teacher may read blur as a class, and a
-    student that sees fewer pixels cannot see the blur and learns that answer for sharp images too.
+    The interpolation is cubic, because linear interpolation blurs. A teacher may take blur for a
+    sign of a class; a student that reads fewer pixels cannot see the blur, so it would learn that
+    answer for sharp images too.
     """
     height, width, _ = image.shape
     (margin_x, margin_y), (shift_x, shift_y) = margin, shift

@@ -1,6 +1,6 @@
-"""Tests for plugin authors: contracts to inherit, and small models and images to run on.
+"""Tests for plugin authors: contracts to inherit, and small models and images to run plugins on.
 
-A plugin's whole test file, for the technique `sparsify` of the docstring of
+This is a plugin's whole test file, for the example `sparsify` in the docstring of
 `pupila.hookspecs.Hooks.pupila_techniques`:
 
 ```python
@@ -14,11 +14,11 @@ class TestSparsify(TechniqueContract):
 
 Install the plugin (`pip install --editable .`), then run `pytest`: each property that Pupila relies
 on is one test, named as a sentence. `ExporterContract` does the same for exporters, and checks that
-the exported model gives the same answers, through the runner of its format. As in a flow, a step
+the exported model, run by the runner of its format, gives the same answers. As in a flow, a step
 does not get the test images: one that asks for them fails.
 
 The contract makes its own input: a tiny image classifier in the format that the plugin accepts
-(through an installed exporter where that is not `keras`), and a few synthetic images. Where the
+(converted by an installed exporter where that is not `keras`), and a few synthetic images. If the
 plugin needs something else, override `make_inputs` or `make_dataset`. Needs `pytest`.
 """
 

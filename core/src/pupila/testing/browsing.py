@@ -1,4 +1,4 @@
-"""For tests in a browser: skip where pages are missing, and a model that no browser can run."""
+"""Helpers for tests in a browser: skip without pages, and a model that LiteRT.js cannot run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila.web.pages import Pages
 
 
 def skip_without(pages: Pages) -> None:
-    """Skip a test, with the reason, where pages were not built."""
+    """Skip the test if the pages were not built; the reason says so."""
     import pytest
 
     try:
@@ -21,9 +21,9 @@ def skip_without(pages: Pages) -> None:
 
 
 def flatbuffer_with_lacking_operator(input: InputSpec, classes: int) -> bytes:
-    """Return a `.tflite` model with an operator that LiteRT.js has not: a determinant.
+    """Return a `.tflite` model with an operator that LiteRT.js lacks: a determinant.
 
-    It takes one image, float32 `(1, height, width, 3)`, and gives `(1, classes)`.
+    The model takes one image, float32 `(1, height, width, 3)`, and gives `(1, classes)`.
     """
     import_keras()
     import tensorflow

@@ -1,4 +1,4 @@
-"""Contracts: what Pupila relies on in every technique and exporter, one test for each property."""
+"""Contracts: test classes that check what Pupila relies on in every technique and exporter."""
 # ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from pupila.testing.tiny import draw_images, keras_artifact, read_images
 _HEAVY = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tensorflowjs", "jax")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUM_ERROR = 0.02
-"""How far probabilities of an image may be from a sum of one: 8-bit outputs are that exact."""
+"""How far an image's probabilities may sum to less or more than one: 8-bit outputs are rounded."""
 
 
 class _StepContract:
-    """What techniques and exporters have in common."""
+    """Tests that techniques and exporters have in common."""
 
     plugin: ClassVar[str]
     """Name of the installed plugin."""
     config: ClassVar[Mapping[str, Any]] = {}
-    """Settings to run it with; choose quick ones."""
+    """Settings to run the plugin with; choose quick ones."""
     tolerance: ClassVar[float] = 1e-4
-    """Largest difference of probabilities that is still the same answer."""
+    """Largest difference between two probabilities that count as equal."""
     _kind: ClassVar[type[StepPlugin]]
 
     @classmethod
     def make_dataset(cls, folder: Path) -> Dataset:
-        """Return the images to run the plugin on; `folder` is empty."""
+        """Return the images to run the plugin on; `folder` is an empty folder for them."""
         return read_images(draw_images(folder / "images"), folder / "cache")
 
     @classmethod
     def make_inputs(cls, store: Store, folder: Path) -> tuple[Artifact, ...]:
-        """Return the inputs of the plugin, as few as it accepts; they differ in their weights."""
+        """Return input models for the plugin, as few as it accepts, with different weights."""
         accepts = _descriptor(cls).accepts
         count = max(_descriptor(cls).min_inputs, 1) if accepts else 0
         models = [keras_artifact(store, seed=seed) for seed in range(count)]
@@ -93,7 +93,7 @@ class _StepContract:
     def ran(
         cls, store: Store, folder: Path, dataset: Dataset, inputs: tuple[Artifact, ...]
     ) -> tuple[StepRun, StepRun]:
-        """Run the plugin twice with one seed."""
+        """Run the plugin twice with the same seed."""
         plugin = _descriptor(cls)
         settings = plugin.config.model_validate(dict(cls.config))
         before = _contents(inputs, dataset)
@@ -210,7 +210,10 @@ class _StepContract:
 
 
 class TechniqueContract(_StepContract):
-    """Inherit as `class TestMine(TechniqueContract)` and name your technique: see the module."""
+    """Tests of a technique: inherit as `class TestMine(TechniqueContract)` and set `plugin`.
+
+    `pupila.testing` has an example.
+    """
 
     _kind = Technique
 
@@ -230,9 +233,10 @@ class TechniqueContract(_StepContract):
 
 
 class ExporterContract(_StepContract):
-    """Inherit as `class TestMine(ExporterContract)` and name your exporter: see the module.
+    """Tests of an exporter: inherit as `class TestMine(ExporterContract)` and set `plugin`.
 
-    `tolerance` is also the largest difference of its answers from those of its input.
+    `tolerance` also limits how far the exported model's answers may be from those of its input.
+    `pupila.testing` has an example.
     """
 
     _kind = Exporter
@@ -263,7 +267,7 @@ def _descriptor(contract: type[_StepContract]) -> StepPlugin:
 
 
 def _exported(model: Artifact, accepts: frozenset[str], store: Store, folder: Path) -> Artifact:
-    """Put a keras artifact into one of the formats, with an installed exporter."""
+    """Convert a keras artifact to one of the accepted formats with an installed exporter."""
     for exporter in installed().all(Exporter):
         if exporter.produces in accepts and "keras" in exporter.accepts:
             return run_step(
@@ -276,7 +280,7 @@ def _exported(model: Artifact, accepts: frozenset[str], store: Store, folder: Pa
 
 
 def _answers(artifact: Artifact, dataset: Dataset, folder: Path) -> NDArray[np.float32]:
-    """Return probabilities `(images, classes)` of the test split, through the format's runner."""
+    """Return probabilities `(images, classes)` for the test split, by the format's runner."""
     try:
         installed().runner(artifact.format)
     except PupilaError as error:
@@ -286,13 +290,13 @@ def _answers(artifact: Artifact, dataset: Dataset, folder: Path) -> NDArray[np.f
 
 
 def _contents(inputs: Sequence[Artifact], dataset: Dataset) -> dict[str, str]:
-    """Return the digest of every artifact and image as they now are on disk."""
+    """Return the digest of every input artifact and image as it is on disk now."""
     paths = [artifact.path for artifact in inputs] + dataset.paths
     return {str(path): digest_tree(path) for path in paths}
 
 
 def _undescribed(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the name of every field without a description, those of nested models too."""
+    """Yield the name of every field that lacks a description, also in nested models."""
     for title, model in [(schema["title"], schema), *schema.get("$defs", {}).items()]:
         for name, field in model.get("properties", {}).items():
             if not field.get("description"):
@@ -303,7 +307,7 @@ def _undescribed(schema: Mapping[str, Any]) -> Iterator[str]:
 def _listed_afresh(distribution: str) -> tuple[list[str], list[str]]:
     """List one distribution's plugins in a new interpreter.
 
-    Returns their names, and those of the frameworks that this imported.
+    Return the names of the plugins, and of the frameworks that listing them imported.
     """
     program = (
         "import json, sys; from importlib.metadata import distribution; "

@@ -23,7 +23,8 @@ def plugin_installed(
 ) -> Generator[None]:
     """Install a distribution of one plugin module into `folder` until the block ends.
 
-    It is found by its entry point, as if pip had installed it; for a plugin without a package.
+    The plugin is found by its entry point, as if pip had installed it. This is for tests of a
+    plugin that has no package of its own.
     """
     write_distribution(folder, distribution, module, code, version, requires)
     sys.path.insert(0, str(folder))

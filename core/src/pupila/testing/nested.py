@@ -1,4 +1,4 @@
-"""Small nets with nets inside, as transfer learning makes them, and pictures to run them on."""
+"""Small models that contain models, as in transfer learning, and pictures to run them on."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ layers = keras.layers
 
 
 def pictures(height: int = 32, width: int = 32, images: int = 3) -> NDArray[np.float32]:
-    """Return noise `(images, height, width, 3)`, 0..255."""
+    """Return pictures of noise `(images, height, width, 3)`, 0..255."""
     return np.random.default_rng(0).integers(0, 256, (images, height, width, 3)).astype(np.float32)
 
 
 def functional(
     body: Callable[[Any], Any], height: int = 32, width: int = 32, name: str | None = None
 ) -> Any:
-    """Return the model from a picture to `body` of it."""
+    """Return a functional model of a picture whose output is `body(picture)`."""
     image = keras.Input((height, width, 3))
     return keras.Model(image, body(image), name=name)
 
@@ -67,7 +67,10 @@ def outer_sequential() -> Any:
 
 
 def twice_called() -> Any:
-    """Return a model that calls one backbone twice, and another with the same layer names once."""
+    """Return a model that calls one backbone twice and a second backbone once.
+
+    The layers of both backbones have the same names.
+    """
     shared, other = backbone("first"), backbone("second")
 
     def body(image: Any) -> Any:

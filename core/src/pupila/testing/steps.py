@@ -40,8 +40,8 @@ def step_for(
 ) -> Step[Any]:
     """Return a `Step`, the argument that a technique or an exporter is called with.
 
-    The scratch folder, and the output and predictions where not given, are made in `folder`.
-    As in a flow, the test images are withheld: no step may learn from them.
+    The scratch folder is made in `folder`, and so are the output and the predictions if they are
+    not given. As in a flow, the test images are withheld: no step may learn from them.
     """
     output = output or folder / "output"
     scratch = folder / "scratch"
@@ -64,7 +64,7 @@ def step_for(
 
 @dataclass(frozen=True)
 class StepMaker:
-    """Makes steps that differ in some settings, each in a folder of its own."""
+    """Makes steps for tests from common settings that a call can change."""
 
     config: type[BaseModel]
     settings: Mapping[str, Any]
@@ -73,7 +73,7 @@ class StepMaker:
     dataset: Dataset
     folder: Path
     predictions: Predictions | None = None
-    """Where they are kept; where left out in a folder that all steps share."""
+    """Cache of predictions; if left out, all steps share one in `folder`."""
 
     def __call__(
         self,
@@ -86,7 +86,7 @@ class StepMaker:
         progress: Progress = ignore_progress,
         **changes: Any,
     ) -> Step[Any]:
-        """Return a step with changed settings, and other inputs, images or kind of settings."""
+        """Return a step; the arguments replace inputs, images, the settings' class, or settings."""
         return step_for(
             (config or self.config).model_validate({**self.settings, **changes}),
             self.inputs if inputs is None else inputs,
@@ -105,10 +105,10 @@ class _Killed(Exception):
 def finish_after_kill(
     implementation: Callable[[Step[Any]], Result], step: Step[Any], epoch: int = 2
 ) -> Result:
-    """Kill a training after an epoch, run it again to its end, and return its result.
+    """Kill a training after an epoch, start it again, and return its result.
 
     Raises:
-        AssertionError: it did not report that epoch, or did not go on with the next one.
+        AssertionError: the training did not report that epoch, or did not resume after it.
     """
 
     def kill(done: int, total: int, what: str) -> None:
@@ -137,7 +137,7 @@ class StepRun:
     artifact: Artifact
     result: StepResult
     progress: tuple[tuple[int, int, str], ...]
-    """Every call of `Step.progress`."""
+    """The arguments of every call of `Step.progress`."""
     stray_files: tuple[str, ...]
     """Files and folders that the step left in its current folder, where it must not write."""
 
@@ -153,10 +153,10 @@ def run_step(
     predictions: Predictions | None = None,
     seed: int = 0,
 ) -> StepRun:
-    """Run a technique or exporter with a new `folder` for scratch, and store what it wrote.
+    """Run a technique or exporter in a new `folder`, and store the files that it wrote.
 
     Raises:
-        PupilaError: the plugin refused, or wrote nothing.
+        PupilaError: the plugin raised it, or wrote nothing.
     """
     reports: list[tuple[int, int, str]] = []
 
@@ -187,7 +187,7 @@ def run_step(
 def _input_metrics(
     plugin: StepPlugin, inputs: Sequence[Artifact], dataset: Dataset | None, folder: Path
 ) -> tuple[Metrics | None, ...]:
-    """Return the metrics of the inputs as a run would; the first class counts as positive."""
+    """Return the metrics of the inputs, as a run would pass them; the first class is positive."""
     if dataset is None or not (isinstance(plugin, Exporter) and plugin.shows_metrics):
         return ()
     predictions = Predictions(folder / "predictions")

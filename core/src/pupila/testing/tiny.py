@@ -20,15 +20,16 @@ CLASSES = ("square", "triangle")
 INPUT = InputSpec(height=32, width=32)
 
 _DRAWN_SIZE = (44, 36)
-"""Width and height; not those of the model's input, so that resizing is tested too."""
+"""Width and height of synthetic images: not the model's input size, so that resizing is tested."""
 
 
 def draw_images(
     folder: Path, *, classes: Sequence[str] = CLASSES, images: int = 4, seed: int = 0
 ) -> Path:
-    """Draw `folder/<split>/<class>/<number>.png`, `images` of each, and return `folder`.
+    """Draw synthetic images `folder/<split>/<class>/<number>.png` and return `folder`.
 
-    Each class is another regular shape, in random colours on a noisy ground.
+    There are `images` of each class in each split. Each class is a different regular shape, in
+    random colours on a noisy background.
     """
     random = np.random.default_rng(seed)
     for split in LABELLED_SPLITS:
@@ -51,9 +52,9 @@ def _draw(random: np.random.Generator, sides: int) -> Image.Image:
 
 
 def draw_colours(folder: Path, *, images: int = 12, side: int = 32) -> Path:
-    """Draw `folder/<split>/<class>/<number>.png`: noise that is a little blue, or a little red.
+    """Draw noise that is slightly blue or slightly red, `folder/<split>/<class>/<number>.png`.
 
-    A small net can tell them apart after a few steps of training.
+    A small net can tell the two classes apart after a few steps of training.
     """
     random = np.random.default_rng(0)
     for split in LABELLED_SPLITS:
@@ -68,12 +69,12 @@ def draw_colours(folder: Path, *, images: int = 12, side: int = 32) -> Path:
 
 
 def colour_dataset(folder: Path, *, images: int = 12) -> Dataset:
-    """Return the images of `draw_colours`, drawn in `folder`, as a dataset."""
+    """Draw the images of `draw_colours` in `folder` and return them as a dataset."""
     return read_images(draw_colours(folder / "images", images=images), folder / "cache")
 
 
 def read_images(folder: Path, cache: Path) -> Dataset:
-    """Return drawn images as a dataset, classes in alphabetical order."""
+    """Return the synthetic images of a folder as a dataset, classes in alphabetical order."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -95,7 +96,7 @@ def read_images(folder: Path, cache: Path) -> Dataset:
 
 
 def keras_model(classes: int, input: InputSpec = INPUT, seed: int = 0) -> Any:
-    """Return a tiny `keras.Model` with the usual kinds of layer, its weights drawn from `seed`.
+    """Return a tiny `keras.Model` with the usual kinds of layer, and random weights from `seed`.
 
     It takes raw RGB `(batch, height, width, 3)` and gives a softmax `(batch, classes)` that
     differs from image to image.
@@ -137,7 +138,8 @@ def colour_teacher(
 ) -> Artifact:
     """Store a model that compares mean blue with mean red, as in the images of `draw_colours`.
 
-    With a slope of 0 it is at chance, below 0 it is wrong; `bias` is added for the second class.
+    With a slope of 0 the model is at chance, with a negative one it is wrong. `bias` is added to
+    the second class's logit.
     """
     keras = keras_files.import_keras()
     image = keras.Input(INPUT.shape, name="image")
