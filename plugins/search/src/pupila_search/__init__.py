@@ -13,7 +13,7 @@ from pupila_search.config import Pick, Search
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
-    """Yield the search, and the technique that takes another model of its front."""
+    """Yield `search`, and `search-pick`, which takes another model of its Pareto front."""
     yield Technique(
         name="search",
         summary="Search for a small architecture by evolution, taught by large models",

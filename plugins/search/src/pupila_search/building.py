@@ -1,7 +1,7 @@
-"""Builds models of genomes, and reads and sets their weights.
+"""Builds Keras models from genomes, and reads and sets their weights.
 
-The models suit int8: activations are ReLU or ReLU6, and normalisation follows a convolution, into
-which a converter folds it. Raw RGB 0..255 in, scaled inside; logits out.
+The models suit int8: activations are ReLU or ReLU6, and each normalisation follows a convolution,
+so a converter can fold it. Inputs are raw RGB 0..255, scaled inside the model; outputs are logits.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ keras = import_keras()
 layers = keras.layers
 
 _MOMENTUM = 0.9
-"""Of batch normalisation: a candidate is trained for a few dozen steps an epoch."""
+"""Momentum of batch normalisation, low as a candidate has only a few dozen steps an epoch."""
 
 _DROPOUT = 0.2
 
 
 def build(genome: Genome, input: InputSpec, classes: int) -> Any:
-    """Return a model from pictures `(batch, height, width, 3)`, 0..255, to logits."""
+    """Return a model that maps pictures `(batch, height, width, 3)`, 0..255, to logits."""
     image = keras.Input(input.shape, name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)
     for block in genome.blocks:
@@ -39,12 +39,12 @@ def build(genome: Genome, input: InputSpec, classes: int) -> Any:
 
 
 def weights_of(model: Any) -> Weights:
-    """Return the weights of each layer by its name."""
+    """Return the weights of a model by layer name."""
     return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
 
 
 def load(model: Any, weights: Weights) -> None:
-    """Set the weights of layers of the same names, as far as they fit."""
+    """Copy weights into the layers of the same names, as far as their shapes fit."""
     for layer in model.layers:
         if layer.name in weights:
             fresh = layer.get_weights()
@@ -54,7 +54,7 @@ def load(model: Any, weights: Weights) -> None:
 
 
 def freeze_first(model: Any, genome: Genome) -> None:
-    """Keep the first half of the blocks as they are while the others are trained."""
+    """Freeze the first half of the blocks, so that training changes only the others."""
     frozen = {block.name for block in genome.blocks[: len(genome.blocks) // 2]}
     for layer in model.layers:
         layer.trainable = "_".join(layer.name.split("_")[:2]) not in frozen

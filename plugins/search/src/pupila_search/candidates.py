@@ -1,7 +1,7 @@
 """Candidates on disk: genome, parents, seed, weights, and the metrics of each stage of training.
 
-Weights are written before metrics, both by rename: a stage without metrics is trained again, one
-with metrics never is.
+Both files are written atomically, weights before metrics: a stage without metrics is trained again,
+a stage with metrics only if its weights are damaged.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from pupila_search.morphism import Weights
 
 @dataclass(frozen=True)
 class CandidateMetrics:
-    """Metrics after one stage of training."""
+    """Metrics of a candidate after one stage of training."""
 
     stage: str
     epochs: int
     validation_loss: float
     validation_accuracy: float
     wrong: tuple[int, ...]
-    """Validation images that it answers wrongly, by row."""
+    """Rows of the validation images that the candidate answers wrongly."""
     latency_ms: float | None
-    """None before the last stage, where it is measured."""
+    """Measured in the last stage before fine-tuning; None in earlier stages."""
     seconds: float
-    """Spent in this stage."""
+    """Time spent in this stage."""
     ended_seconds: float
-    """When it ended, in seconds since the search began."""
+    """When the stage ended, in seconds since the search began."""
     validation_fidelity: float | None = None
-    """To the teacher on altered validation images, where that chooses."""
+    """Fidelity to the teacher on altered validation images; None unless it is an objective."""
 
     @property
     def shortfall(self) -> float:
-        """To be minimised: 1 - fidelity where candidates are chosen by it, else the loss."""
+        """Value to minimise: 1 - fidelity if fidelity is an objective, otherwise the loss."""
         fidelity = self.validation_fidelity
         return self.validation_loss if fidelity is None else 1 - fidelity
 
     @property
     def order(self) -> tuple[float, float]:
-        """Sorts the best first: by fidelity if it is an objective, else by accuracy, then loss."""
+        """Sort key, best first: fidelity if it is an objective, otherwise accuracy, then loss."""
         by_accuracy = self.validation_fidelity is None
         return (-self.validation_accuracy if by_accuracy else 0, self.shortfall)
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> CandidateMetrics:
-        """Return metrics from JSON, which has no tuples."""
+        """Return metrics from their JSON form, in which tuples are lists."""
         values: dict[str, Any] = stored | {"wrong": tuple(stored["wrong"])}
         return cls(**values)
 
@@ -71,15 +71,15 @@ class Candidate:
     change: str
     preserved: bool
     born: int
-    """Generation."""
+    """Generation in which the candidate was created."""
     seed: int
     bytes: int
-    """Of the int8 file, as estimated."""
+    """Estimated size of the int8 file."""
     macs: int
     folder: Path
     stages: list[CandidateMetrics] = field(default_factory=list[CandidateMetrics])
     failed: str | None = None
-    """Why it could not be trained."""
+    """Why the candidate could not be trained; None if it did not fail."""
 
     @property
     def name(self) -> str:
@@ -87,16 +87,16 @@ class Candidate:
 
     @property
     def metrics(self) -> CandidateMetrics:
-        """Of the best stage."""
+        """Metrics of the best stage."""
         return min(self.stages, key=lambda metrics: metrics.shortfall)
 
     @property
     def latency_ms(self) -> float | None:
-        """As measured in any stage."""
+        """The latency, in whichever stage it was measured; None before."""
         return next((metrics.latency_ms for metrics in self.stages if metrics.latency_ms), None)
 
     def objective(self, name: str) -> float:
-        """Return the value of an objective, which is to be minimised."""
+        """Return the value of the objective `name`; lower is better."""
         latency = self.latency_ms
         values = {
             "loss": self.metrics.shortfall,
@@ -115,7 +115,7 @@ class Candidate:
         return self.folder / f"{stage}.npz"
 
     def save(self, weights: Weights) -> None:
-        """Write it with the weights that it starts from."""
+        """Write the candidate, with the weights that its training starts from."""
         write_weights(self.weights_path("start"), weights)
         record = {
             "genome": self.genome.model_dump(mode="json"),
@@ -130,9 +130,9 @@ class Candidate:
         write_atomically(self.folder / "candidate.json", json.dumps(record).encode())
 
     def restore(self, stage: str) -> bool:
-        """Read the metrics of a stage that was trained before; return whether it was.
+        """Read the metrics of a stage; return whether it was trained before.
 
-        A stage whose weights were damaged is trained again.
+        False if the stage's weights are damaged, so that it is trained again.
         """
         if any(metrics.stage == stage for metrics in self.stages):
             return True
@@ -149,17 +149,17 @@ class Candidate:
 
     @property
     def is_saved(self) -> bool:
-        """Whether the candidate was written, with undamaged weights."""
+        """Whether the candidate is on disk and its start weights are undamaged."""
         is_written = (self.folder / "candidate.json").exists()
         return is_written and read_archive(self.weights_path("start")) is not None
 
     def fail(self, stage: str, reason: str) -> None:
-        """Mark it as failed permanently."""
+        """Record that the candidate failed in this stage, also for later runs."""
         self.failed = reason
         write_atomically(self._path(stage), json.dumps({"failed": reason}).encode())
 
     def save_stage(self, metrics: CandidateMetrics) -> None:
-        """Write the metrics of a stage."""
+        """Write the metrics of a finished stage, and add them to `stages`."""
         write_atomically(self._path(metrics.stage), json.dumps(asdict(metrics)).encode())
         self.stages.append(metrics)
 
@@ -176,7 +176,7 @@ def write_weights(path: Path, weights: Weights) -> None:
 
 
 def read_weights(path: Path) -> Weights:
-    """Return what `write_weights` wrote.
+    """Return weights by layer name, as `write_weights` wrote them.
 
     Raises:
         PupilaError: the file is missing, or damaged and was put aside.

@@ -27,11 +27,11 @@ _OF_THE_STUDY: dict[str, Any] = {
     "max_macs": None,
     "objectives": ("loss", "bytes", "macs"),
 }
-"""Defaults of `append`: five students, three changed in each round."""
+"""Defaults of `append`, as in the study: five students, of which three grow in each round."""
 
 
 class Search(Config):
-    """What is searched, how candidates are trained, and for how long."""
+    """Settings of `search`: which models, how candidates are trained, and for how long."""
 
     former_names: ClassVar[Mapping[str, str]] = {
         "trainings": "max_candidates",
@@ -158,12 +158,12 @@ class Search(Config):
 
     @property
     def by_fidelity(self) -> bool:
-        """Whether candidates are chosen by fidelity to the teacher, not by loss and accuracy."""
+        """Whether candidates are chosen by fidelity to the teacher instead of loss and accuracy."""
         return "fidelity" in self.objectives
 
     @property
     def input(self) -> InputSpec:
-        """The input of candidates."""
+        """Input spec of all candidates."""
         return InputSpec(height=self.size, width=self.size)
 
     def smallest_bytes(self, classes: int) -> int:
@@ -171,7 +171,7 @@ class Search(Config):
         return Space(self.input, classes).smallest_bytes
 
     def schedule(self, epochs: int, learning_rate: float) -> Schedule:
-        """Return how long, and at which rate, one stage is trained."""
+        """Return the training schedule of one stage."""
         return Schedule(
             epochs=epochs,
             batch_size=self.batch_size,
@@ -182,6 +182,6 @@ class Search(Config):
 
 
 class Pick(Config):
-    """Which model of a search is taken."""
+    """Settings of `search-pick`: which model of a search's Pareto front is written."""
 
     pick: str = Field(description="Name of a model of the front, as the report gives it: c12.")

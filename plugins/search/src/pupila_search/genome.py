@@ -1,10 +1,10 @@
 """Genomes: architectures as lists of blocks, each with a historical mark.
 
 Stanley and Miikkulainen 2002, "Evolving neural networks through augmenting topologies", section
-3.2: a gene keeps the number that it got when it first appeared, so that genes of one origin can be
-matched in any two genomes. Here a gene is a block of convolutions.
+3.2: a gene keeps the number that it got when it first appeared, so genes of the same origin can be
+matched between any two genomes. Here a gene is a block of convolutions.
 
-A genome is only data; `pupila_search.building` makes a model of it.
+A genome is only data; `pupila_search.building` builds its model.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Gene(BaseModel):
 
 
 class Block(_Gene):
-    """One block: a convolution, depthwise and pointwise ones, or an inverted residual."""
+    """One block: a convolution, a separable convolution, or an inverted residual."""
 
     mark: int = Field(ge=0, description="Number given when it first appeared.")
     kind: Kind
@@ -58,29 +58,29 @@ class Block(_Gene):
 
     @property
     def name(self) -> str:
-        """Prefix of its layers' names: unique in a genome, the same in its children."""
+        """Prefix of the block's layer names: unique in a genome, and inherited by its children."""
         return f"block_{self.mark}"
 
     @property
     def is_linear(self) -> bool:
-        """Whether the block may give negative values."""
+        """Whether the block's output is linear, so it can be negative."""
         return self.kind == "inverted"
 
     def side_after(self, side: int) -> int:
-        """Return the pixels of a side that are left of `side`."""
+        """Return the output's side in pixels when the input's is `side`."""
         side = -(-side // self.stride)
         return side if self.pooling == "none" else side // 2
 
 
 class Head(_Gene):
-    """What turns the last feature map into logits."""
+    """The layers that turn the last feature map into logits."""
 
     flatten: bool = Field(default=False, description="Read every position, not their mean.")
     units: int = Field(default=0, ge=0, description="Units of a dense layer between; 0: none.")
 
 
 class Genome(_Gene):
-    """An architecture. `model_dump_json` and `model_validate_json` give it back exactly."""
+    """An architecture: its blocks and its head. JSON restores it exactly."""
 
     blocks: tuple[Block, ...] = Field(min_length=1)
     head: Head = Head()
@@ -94,16 +94,16 @@ class Genome(_Gene):
 
     @property
     def structure(self) -> str:
-        """The architecture without marks: equal for equal architectures."""
+        """The architecture as text without marks, for comparing architectures."""
         plain = [block.model_dump_json(exclude={"mark"}) for block in self.blocks]
         return "\n".join([*plain, self.head.model_dump_json()])
 
     def channels_into(self, index: int) -> int:
-        """Return how many channels block `index` is given; `len(blocks)` is the head."""
+        """Return the number of input channels of block `index`; `len(blocks)` means the head."""
         return self.blocks[index - 1].filters if index else 3
 
     def with_blocks(self, blocks: list[Block]) -> Genome:
-        """Return the genome with other blocks; shortcuts that no longer fit are left out."""
+        """Return the genome with its blocks replaced; shortcuts that no longer fit are dropped."""
         fitting: list[Block] = []
         for block in blocks:
             given = fitting[-1].filters if fitting else 3
@@ -112,7 +112,10 @@ class Genome(_Gene):
         return Genome(blocks=tuple(fitting), head=self.head)
 
     def tied_to(self, index: int) -> range:
-        """Return the blocks whose outputs are added to each other, so their filters are equal."""
+        """Return the indices of the blocks tied to block `index` by shortcuts, itself included.
+
+        Their outputs are added to each other, so they have the same number of filters.
+        """
         first = last = index
         while self.blocks[first].shortcut:
             first -= 1
@@ -123,17 +126,17 @@ class Genome(_Gene):
 
 @dataclass(frozen=True)
 class LayerSize:
-    """A convolution or dense layer, its normalisation folded into it."""
+    """Size of a convolution or dense layer, with its normalisation folded in."""
 
     entries: int
-    """Of the kernel."""
+    """Number of weights in the kernel."""
     channels: int
     positions: int
-    """At which the kernel is used."""
+    """Number of positions at which the kernel is applied."""
 
 
 def layer_sizes(genome: Genome, input: InputSpec, classes: int) -> Iterator[LayerSize]:
-    """Yield the layers with weights, from the picture to the logits."""
+    """Yield the sizes of the layers with weights, from the input to the logits."""
     rows, columns, given = input.height, input.width, 3
     for block in genome.blocks:
         into = rows * columns
@@ -172,12 +175,12 @@ def int8_bytes(genome: Genome, input: InputSpec, classes: int) -> int:
 
 
 def macs(genome: Genome, input: InputSpec, classes: int) -> int:
-    """Return the multiply-accumulates of one picture."""
+    """Return the number of multiply-accumulates for one picture."""
     return sum(layer.entries * layer.positions for layer in layer_sizes(genome, input, classes))
 
 
 def positions_left(genome: Genome, input: InputSpec) -> tuple[int, int]:
-    """Return rows and columns of the last feature map."""
+    """Return the rows and columns of the last feature map."""
     rows, columns = input.height, input.width
     for block in genome.blocks:
         rows, columns = block.side_after(rows), block.side_after(columns)
@@ -186,19 +189,19 @@ def positions_left(genome: Genome, input: InputSpec) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Space:
-    """Which genomes may be searched."""
+    """The search space: the limits that every genome must respect."""
 
     input: InputSpec
     classes: int
     max_bytes: int | None = None
-    """Of the int8 file, as estimated."""
+    """Limit of the int8 file's estimated size; None for no limit."""
     max_macs: int | None = None
     most_blocks: int = 16
     fewest_filters: int = 8
     most_filters: int = 512
 
     def fault(self, genome: Genome) -> str:
-        """Return why a genome is outside; an empty string where it is inside."""
+        """Return why a genome is outside the space; an empty string if it is inside."""
         filters = [block.filters for block in genome.blocks]
         if len(filters) > self.most_blocks:
             return f"{len(filters)} blocks, more than {self.most_blocks}"
@@ -216,6 +219,6 @@ class Space:
 
     @property
     def smallest_bytes(self) -> int:
-        """Bytes of the smallest genome in the space."""
+        """Estimated size in bytes of the smallest genome's int8 file."""
         block = Block(mark=0, kind="convolution", filters=self.fewest_filters)
         return int8_bytes(Genome(blocks=(block,)), self.input, self.classes)

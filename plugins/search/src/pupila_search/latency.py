@@ -1,4 +1,4 @@
-"""Measures how long LiteRT takes for one picture."""
+"""Measures how long a model takes for one picture in LiteRT."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _RUNS = 20
 def latency_ms(model: Any) -> float:
     """Return the milliseconds of one picture as float32 on one thread: the fastest of 20 runs.
 
-    Not the median, since other candidates train on the other cores meanwhile and slow some runs
-    down. It does not depend on the weights, so it is measured before training.
+    The median would be too high: other candidates train on the other cores and slow some runs
+    down. Latency does not depend on the weights, so it is measured before training.
     """
     interpreter = Interpreter(_flatbuffer(model), threads=1)
     interpreter.set_image(np.full(interpreter.input.shape[1:], 127, np.float32))
@@ -31,7 +31,7 @@ def latency_ms(model: Any) -> float:
 
 
 def latency_of(genome: Genome, targets: TrainingTargets) -> float:
-    """Return `latency_ms` of a genome's model, which need not be trained for that."""
+    """Return `latency_ms` of a genome's model, built with untrained weights."""
     keras.utils.clear_session()
     return latency_ms(build(genome, targets.config.input, len(targets.train.classes)))
 

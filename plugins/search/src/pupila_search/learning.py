@@ -1,4 +1,4 @@
-"""Trains one stage of one candidate: the subtask of a worker."""
+"""Trains one stage of one candidate: the subtask that a worker runs."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ class SubTask(BaseModel):
     folder: Path
     stage: str
     source: Path
-    """Weights to start from."""
+    """File of the weights to start from."""
     schedule: Schedule
     seed: int
     frozen: bool = False
-    """Whether the first half of the blocks stays as it is."""
+    """Whether the first half of the blocks is frozen."""
     latency_ms: float | None = None
-    """As measured before."""
+    """The latency if it was measured before; None otherwise."""
     last: bool = True
-    """Whether no other stage follows: only then is it worth measuring the latency."""
+    """Whether only fine-tuning follows. Latency is measured only then."""
 
 
 @dataclass(frozen=True)
 class TargetsFile:
-    """The file of training targets, for workers that can read its folder."""
+    """The file of training targets, in a folder that all workers can read."""
 
     path: Path
     digest: str
-    """Of the targets: another search writes others to the same path."""
+    """Digest of the targets, as another search may write other targets to the same path."""
 
     @classmethod
     def of(cls, targets: TrainingTargets, folder: Path) -> TargetsFile:
-        """Write targets into a folder."""
+        """Write targets into a folder, and return their file."""
         path = folder / "targets.pickle"
         write_atomically(path, pickle.dumps(targets))
         return cls(path, targets.digest)
@@ -74,8 +74,8 @@ class TargetsFile:
 def start_worker(parent: int) -> None:
     """Prepare a worker process, which exits when the process `parent` has ended.
 
-    Each worker uses the same number of threads, however many there are; otherwise a candidate would
-    depend on the others.
+    The number of threads does not depend on the number of workers; otherwise a candidate's result
+    would depend on how many train beside it.
     """
     threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
     tf = import_tensorflow()
@@ -86,8 +86,8 @@ def start_worker(parent: int) -> None:
 def train_stage(subtask: SubTask, file: TargetsFile) -> CandidateMetrics:
     """Train a stage, write the weights of its best epoch, and return its metrics.
 
-    `ended_seconds` is 0, for the search to set. A stage that was killed goes on after the last
-    epoch that it finished.
+    The search sets `ended_seconds`, which is 0 here. A killed stage resumes after its last finished
+    epoch.
 
     Raises:
         PupilaError: the loss is no longer a number.
@@ -120,7 +120,7 @@ def train_stage(subtask: SubTask, file: TargetsFile) -> CandidateMetrics:
 def train_stage_remotely(
     *, progress: Progress, subtask: dict[str, Any], targets: str, digest: str
 ) -> dict[str, Any]:
-    """Train a stage on another machine than the search's; return its metrics as JSON.
+    """Train a stage on a machine of the cluster; return its metrics as JSON.
 
     Returns `{"failed": reason}` if the candidate cannot be trained, and `{"broken": errno,
     "reason": reason}` if the machine cannot read or write.
@@ -138,14 +138,14 @@ def train_stage_remotely(
 
 
 def describe_failure(error: Exception) -> str:
-    """Return why a candidate could not be trained."""
+    """Return a sentence on why a candidate could not be trained."""
     return f"{type(error).__name__}: {error}"
 
 
 def _fit(
     model: Any, subtask: SubTask, targets: TrainingTargets, images: Images, validation: Images
 ) -> tuple[TrainingHistory, tuple[int, ...]]:
-    """Train a model; return its history, and the validation images that its best epoch misses."""
+    """Train a model; return its history and the rows that its best epoch answers wrongly."""
     steps = len(epoch_batches(images, 0, subtask.seed, subtask.schedule.batch_size))
     trainee = Trainee(model, targets.loss, images, subtask.schedule, steps)
     settings = [
@@ -172,7 +172,7 @@ def _fit(
 
 @cache
 def _open(file: TargetsFile) -> tuple[TrainingTargets, Images, Images]:
-    """Read targets and open their training and validation images, once in each worker."""
+    """Read targets and open training and validation images, once per worker."""
     targets: TrainingTargets = pickle.loads(file.path.read_bytes())  # noqa: S301 - the search wrote it
     return targets, targets.training_images(), targets.validation_images()
 

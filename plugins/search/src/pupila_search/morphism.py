@@ -1,18 +1,18 @@
-"""Changes of a genome after which the child computes what its parent did.
+"""Function-preserving changes of a genome: the child computes what its parent computed.
 
 Chen et al. 2016, "Net2Net" (ICLR), and Wei et al. 2016, "Network morphism" (ICML):
 
-* wider (Net2Net, section 2.2): a channel gets copies, and the weights that read it are split among
-  them. With equal parts, as in the paper, copies stay equal under an optimizer such as AdamW,
+* wider (Net2Net, section 2.2): a channel is copied, and the weights that read it are split among
+  the copies. With equal parts, as in the paper, copies stay equal under an optimizer such as AdamW,
   which is why the paper adds noise. Here the parts differ at random, entry by entry, and add up
   to the whole: nothing is lost, and copies learn different things.
 * deeper (section 2.3): an identity is inserted. In a convolution it is a kernel that is 1 at its
   centre, without normalisation, which would not be an identity in training; its activation cuts
-  off negative values, so it cannot follow a block that gives some. An inverted residual adds 0:
+  off negative values, so it cannot follow a block that outputs some. An inverted residual adds 0:
   its last normalisation has a gain of 0.
-* larger kernels (Network morphism, section 3.4): zeros around the old one.
+* larger kernels (Network morphism, section 3.4): the old kernel is padded with zeros.
 
-All is numpy: weights are arrays by layer name, as `pupila_search.building` names them.
+All of this is NumPy: weights are arrays by layer name, as `pupila_search.building` names them.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from pupila_search.genome import KERNELS, Block, Genome, Kind, positions_left
 Weights = dict[str, list[NDArray[Any]]]
 
 _APART = 0.5
-"""Standard deviation by which the parts of copies differ, relative to that of the kernel."""
+"""Standard deviation of the differences between parts, relative to that of the kernel."""
 
 
 _FIRST = {"convolution": "conv", "separable": "point", "inverted": "expand"}
-"""Layer of a block that mixes the channels of its input."""
+"""By kind of block, the layer that mixes the input channels."""
 
 _LAST = {"convolution": "conv", "separable": "point", "inverted": "project"}
-"""Layer of a block that gives its output."""
+"""By kind of block, the layer that computes the output."""
 
 
 @dataclass(frozen=True)
 class Child:
-    """A genome with the weights it starts from."""
+    """A new genome, and the weights from which its training starts."""
 
     genome: Genome
     weights: Weights
-    """May lack layers, or have other sizes: what fits is taken, the rest is initialised."""
+    """Weights by layer name. What is missing or does not fit the genome is initialised."""
     preserved: bool
-    """Whether it computes what its parent did."""
+    """Whether the child computes what its parent computed."""
     change: str
-    """In words."""
+    """The change from parent to child, as text."""
 
 
 def widen(
@@ -62,7 +62,7 @@ def widen(
     input: InputSpec,
     random: Generator,
 ) -> Child:
-    """Give block `index`, and those whose outputs are added to its own, more filters."""
+    """Widen block `index` to `filters`, and with it the blocks tied to it by shortcuts."""
     tied = genome.tied_to(index)
     copied = _copies(genome.blocks[index].filters, filters, random)
     wider = dict(weights)
@@ -79,7 +79,7 @@ def widen(
 def widen_hidden(
     genome: Genome, weights: Weights, index: int, hidden: int, random: Generator
 ) -> Child:
-    """Give an inverted residual more channels inside."""
+    """Widen the hidden channels of the inverted residual at `index` to `hidden`."""
     block, wider = genome.blocks[index], dict(weights)
     copied = _copies(block.hidden, hidden, random)
     _copy_outputs(wider, f"{block.name}_expand", copied)
@@ -95,10 +95,10 @@ def widen_hidden(
 def deepen(
     genome: Genome, weights: Weights, index: int, kind: Kind, mark: int, random: Generator
 ) -> Child:
-    """Insert a block that computes the identity behind block `index`.
+    """Insert a block behind block `index`; the new block computes the identity.
 
     Raises:
-        ValueError: a block of this kind would change something there.
+        ValueError: a block of this kind cannot compute the identity there.
     """
     before = genome.blocks[index]
     if kind != "inverted" and before.is_linear:
@@ -112,7 +112,7 @@ def deepen(
 
 
 def grow_kernel(genome: Genome, weights: Weights, index: int) -> Child:
-    """Give a block the next larger kernel."""
+    """Enlarge the kernel of block `index` to the next size."""
     block, grown = genome.blocks[index], dict(weights)
     size = KERNELS[KERNELS.index(block.kernel) + 1]
     name = f"{block.name}_{'conv' if block.kind == 'convolution' else 'depth'}"
@@ -124,9 +124,9 @@ def grow_kernel(genome: Genome, weights: Weights, index: int) -> Child:
 
 
 def fit_array(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
-    """Copy the part of an old array that fits into a new one; the rest keeps the new values.
+    """Return `new`, overwritten with the part of `old` that fits.
 
-    Kernels keep their centre, and channels their order.
+    Kernels are aligned at their centre, and channels keep their order.
     """
     if old.shape == new.shape:
         return old
@@ -173,7 +173,7 @@ def _split_readers(
     input: InputSpec,
     random: Generator,
 ) -> None:
-    """Split what block `index`, or the head, reads among copies of its input channels."""
+    """Split the weights of block `index`, or the head, among copies of its input channels."""
     if index == len(genome.blocks):
         _split_head(weights, genome, copied, input, random)
         return
@@ -228,7 +228,7 @@ def _with_norm(weights: Weights, name: str) -> Iterator[str]:
 def _split(
     kernel: NDArray[Any], axis: int, copied: NDArray[np.int64], random: Generator
 ) -> NDArray[Any]:
-    """Split the weights of a channel among its copies: unequal parts that add up to the whole."""
+    """Split a channel's weights among its copies, in unequal parts that add up to the whole."""
     counts = np.bincount(copied)
     whole = np.moveaxis(kernel, axis, 0).astype(np.float64)
     apart = random.normal(0, _APART * kernel.std(), (len(copied), *whole.shape[1:]))

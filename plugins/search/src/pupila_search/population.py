@@ -1,7 +1,7 @@
-"""All candidates of a search: trained by workers, kept on disk, counted against the budget.
+"""The candidates of a search: trained by workers, kept on disk, counted against the budget.
 
-A killed search is run again from its seed: it draws the same candidates, and reads those that were
-trained before instead of training them. So it goes on where it was, with the time it had spent.
+A killed search resumes by repeating its random choices from the seed. Candidates that were trained
+before are read from disk instead of trained again, and the time spent on them counts.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from pupila_search.workers import Workers
 
 _TUNING_RATE = 0.1
 _INHERITED_RATE = 0.5
-"""Fraction of the rate for a child that computes what its parent did, so as not to undo it."""
+"""Factor of the learning rate for a child that computes what its parent did: a full rate
+would undo what it inherits."""
 
 _APART, _SEEDS = 100_003, 2**32
-"""Candidates of two searches have different seeds, of which Keras takes 32 bits."""
+"""A candidate's seed is (seed of the search · `_APART` + number) mod `_SEEDS`: it differs between
+searches, and fits the 32 bits that Keras takes."""
 
 
 class Population:
@@ -52,11 +54,11 @@ class Population:
         self._over_time = False
 
     def spent_seconds(self) -> float:
-        """Return the time that the search took so far, over all runs."""
+        """Return the seconds that the search has taken so far, over all its runs."""
         return self._before + time.monotonic() - self._started
 
     def has_budget(self) -> bool:
-        """Whether there is budget for another candidate, and `target` is not reached."""
+        """Return whether another candidate may be added: budget is left, `target` not reached."""
         most, target = self.config.max_candidates, self.config.target
         if self._over_time or (most is not None and len(self.candidates) >= most):
             return False
@@ -86,7 +88,7 @@ class Population:
         return candidate
 
     def train_stage(self, candidates: Sequence[Candidate], stage: int) -> list[Candidate]:
-        """Train a stage of some candidates and return those that did not fail.
+        """Train one stage of these candidates, and return those that finished it.
 
         Raises:
             OSError: the disk is full.
@@ -100,7 +102,7 @@ class Population:
         return self._train(candidates, f"stage-{stage}", schedule, self._in_time)
 
     def fine_tune(self, candidates: Sequence[Candidate]) -> None:
-        """Train finalists at a lower rate: the first blocks frozen, then all.
+        """Train finalists at a lower rate: first with half of the blocks frozen, then all blocks.
 
         Raises:
             OSError: the disk is full.
@@ -140,7 +142,7 @@ class Population:
         return [candidate for candidate in done if candidate.failed is None]
 
     def _is_last(self, stage: str) -> bool:
-        """Whether only fine-tuning comes after a stage."""
+        """Whether no stage follows this one except fine-tuning."""
         return stage not in [f"stage-{number}" for number in range(len(self.config.epochs) - 1)]
 
     def _record(self, candidate: Candidate, stage: str, outcome: CandidateMetrics | str) -> None:
@@ -150,7 +152,7 @@ class Population:
             candidate.fail(stage, outcome)
 
     def _set_clock(self) -> None:
-        """Set the clock to the end of the last training that was restored."""
+        """Move the clock forward to the end of the last restored stage."""
         ended = (
             metrics.ended_seconds for candidate in self.candidates for metrics in candidate.stages
         )
@@ -164,12 +166,12 @@ class Population:
 
     @property
     def comparisons(self) -> MultipleComparisons:
-        """Of all models evaluated on the validation images: each epoch of each candidate."""
+        """Correction for all evaluations on the validation images: each epoch of each candidate."""
         looks = sum(metrics.epochs for candidate in self.candidates for metrics in candidate.stages)
         return MultipleComparisons(self._images, looks)
 
     def within_bytes(self) -> list[Candidate]:
-        """Return trained candidates of at most `max_bytes`, in `CandidateMetrics.order`."""
+        """Return the trained candidates of at most `max_bytes`, sorted best first."""
         most = self.config.max_bytes
         within = [
             candidate for candidate in self.trained if most is None or candidate.bytes <= most
@@ -177,9 +179,10 @@ class Population:
         return sorted(within, key=lambda candidate: candidate.metrics.order)
 
     def front(self) -> list[Candidate]:
-        """Return the Pareto front over the objectives, the best first.
+        """Return the Pareto front over the objectives, lowest loss or highest fidelity first.
 
-        It is computed from candidates that finished all stages or, until one has, from all trained.
+        Only candidates with a measured latency count, which are those that reached the last stage;
+        until there is one, all trained candidates count.
         """
         tried = [candidate for candidate in self.trained if candidate.latency_ms] or self.trained
         if not tried:

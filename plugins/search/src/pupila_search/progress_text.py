@@ -1,4 +1,4 @@
-"""Progress of a search as text: a line for a terminal, and below it the front as a table."""
+"""Progress of a search as text: a line, and below it the Pareto front as a table."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pupila_search.candidates import Candidate
 from pupila_search.multiple_comparisons import MultipleComparisons
 
 _SHOWN = 12
-"""Models of the front that are listed; of the rest only the number is shown."""
+"""Most models of the Pareto front that are listed; the rest are only counted."""
 
 
 def describe_progress(
     tried: int, front: Sequence[Candidate], best: Candidate | None, comparisons: MultipleComparisons
 ) -> str:
-    """Return a line, and below it the front in Markdown, the most accurate first.
+    """Return one line of progress, and below it the Pareto front as a Markdown table.
 
-    `best` is the best candidate within the bytes, where there is one.
+    `best` is the best candidate within `max_bytes`; None if there is none yet.
     """
     first = f"{tried} candidates, {len(front)} on the front"
     chosen = f"best on the images that choose: {_short(best)}" if best else "none within the bytes"

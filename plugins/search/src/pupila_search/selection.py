@@ -1,4 +1,4 @@
-"""Which candidates go on: non-dominated sorting with crowding.
+"""Ranks candidates by non-dominated sorting and crowding distance, and draws parents.
 
 Deb, Pratap, Agarwal and Meyarivan 2002, "A fast and elitist multiobjective genetic algorithm:
 NSGA-II", sections III A (fronts) and III B (crowding). All objectives are minimised. Only young
@@ -15,7 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def fronts(objectives: ArrayLike) -> list[list[int]]:
-    """Sort `(candidates, objectives)` into fronts: none in the first is dominated by any."""
+    """Sort the rows of `(candidates, objectives)` into fronts, and return their indices.
+
+    No candidate dominates one of the first front; without that front, none dominates one of the
+    second, and so on.
+    """
     values = np.asarray(objectives, np.float64)
     dominates = (values[:, np.newaxis] <= values).all(-1) & (values[:, np.newaxis] < values).any(-1)
     left, sorted_fronts = np.ones(len(values), bool), list[list[int]]()
@@ -28,10 +32,10 @@ def fronts(objectives: ArrayLike) -> list[list[int]]:
 
 
 def crowding(objectives: ArrayLike) -> NDArray[np.float64]:
-    """Return the distance between the neighbours of each candidate of a front, `(candidates,)`.
+    """Return the crowding distance of each candidate of one front, `(candidates,)`.
 
-    It is infinite at the extremes of an objective. An infinite value, which was not measured,
-    counts as the worst finite one.
+    This is the distance between its neighbours, infinite at the extremes of an objective. An
+    infinite objective means "not measured", and counts as the worst finite one.
     """
     values = np.asarray(objectives, np.float64)
     distances = np.zeros(len(values))
@@ -46,11 +50,11 @@ def crowding(objectives: ArrayLike) -> NDArray[np.float64]:
 
 
 Fitness = tuple[int, float]
-"""Number of the front, and how far the neighbours are, negated: the smaller is the fitter."""
+"""Number of the front, and the negated crowding distance: the smaller, the fitter."""
 
 
 def fitness(objectives: ArrayLike) -> list[Fitness]:
-    """Return the fitness of each candidate: by front, then by crowding."""
+    """Return the fitness of each candidate: its front, then its crowding distance."""
     values = np.asarray(objectives, np.float64)
     values_of: dict[int, Fitness] = {}
     for number, front in enumerate(fronts(values)):
@@ -62,11 +66,11 @@ def fitness(objectives: ArrayLike) -> list[Fitness]:
 
 
 def rank(objectives: ArrayLike) -> list[int]:
-    """Return the candidates sorted, the fittest first."""
+    """Return the indices of the candidates, the fittest first."""
     values = fitness(objectives)
     return sorted(range(len(values)), key=values.__getitem__)
 
 
 def tournament(order: Sequence[int], random: np.random.Generator) -> int:
-    """Draw two candidates and return the better one: the earlier in `order`."""
+    """Draw two candidates at random and return the fitter one: the earlier in `order`."""
     return order[int(random.integers(0, len(order), 2).min())]

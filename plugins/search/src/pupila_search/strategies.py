@@ -1,4 +1,4 @@
-"""The two searches: evolution, and the study's appending of blocks."""
+"""The two search strategies: `evolve`, and `append`, which adds blocks as the study did."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Breeder:
 
     candidate: Candidate
     fitness: Fitness
-    """Among those it was chosen from."""
+    """Fitness among the candidates that it was selected from."""
 
 
 def evolve(population: Population, seed: int) -> None:
@@ -59,13 +59,13 @@ def evolve(population: Population, seed: int) -> None:
 
 
 def append(population: Population, seed: int) -> None:
-    """Grow students by a block at a time, as the study did.
+    """Grow students one block at a time, as the study did.
 
-    Equal students are trained. In each round `children` of them are drawn at random and get another
-    block, and the most accurate of all are kept.
+    First `population` students of one architecture are trained. In each round `children` random
+    students get another block and are trained; the best `population` of old and new ones are kept.
 
     Raises:
-        PupilaError: the first student is too large already.
+        PupilaError: the first student is outside the search space.
         OSError: the disk is full.
     """
     config, random = population.config, np.random.default_rng(seed)
@@ -93,7 +93,7 @@ STRATEGIES = {"evolve": evolve, "append": append}
 
 
 def _room_left(population: Population, wanted: int) -> int:
-    """Return how many candidates `max_candidates` has room for."""
+    """Return how many of the wanted candidates `max_candidates` still allows."""
     most = population.config.max_candidates
     return wanted if most is None else min(wanted, most - len(population.candidates))
 
@@ -109,9 +109,9 @@ def _parent(candidate: Candidate) -> Parent:
 def _breed(
     population: Population, variation: Variation, breeders: Sequence[Breeder]
 ) -> tuple[Child, list[Candidate]]:
-    """Return a child of one or two breeders, which are sorted, the fittest first.
+    """Return a child and its one or two parents, the fitter parent first.
 
-    The fitter of two parents comes first.
+    `breeders` are sorted, the fittest first.
     """
     order, random = list(range(len(breeders))), variation.random
     first, second = tournament(order, random), tournament(order, random)
@@ -125,7 +125,7 @@ def _breed(
 
 
 def _train_by_halving(population: Population, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Train all stages, each on the better half of those before; return all that were trained."""
+    """Train by stages, after each of which the better half goes on; return all trained."""
     going_on = list(candidates)
     for stage in range(len(population.config.epochs)):
         passed = population.train_stage(going_on, stage)

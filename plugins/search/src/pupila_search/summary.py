@@ -21,15 +21,16 @@ from pupila_search.training_targets import TrainingTargets
 _RULE = "highest validation accuracy within max_bytes, then lowest validation loss"
 _BY_FIDELITY = "highest fidelity on altered validation images within max_bytes"
 _TAKEN_WITH = PickWith(use="search-pick", setting="pick")
-"""The technique that takes another model of the front, and the setting that names it."""
+"""The technique that takes another model of the Pareto front, and its setting for the name."""
 
 
 def result_of(
     population: Population, targets: TrainingTargets, chosen: Candidate, front: Sequence[Candidate]
 ) -> SearchResult:
-    """Return the result; `tied` are models within the bytes that are not significantly worse.
+    """Return the result of a search.
 
-    `tied` is empty where fidelity chose, since the paired test compares accuracies.
+    Its `tied` are the models within `max_bytes` that are not significantly worse than the
+    chosen one. It is empty if fidelity chose, since the paired test compares accuracies.
     """
     by_fidelity = population.config.by_fidelity
     tried, comparisons = population.trained, population.comparisons
@@ -65,7 +66,7 @@ def result_of(
 
 
 def family(chosen: Candidate, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return a candidate and its ancestors, the first born first."""
+    """Return a candidate and its ancestors, the oldest first."""
     numbers, waiting = set[int](), [chosen.number]
     while waiting:
         number = waiting.pop()
@@ -76,7 +77,7 @@ def family(chosen: Candidate, candidates: Sequence[Candidate]) -> list[Candidate
 
 
 def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
-    """Return output shape and parameters of each block, then of the head.
+    """Return the output shape and parameters of each block, then of the head.
 
     Parameters are those of the exported file, where normalisation is folded into the convolution.
     """
@@ -139,7 +140,7 @@ def _parents(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _candidate(candidate: Candidate) -> TriedCandidate:
-    """Return how far a candidate got; unknown fields are left out."""
+    """Return a candidate as it appears in the result; unknown fields are left out."""
     known = TriedCandidate(name=candidate.name, bytes=candidate.bytes, generation=candidate.born)
     if candidate.stages:
         known = known.model_copy(

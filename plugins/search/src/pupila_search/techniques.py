@@ -25,15 +25,16 @@ from pupila_search.workers import workers
 keras = import_keras()
 
 FRONT = "front"
-"""Folder of the artifact with the models of the front, a folder of its own for each."""
+"""Folder in the artifact that has a subfolder for each model of the Pareto front."""
 
 
 def search(step: Step[Search]) -> StepResult:
-    """Search until the budget is spent, fine-tune the best, and write it with the whole front.
+    """Search until the budget is spent, fine-tune the best models, and write the best of all.
 
-    The best is the model of the highest validation accuracy within `max_bytes`; of several, the
-    one of the lowest loss. With fidelity as an objective it is the model of the highest fidelity.
-    The validation images chose it, so its metrics on them are too good: evaluate it on others.
+    The best model has the highest validation accuracy within `max_bytes`, and among equals the
+    lowest loss; with fidelity as an objective, it has the highest fidelity. The Pareto front is
+    written too. The validation images chose the model, so its metrics on them are too good:
+    evaluate it on other images.
 
     Raises:
         PupilaError: no model can be as small as `max_bytes`, none could be trained, the space
@@ -97,7 +98,7 @@ def pick(step: Step[Pick]) -> StepResult:
 
 @contextmanager
 def _room_on_disk(folder: Path, what: str) -> Generator[None]:
-    """Raise a `PupilaError` when the disk is full: nothing is lost."""
+    """Turn the `OSError` of a full disk into a `PupilaError`; no work is lost."""
     try:
         yield
     except OSError as error:
@@ -110,7 +111,7 @@ def _room_on_disk(folder: Path, what: str) -> Generator[None]:
 
 
 def _make_targets(step: Step[Search]) -> TrainingTargets:
-    """Check the budget before any teacher runs."""
+    """Compute the targets, after checking that `max_bytes` can be met."""
     config = step.config
     smallest = config.smallest_bytes(len(step.images.classes))
     if config.max_bytes is not None and config.max_bytes < smallest:

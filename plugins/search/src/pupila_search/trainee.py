@@ -1,9 +1,9 @@
-"""A candidate in training: its step is traced once, and its weights move as one vector.
+"""Fast training of a candidate: one traced step, and an optimizer for all weights at once.
 
 A candidate is trained for seconds, so the time before its first step counts. Keras' `fit` traces a
 step twice, and its optimizer traces dozens of operations for each weight. Here AdamW works on one
-vector, and the learning rate is an argument of the step. With that, and views rendered once, a
-stage of one epoch took 7 s of CPU instead of 28 (both on a busy machine).
+vector, and the learning rate is an argument of the step. With that, and augmented views rendered
+once, a stage of one epoch took 7 s of CPU instead of 28 (both on a busy machine).
 """
 
 from __future__ import annotations
@@ -27,19 +27,22 @@ _FIRST_DECAY, _SECOND_DECAY, _SMALL = 0.9, 0.999, 1e-7
 
 
 class AdamW:
-    """Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2."""
+    """AdamW on all weights as one vector.
+
+    Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
+    """
 
     def __init__(self, weights: list[Any]) -> None:
         self._sizes = [math.prod(weight.shape) for weight in weights]
         moments = [tf.Variable(tf.zeros(sum(self._sizes)), trainable=False) for _ in range(2)]
         self.variables = [*moments, tf.Variable(tf.zeros(()), trainable=False)]
-        """Mean of gradients and of their squares, and the number of steps."""
+        """Moving means of the gradients and of their squares, and the number of steps."""
 
     def build(self, weights: list[Any]) -> None:
-        """Do nothing: all is built."""
+        """Do nothing: the constructor creates all variables."""
 
     def apply(self, gradients: list[Any], weights: list[Any], rate: Any) -> None:
-        """Move the weights by one step."""
+        """Update the weights by one step at the learning rate `rate`."""
         mean, square, steps = self.variables
         clipped = [tf.clip_by_norm(gradient, LARGEST_GRADIENT) for gradient in gradients]
         given = tf.concat([tf.reshape(gradient, [-1]) for gradient in clipped], axis=0)
@@ -53,7 +56,7 @@ class AdamW:
 
 
 class Trainee:
-    """A model as `pupila.training.fitting.train` trains it."""
+    """A candidate's model, with the interface that `pupila.training.fitting.train` needs."""
 
     def __init__(
         self, model: Any, loss: Loss, images: Images, schedule: Schedule, steps: int
@@ -77,7 +80,7 @@ class Trainee:
         )
 
     def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
-        """Take a step for each batch: means over all images."""
+        """Train on each batch once; return the mean loss and accuracy over all images."""
         done, learned = int(self.optimizer.variables[-1].numpy()), list[Any]()
         for number in range(len(batches)):
             rate = np.float32(self._rate.at(done + number))
@@ -87,7 +90,7 @@ class Trainee:
         return {"loss": float(loss), "accuracy": float(correct)}
 
     def evaluate(self, batches: Batches) -> EpochMetrics:
-        """Return the means over all validation images."""
+        """Return the mean loss and accuracy over all validation images."""
         outputs = [self._evaluate(*_as_arrays(batches[number])) for number in range(len(batches))]
         loss, correct = np.concatenate(outputs, axis=1).mean(axis=1)
         return {"val_loss": float(loss), "val_accuracy": float(correct)}

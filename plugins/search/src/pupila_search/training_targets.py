@@ -1,4 +1,4 @@
-"""What all candidates are trained on: the same pictures, and targets that are computed once."""
+"""The pictures and targets of all candidates, computed once for the whole search."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from pupila.views import AS_IS
 from pupila_search.config import Search
 
 _KEPT_BYTES = 2 * 1024**3
-"""Views are rendered once, unless they take more room than this: then each candidate renders its
-own, which takes about as long as training on them."""
+"""Most bytes that augmented views may take to be rendered once for all candidates. If they would
+take more, each candidate renders them itself, which takes about as long as training on them."""
 
 _FREE_PART = 0.5
-"""Fraction of the free disk that views may take; candidates need some too."""
+"""Most of the free disk that rendered views may take, a fraction: candidates need room too."""
 
 _CHUNK_IMAGES = 128
 
 
 @dataclass(frozen=True)
 class _RenderedImages(Images):
-    """Images whose views lie on disk."""
+    """Images whose augmented views were rendered to disk."""
 
     pictures: Sequence[NDArray[np.uint8]]
 
@@ -47,30 +47,33 @@ class _RenderedImages(Images):
 
 @dataclass(frozen=True)
 class TrainingTargets:
-    """Pictures and targets, as files that each worker opens for itself."""
+    """Training and validation images with their targets, in files that each worker opens."""
 
     config: Search
     train: Dataset
     validation: Dataset
     targets: tuple[Path, ...]
-    """Arrays `(images, columns)` of each view."""
+    """Files of targets, one array `(images, columns)` for each augmented view."""
     validation_targets: Path
     digest: str
-    """Of all that determines what a candidate learns, beside its genome and seed."""
+    """Digest of everything that determines what a candidate learns, except its genome and seed."""
     teachers: TeacherQualities
     pictures: tuple[Path, ...] = ()
-    """Arrays `(images, height, width, 3)` of each view; empty if they do not fit on the disk."""
+    """Files of pictures, one array `(images, height, width, 3)` for each augmented view.
+
+    Empty if they take too much room on the disk.
+    """
     altered: Altered | None = None
-    """Altered images, where fidelity chooses instead of loss and accuracy."""
+    """Altered images, if fidelity is an objective; otherwise None."""
 
     @property
     def loss(self) -> Loss:
-        """On the targets and a candidate's logits."""
+        """The loss, a function of the targets and a candidate's logits."""
         of = oracle_loss if self.config.distillation == "oracle" else distillation_loss
         return of(self.config.alpha, self.config.temperature)
 
     def training_images(self) -> Images:
-        """Open the training images."""
+        """Open the training images with their targets."""
         targets = [_open(path) for path in self.targets]
         images = Images.of(self.train, self.config.input, targets, self.config.augmentation)
         if not self.pictures:
@@ -78,13 +81,13 @@ class TrainingTargets:
         return _RenderedImages(**vars(images), pictures=[_open(path) for path in self.pictures])
 
     def validation_images(self) -> Images:
-        """Open the validation images."""
+        """Open the validation images with their targets."""
         targets = [_open(self.validation_targets)]
         return Images.of(self.validation, self.config.input, targets, AS_IS)
 
 
 def make_targets(step: Step[Search]) -> TrainingTargets:
-    """Run each teacher once per view of each image, and write the targets.
+    """Run each teacher on every augmented view once, and write the targets.
 
     Raises:
         PupilaError: a teacher is no better than chance, or its answers are not finite.
@@ -122,7 +125,7 @@ def _targets(
 
 
 def _render_views(step: Step[Search], train: Dataset, targets: Sequence[Path]) -> tuple[Path, ...]:
-    """Render the views, if there is room for them."""
+    """Render the augmented views to disk, if there is room; return their files."""
     config = step.config
     needed = len(train) * len(targets) * math.prod(config.input.shape)
     if needed > min(_KEPT_BYTES, _FREE_PART * shutil.disk_usage(step.scratch).free):
@@ -152,7 +155,7 @@ def _open(path: Path) -> NDArray[Any]:
 
 
 def _digest(step: Step[Search], train: Dataset, validation: Dataset) -> str:
-    """Digest what determines a search; how long it lasts, and on how many cores, does not."""
+    """Return a digest of what determines a candidate; budget and number of workers do not."""
     unimportant = {"minutes", "max_candidates", "target", "workers", "finalists", "tuning_epochs"}
     settings = step.config.model_dump(mode="json", exclude=unimportant)
     teachers = [artifact.digest for artifact in step.inputs]

@@ -1,9 +1,10 @@
-"""Draws genomes: random ones to begin with, mutations, and crossovers of two.
+"""Draws genomes at random: initial ones, mutations, and crossovers of two.
 
-A heuristic prior lets filters grow with depth, as the study proposes: new blocks have as many
-filters as the one before, or more; deep blocks are widened most often, early ones narrowed.
+A heuristic prior lets filters grow with depth, as the study proposes: the blocks of an initial
+genome have at least as many filters as the one before; deep blocks are widened more often, early
+blocks narrowed more often.
 
-Every draw comes from one numpy generator, which is passed in.
+All randomness comes from one NumPy generator, which is passed in.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pupila_search.morphism import Child, Weights, deepen, grow_kernel, widen, w
 T = TypeVar("T")
 
 _STEP = 8
-"""Filters are multiples of it: an int8 kernel of XNNPACK works on as many at once."""
+"""Numbers of filters are multiples of 8, as XNNPACK's int8 kernels compute 8 at once."""
 
 _ATTEMPTS = 200
 _SHRINK, _GROW = 0.7, (1.25, 1.5, 2.0)
@@ -32,17 +33,20 @@ _DEEPEST_START = 7
 
 @dataclass
 class HistoricalMarks:
-    """Gives each new block its historical mark.
+    """Assigns each new block its historical mark.
 
-    The same kind of block behind the same one gets the same mark in every genome (Stanley and
-    Miikkulainen 2002, section 3.2), unless the genome has that mark already.
+    Blocks of the same kind that are inserted behind the same block get the same mark in every
+    genome (Stanley and Miikkulainen 2002, section 3.2), unless the genome has that mark already.
     """
 
     known: dict[tuple[int, Kind], list[int]] = field(default_factory=dict[Any, Any])
     count: int = 0
 
     def of(self, genome: Genome | None, behind: int, kind: Kind) -> int:
-        """Return the mark of a block `kind` behind that of mark `behind`; -1 is the picture."""
+        """Return the mark for a block of this kind that follows the block with mark `behind`.
+
+        `behind` is -1 for the first block of a genome.
+        """
         taken = {block.mark for block in genome.blocks} if genome else set[int]()
         marks = self.known.setdefault((behind, kind), [])
         for mark in marks:
@@ -55,7 +59,7 @@ class HistoricalMarks:
 
 @dataclass(frozen=True)
 class Parent:
-    """A genome and its trained weights."""
+    """A genome to change, and its trained weights."""
 
     genome: Genome
     weights: Weights
@@ -63,25 +67,25 @@ class Parent:
 
 @dataclass(frozen=True)
 class Variation:
-    """Draws within a space, by one generator and with one history of marks."""
+    """Draws random genomes, mutations and crossovers that lie in the search space."""
 
     space: Space
     random: Generator
     marks: HistoricalMarks
 
     def initial(self) -> Genome:
-        """Draw a genome to begin with.
+        """Return a random genome for the first generation.
 
         Raises:
-            PupilaError: none that was drawn is in the space.
+            PupilaError: no genome that was tried is in the space.
         """
         return self._within(self._draw)
 
     def mutate(self, parent: Parent) -> Child:
-        """Change one thing.
+        """Return a child with one random change.
 
         Raises:
-            PupilaError: no genome that was drawn is in the space.
+            PupilaError: no child that was tried is in the space.
         """
         changes: tuple[Callable[[Parent], Child | None], ...] = (
             self._insert,
@@ -96,12 +100,13 @@ class Variation:
         return self._within(lambda: self._choice(changes)(parent))
 
     def cross(self, fitter: Parent, other: Parent, *, equally_fit: bool) -> Child:
-        """Cross two genomes, aligned by their marks.
+        """Return a crossover of two genomes, whose blocks are matched by their marks.
 
-        A block that both have is taken from either by chance. Blocks that only one has (disjoint
-        and excess genes) come from the fitter; where both are equally fit, each of them is taken
-        by chance (Stanley and Miikkulainen 2002, figure 4). Head and order are those of `fitter`.
-        A crossover that is not in the space is replaced by a mutation of `fitter`.
+        A block in both genomes is taken from either at random. Blocks in only one genome (disjoint
+        and excess genes) come from `fitter`; if both parents are equally fit, each such block is
+        kept or dropped at random (Stanley and Miikkulainen 2002, figure 4). Head and order are
+        those of `fitter`. If the crossover is outside the space or equals `fitter`, a mutation of
+        `fitter` is returned.
         """
         own = {block.mark for block in fitter.genome.blocks}
         others = {block.mark: block for block in other.genome.blocks}
@@ -127,7 +132,7 @@ class Variation:
         return Child(genome, fitter.weights | learned, False, "cross")
 
     def _within(self, draw: Callable[[], Any]) -> Any:
-        """Draw until a genome is in the space."""
+        """Call `draw` until it returns a genome or child in the space, and return that."""
         faults: list[str] = []
         for _ in range(_ATTEMPTS):
             drawn = draw()
@@ -145,7 +150,7 @@ class Variation:
         )
 
     def _draw(self) -> Genome:
-        """Draw a stem of stride 2 and some blocks, of which about every other one halves."""
+        """Draw a stem of stride 2 and some blocks, about half of which halve the feature map."""
         mark = self.marks.of(None, -1, "convolution")
         blocks = [Block(mark=mark, kind="convolution", filters=self._choice((8, 16)), stride=2)]
         side = min(self.space.input.shape[:2]) // 2
@@ -158,7 +163,7 @@ class Variation:
         return Genome(blocks=tuple(blocks))
 
     def _new_block(self, genome: Genome, index: int, filters: int, halve: bool) -> Block:
-        """Draw a block to stand at `index`."""
+        """Draw a block for the position `index`."""
         kind = self._choice(KINDS)
         before, given = genome.blocks[index - 1], genome.channels_into(index)
         pool: Pooling = self._choice(("max", "average"))
@@ -221,7 +226,7 @@ class Variation:
         return widen_hidden(parent.genome, parent.weights, index, hidden, self.random)
 
     def _narrow(self, parent: Parent) -> Child | None:
-        """Remove filters of a block, more often of an early one."""
+        """Remove filters from a block; early blocks are more likely."""
         genome = parent.genome
         index = len(genome.blocks) - 1 - self._deep(len(genome.blocks))
         filters = _round_up(genome.blocks[index].filters * _SHRINK)
@@ -261,7 +266,7 @@ class Variation:
 
 
 def _merge(blocks: Sequence[Block], others: Sequence[Block]) -> list[Block]:
-    """Return all blocks of two genomes; those of `others` alone keep the block before them."""
+    """Merge the blocks of two genomes; blocks only in `others` follow their predecessor there."""
     merged = list(blocks)
     for index, block in enumerate(others):
         marks = [known.mark for known in merged]
@@ -272,7 +277,7 @@ def _merge(blocks: Sequence[Block], others: Sequence[Block]) -> list[Block]:
 
 
 def _swaps(block: Block) -> list[tuple[str, Any]]:
-    """Return the genes of a block that can be changed, each with another value."""
+    """Return the possible changes of a block, each a field and its new value."""
     swaps: list[tuple[str, Any]] = [("stride", 3 - block.stride)]
     if block.stride == 1:
         swaps += [("pooling", pooling) for pooling in get_args(Pooling) if pooling != block.pooling]
@@ -285,7 +290,7 @@ def _swaps(block: Block) -> list[tuple[str, Any]]:
 
 
 def _inherit(parent: Parent, genome: Genome, change: str) -> Child:
-    """Return a child that takes the weights of its parent that fit, and computes differently."""
+    """Return a child that inherits the weights that fit, but computes something else."""
     return Child(genome, parent.weights, False, change)
 
 
@@ -296,9 +301,10 @@ def _round_up(filters: float) -> int:
 
 @dataclass(frozen=True)
 class Appending:
-    """The study's one change: a convolution, appended as the last, and a new head.
+    """Grows a genome by the study's only change: append a convolution, and train a new head.
 
-    Conv 3 x 3 with 16 to 512 filters, powers of two, by chance a batch normalisation, and pooling.
+    The convolution is 3 x 3 with 16 to 512 filters, a power of two, and is followed by pooling.
+    Whether it has batch normalisation is random.
     """
 
     space: Space
@@ -309,7 +315,7 @@ class Appending:
         """Return the first student: Conv 16, pooling and Dense 16.
 
         Raises:
-            PupilaError: it is not in the space.
+            PupilaError: this student is not in the space.
         """
         block = Block(
             mark=self.marks.of(None, -1, "convolution"),
@@ -329,7 +335,7 @@ class Appending:
         return genome
 
     def append(self, parent: Parent) -> Child | None:
-        """Append a block; None where the picture cannot be halved again."""
+        """Return a child with one more block; None if that would be outside the space."""
         genome = parent.genome
         block = Block(
             mark=self.marks.of(genome, genome.blocks[-1].mark, "convolution"),

@@ -1,6 +1,6 @@
-"""Trains candidates side by side, in processes here or on machines of a cluster.
+"""Trains candidates in parallel, in local processes or on machines of a cluster.
 
-When a worker dies, only its candidate is lost.
+When a worker dies, only the candidate that it trains fails.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pupila_search.training_targets import TrainingTargets
 _DIED = "its worker died: killed, or out of memory"
 
 TrainStage = Callable[[SubTask], CandidateMetrics | str]
-"""Trains a stage and returns its metrics, or why it failed."""
+"""Trains a stage; returns its metrics or, if it failed, the reason."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,14 @@ class Workers:
     def train(
         self, subtasks: Sequence[SubTask], may_start: Callable[[], bool]
     ) -> Iterator[tuple[int, CandidateMetrics | str]]:
-        """Yield the index of each subtask and its metrics, or why it failed, as they end.
+        """Train subtasks in parallel; yield index and result of each one when it ends.
 
-        Subtasks are left out once `may_start` is false.
+        The result is the metrics or, if training failed, the reason. No further subtask starts
+        once `may_start` returns False.
 
         Raises:
-            OSError: a file cannot be read or written; the disk is full, most often.
-            Exception: of a worker pool, when all its machines were lost.
+            OSError: a file cannot be read or written, most often because the disk is full.
+            Exception: the worker pool failed, for example because it lost all its machines.
         """
 
         def one(subtask: SubTask) -> CandidateMetrics | str | None:
@@ -82,7 +83,10 @@ class Workers:
 def workers(
     count: int, targets: TrainingTargets, worker_pool: WorkerPool | None, folder: Path
 ) -> Generator[Workers]:
-    """Yield workers, of a worker pool where there is one; all read the targets in the folder."""
+    """Yield workers: machines of the `worker_pool` if there is one, otherwise local processes.
+
+    The targets are written to `folder`, from which all workers read them.
+    """
     file = TargetsFile.of(targets, folder)
     if worker_pool:
         yield Workers(count, _RemoteWorkers(worker_pool, targets, file).train_one)
@@ -99,7 +103,7 @@ def workers(
 
 @dataclass(frozen=True)
 class _LocalWorkers:
-    """Pools of one process for each worker, so that one can die without breaking the others."""
+    """Local workers, each in a process pool of its own: if one dies, the others go on."""
 
     count: int
     file: TargetsFile
@@ -123,14 +127,14 @@ class _LocalWorkers:
             self.idle.put(process)
 
     def start(self) -> ProcessPoolExecutor:
-        """Return a process, which starts with its first subtask."""
+        """Return a pool of one process, which starts with its first subtask."""
         context = get_context("spawn")
         return ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(os.getpid(),))
 
 
 @dataclass(frozen=True)
 class _RemoteWorkers:
-    """Machines of a cluster. Latencies are measured here, as they are compared with each other."""
+    """Machines of a cluster. Latencies are measured locally, so that they can be compared."""
 
     worker_pool: WorkerPool
     targets: TrainingTargets
