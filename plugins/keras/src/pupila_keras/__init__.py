@@ -1,4 +1,4 @@
-"""Loads and runs Keras models, old and new, and builds the architectures of Keras."""
+"""Loads and runs models of Keras 2 and 3, and builds the architectures that Keras includes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila_keras.config import UntrainedModel
 
 @hookimpl
 def pupila_loaders() -> Iterator[Loader]:
-    """Yield a loader for each kind of file, and one that refuses pickles."""
+    """Yield a loader for each supported kind of file, and one that refuses pickles."""
     yield Loader(
         name="keras",
         summary="Keras archives (.keras) of Keras 3 and of Keras 2.12 or newer",
@@ -60,7 +60,7 @@ def pupila_techniques() -> Iterator[Technique]:
 
 @hookimpl
 def pupila_runners() -> Iterator[Runner]:
-    """Yield the runtimes of the two formats that the loaders write."""
+    """Yield a runner for each of the two formats that the loaders write."""
     yield Runner(
         name="keras",
         summary="Keras 3 on TensorFlow",

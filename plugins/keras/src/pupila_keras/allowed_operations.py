@@ -1,7 +1,7 @@
 """TensorFlow operations that only compute and have no effect outside the model.
 
-Those of TensorFlow 2.19 that do not read or write files, use the network, print, call Python or end
-the process. A SavedModel with any other operation is refused.
+The list has the operations of TensorFlow 2.19 that do not read or write files, use the network,
+print, call Python or end the process. A SavedModel with any other operation is refused.
 """
 
 from __future__ import annotations

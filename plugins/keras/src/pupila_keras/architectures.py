@@ -15,7 +15,7 @@ keras = import_keras()
 layers = keras.layers
 
 _MEANS = (123.68, 116.779, 103.939)
-"""Means of ImageNet's red, green and blue, which the networks of 2014 and 2015 subtract."""
+"""Mean red, green and blue of ImageNet, which networks of 2014 and 2015 subtract from images."""
 
 _CENTRED = ("VGG16", "VGG19", "ResNet50")
 _SCALES_ITSELF = ("EfficientNetB0",)
@@ -58,7 +58,7 @@ def build(config: UntrainedModel, classes: int) -> Any:
 
 
 def _scaled(backbone: str, image: Any) -> Any:
-    """Scale pixels as in the backbone's original training; the order of colours stays RGB."""
+    """Scale pixels as in the backbone's original training, but keep the channels in RGB order."""
     if backbone in _SCALES_ITSELF:
         return image
     if backbone in _CENTRED:

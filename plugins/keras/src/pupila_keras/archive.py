@@ -24,7 +24,7 @@ from pupila_keras.storage import check_storage, check_unpacked
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _MOST_MEMBERS = 1000
 _MOST_BYTES = {_CONFIG: 1 << 25, _METADATA: 1 << 20}
-"""Limits for members that are read whole."""
+"""Largest allowed size of each archive member that is read whole, in bytes."""
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
@@ -44,8 +44,8 @@ def check(artifact: Artifact) -> None:
     """Refuse an artifact that would run code, read other files, or take far more than its size.
 
     Raises:
-        PupilaError: it is damaged, or has classes other than Keras' own and those that an installed
-            plugin has registered.
+        PupilaError: it is damaged, or has a class that belongs neither to Keras nor to an installed
+            plugin.
     """
     source = artifact.path / MODEL_NAME
     with file_errors(source):
@@ -81,7 +81,7 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
 
 
 def _check_members(names: list[str]) -> None:
-    """Refuse members that archives of Keras never have, as Keras unpacks all members."""
+    """Refuse archive members that Keras never writes: loading would unpack them too."""
     outside = [name for name in names if name.startswith("/") or ".." in name.split("/")]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if len(names) > _MOST_MEMBERS or outside or twice:
@@ -92,7 +92,10 @@ def _check_members(names: list[str]) -> None:
 
 
 def _check_size(source: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse an archive by its stated sizes; `zipfile` does not unpack more than those."""
+    """Refuse an archive whose members are too large by their stated sizes.
+
+    The stated sizes can be trusted: `zipfile` does not unpack more than they say.
+    """
     for member in members:
         limit = _MOST_BYTES.get(member.filename)
         if limit and member.file_size > limit:

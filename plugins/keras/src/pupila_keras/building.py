@@ -1,4 +1,4 @@
-"""Builds a model without its weights, to know how much memory it would take."""
+"""Builds a model without its weights, to find out how much memory it would take."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pupila_keras.storage import check_unpacked, format_number
 _BYTES = 4
 """Size of a number in float32."""
 _MOST_BYTES_OF_A_MAP = 1 << 30
-"""Ten times the largest feature map of VGG16 at 1,024 x 1,024 pixels."""
+"""Largest allowed feature map: ten times that of VGG16 at 1,024 x 1,024 pixels."""
 
 
 def check_weights(config: dict[str, Any], source: Path) -> None:
     """Refuse a model whose layers would take far more memory than the weights in its file.
 
-    Keras creates the variables of all layers before it looks for their weights. In a stateless
-    scope, as here, they only have shapes.
+    Keras creates the variables of all layers before it looks for their weights. Here the model is
+    built in a stateless scope, in which variables have shapes but take no memory.
 
     Raises:
         PupilaError: its layers or a feature map take too much memory, or Keras cannot build it.
@@ -42,9 +42,10 @@ def check_weights(config: dict[str, Any], source: Path) -> None:
 
 
 def legacy_sizes(build: Callable[[], Any]) -> tuple[int, int]:
-    """Return weights and largest feature map, for `check_sizes`, of a Keras 2 model.
+    """Return the two sizes of a Keras 2 model that `check_sizes` takes.
 
-    `build` builds it in a graph that is never run, where variables only have shapes.
+    The sizes are the number of weights, and of values in the largest feature map. `build` is called
+    in a graph that is never run, where variables only have shapes.
     """
 
     def sizes() -> tuple[int, int]:
@@ -55,13 +56,13 @@ def legacy_sizes(build: Callable[[], Any]) -> tuple[int, int]:
 
 
 def _in_a_thread(sizes: Callable[[], tuple[int, int]]) -> tuple[int, int]:
-    """Call a function in a thread of its own: Keras numbers names and variables by thread."""
+    """Call a function in a new thread, as Keras counts layer names and variables per thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(sizes).result()
 
 
 def check_sizes(count: int, largest: int, source: Path) -> None:
-    """Refuse too many weights for a file's size, or too large a feature map.
+    """Refuse a model with too many weights for its file's size, or with too large a feature map.
 
     Raises:
         PupilaError: `count` weights, or a map of `largest` numbers, take too much memory.
@@ -81,7 +82,7 @@ def _sizes(model: Any) -> tuple[int, int]:
 
 
 def _shapes(model: Any) -> Iterator[list[int]]:
-    """Yield the output shapes of layers for one image, at any depth; open sizes count as 1."""
+    """Yield each layer's output shapes for one image, with nested models; unknown sizes are 1."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _shapes(layer)
@@ -91,12 +92,15 @@ def _shapes(model: Any) -> Iterator[list[int]]:
 
 
 def _outputs(node: Any) -> Any:
-    """Return the outputs of a call, which Keras 2 and 3 name differently."""
+    """Return the outputs of a layer's call; Keras 2 and 3 name this attribute differently."""
     return node.output_tensors if hasattr(node, "output_tensors") else node.outputs
 
 
 def _build(keras: Any, config: dict[str, Any]) -> Any:
-    """Build a model as Keras does; HDF5 files do not name the module of its class."""
+    """Build a model from its config as Keras does, even if the config does not name its module.
+
+    HDF5 files do not name the module of the model's class.
+    """
     if "module" in config:
         return keras.saving.deserialize_keras_object(config, safe_mode=True)
     legacy = import_module("keras.src.legacy.saving.saving_utils")

@@ -20,7 +20,7 @@ def input_spec(shapes: Sequence[Sequence[int | None]]) -> InputSpec:
     """Return the image size that a model with these input shapes takes.
 
     Raises:
-        PupilaError: it takes anything other than one RGB image of fixed size.
+        PupilaError: the model takes anything other than one RGB image of fixed size.
     """
     if len(shapes) != 1:
         raise PupilaError(f"The model takes {len(shapes)} inputs: {_EXPECTED}.")
@@ -45,7 +45,7 @@ def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) ->
     """Check that a model with these output shapes returns one value per declared column.
 
     Raises:
-        PupilaError: it returns more, fewer, or not a vector.
+        PupilaError: the model returns more values, fewer values, or something other than a vector.
     """
     if len(shapes) != 1:
         raise PupilaError(f"The model has {len(shapes)} outputs: expected one.")
@@ -73,7 +73,7 @@ def check_kind(outputs: NDArray[np.float32], output: OutputSpec) -> None:
     """Check that raw outputs `(images, columns)` are of the declared kind.
 
     Raises:
-        PupilaError: they are not.
+        PupilaError: the outputs are of another kind.
     """
     if not np.isfinite(outputs).all():
         raise PupilaError("The model answers with numbers that are not finite: it is damaged.")
@@ -106,7 +106,7 @@ def shapes_of(model: Any, ends: str) -> list[tuple[int | None, ...]]:
     """Return the shapes of a Keras 2 or 3 model's `inputs` or `outputs`.
 
     Raises:
-        PupilaError: it has none, as it was saved before it was built.
+        PupilaError: the model has no shapes, as it was saved before it was built.
     """
     tensors = getattr(model, ends, None)
     if not tensors:

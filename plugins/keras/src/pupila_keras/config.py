@@ -20,7 +20,7 @@ Backbone = Literal[
 
 
 class UntrainedModel(Config):
-    """An architecture of Keras, and the head that classifies."""
+    """Settings of `untrained`: an architecture of Keras and its classification head."""
 
     backbone: Backbone = Field(description="Name in `keras.applications`.")
     size: int = Field(default=224, ge=75, description="Rows and columns of the input, in pixels.")

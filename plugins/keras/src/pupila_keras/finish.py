@@ -1,4 +1,4 @@
-"""Checks a loaded model, converts it to Keras 3 and writes it; the last part of Keras loaders."""
+"""Last stage of all Keras loaders: checks a loaded model, converts it to Keras 3 and writes it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> Ste
 
 
 def _without_containers(model: Any, legacy: bool) -> Any:
-    """Rebuild a model that takes or returns a list or dict of one tensor to use the tensor."""
+    """Replace an input or output that is a list or dict of one tensor by the tensor itself."""
     graph = getattr(model, "_functional", model)  # a Sequential of Keras 3 has one
     if not isinstance(graph.input, list | dict) and not isinstance(graph.output, list | dict):
         return model
@@ -57,5 +57,5 @@ def _macs(model: Any) -> int | None:
 
 
 def is_legacy(version: str) -> bool:
-    """Whether files of this Keras version are read by Keras 2 (`tf_keras`)."""
+    """Whether Keras 2 (`tf_keras`) must read the files that this Keras version wrote."""
     return not version.startswith("3.")

@@ -1,4 +1,4 @@
-"""Calls of layers in a stored graph: reads Keras 2's notation and writes Keras 3's."""
+"""Layer calls in a stored graph: reads Keras 2's notation and writes Keras 3's."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, cast
 from pupila import PupilaError
 
 _CONSTANT = "_CONSTANT_VALUE"
-"""Keras 2 writes this instead of a layer's name if the first argument is a number."""
+"""Keras 2 writes this in place of a layer's name if the first argument is a number."""
 
 Address = list[Any]
-"""Layer name, index of its call, index of that call's output."""
+"""Address of a tensor: layer name, index of the layer's call, index of the call's output."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LayerCall:
 
     @classmethod
     def of(cls, node: list[Any], layer: str) -> LayerCall:
-        """Read a node of Keras 2: `[[name, call, output, keywords], …]`, or one of these alone.
+        """Read a node of Keras 2: `[[name, call, output, keywords], …]`, or one inner list alone.
 
         Raises:
             PupilaError: the first argument of the call is not a tensor.
@@ -40,7 +40,7 @@ class LayerCall:
         return cls([list(argument[:3]) for argument in arguments], present)
 
     def serialise(self, classes: dict[str, str]) -> dict[str, Any]:
-        """Return the graph in Keras 3's notation; `classes` has the class of each layer by name."""
+        """Return the call in Keras 3's notation; `classes` has the class of each layer by name."""
         tensors = [_tensor(address, classes) for address in self.tensors]
         keywords = {
             name: _tensor(value, classes) if _is_address(value, classes) else value
@@ -50,15 +50,15 @@ class LayerCall:
 
 
 def valid_name(name: str) -> str:
-    """Replace slashes, which layer names of Keras 3 cannot have."""
+    """Return a layer name that Keras 3 accepts: without slashes."""
     return name.replace("/", "_")
 
 
 def graph_ends(addresses: list[Any], classes: dict[str, str]) -> Any:
     """Translate the addresses of a graph's inputs or outputs.
 
-    A single address is not put into a list, which would make Keras 3 return a list. A nested
-    Functional counts its own node as its first call here, a Sequential does not.
+    A single address is not put into a list, which would make Keras 3 return a list. Here a nested
+    Functional counts its own node as its first call, but a Sequential does not.
     """
     flat = [addresses] if isinstance(addresses[0], str) else addresses
     ends = [
@@ -76,7 +76,10 @@ def _is_address(value: Any, classes: dict[str, str]) -> bool:
 
 
 def _tensor(address: Address, classes: dict[str, str]) -> dict[str, Any]:
-    """Refer to a tensor; only Keras 2 counts a nested model's own node as its first call."""
+    """Return Keras 3's reference to a tensor.
+
+    The call's index is lowered for nested models: only Keras 2 counts their own node as a call.
+    """
     name, call, output = address
     call -= classes[name] in ("Functional", "Model", "Sequential")
     history = [valid_name(name), call, output]

@@ -1,4 +1,4 @@
-"""Loads whole models in HDF5, the default format of Keras 2 that Keras 3 can still write."""
+"""Loads whole models in HDF5: the default format of Keras 2, which Keras 3 can still write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pupila_keras.safety import check_config
 from pupila_keras.storage import check_storage, open_hdf5
 
 _WEIGHTS_ONLY = ("layer_names", "layers", "_layer_checkpoint_dependencies", "model_weights")
-"""Attributes and groups in which Keras 2 and 3 store weights."""
+"""Names of attributes or groups by which a file that has only weights is recognised."""
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:

@@ -11,6 +11,6 @@ __all__ = ["import_keras", "import_tensorflow", "import_tf_keras"]
 
 
 def import_tf_keras() -> Any:
-    """Return `tf_keras`, which is Keras 2; it can be imported beside Keras 3."""
+    """Return the module `tf_keras`: Keras 2, which can be imported beside Keras 3."""
     import_keras()
     return import_module("tf_keras")

@@ -10,13 +10,13 @@ from pupila_keras.keras_imports import import_tf_keras
 from pupila_keras.reading import library_errors
 
 _TOO_NEW = {"InputLayer": ("optional",)}
-"""Settings that tf_keras 2.20 and newer write and 2.19 refuses; none changes the results."""
+"""Settings, by class, that tf_keras 2.20 and newer write but 2.19 refuses; none affects outputs."""
 
 
 def build(config: dict[str, Any], weights: Path, source: Path) -> Any:
-    """Return the `tf_keras` model of a checked config of `source`, with weights from HDF5.
+    """Build a `tf_keras` model from a checked config of `source`, with weights from an HDF5 file.
 
-    Not by `tf_keras.models.load_model`, which refuses files of newer Keras 2 versions
+    `tf_keras.models.load_model` is not used, as it refuses files of newer Keras 2 versions
     ("Unrecognized keyword arguments: ['optional']").
 
     Raises:

@@ -1,7 +1,7 @@
 """Checks from a SavedModel's graph whether running it could affect anything outside the model.
 
-TensorFlow runs parts of a SavedModel while it loads it, so the graph is checked before. What will
-run is determined in the same way as in TensorFlow's loader.
+TensorFlow runs parts of a SavedModel while loading it, so the graph is checked first. The nodes
+that will run are found in the same way as TensorFlow's loader finds them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pupila_keras.allowed_operations import ALLOWED
 
 _RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 _CHECKPOINTS = _RESTORES | {"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"}
-"""Every SavedModel has some, for a saver that does not run on loading."""
+"""Operations of checkpoints. Every SavedModel has some, for saving, which loading does not run."""
 _INITIALISERS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
-"""Collections of nodes that the loader of TensorFlow 1 runs."""
+"""Names of the collections whose nodes the loader of TensorFlow 1 runs."""
 
 Bodies = dict[str, dict[str, Any]]
 
@@ -27,8 +27,8 @@ Bodies = dict[str, dict[str, Any]]
 def check_operations(saved: Any) -> None:
     """Refuse a `SavedModel` message whose graphs could affect anything outside the model.
 
-    Checkpoint operations may be stored but not run, with one exception: in a model of TensorFlow 1,
-    those that restore variables from the file that the loader names.
+    Checkpoint operations may be stored but must not run. The exception is a model of TensorFlow 1:
+    it may restore its variables from the file that the loader names.
 
     Raises:
         PupilaError: an operation is not known to be harmless; the message names it.
@@ -67,14 +67,14 @@ def _calls_back(node: Any) -> bool:
 
 
 def _bodies(graph: Any) -> Bodies:
-    """Return the nodes of each function by its name; those of the graph itself under `""`."""
+    """Return the nodes of each function under its name, and the graph's own nodes under `""`."""
     bodies = {function.signature.name: function.node_def for function in graph.library.function}
     bodies[""] = graph.node
     return {name: {node.name: node for node in nodes} for name, nodes in bodies.items()}
 
 
 def _fetched(meta_graph: Any) -> Iterator[str]:
-    """Yield the nodes of the graph that run directly: of signatures and initialisers."""
+    """Yield the graph nodes that run directly: those of signatures and initialisers."""
     for signature in meta_graph.signature_def.values():
         for output in signature.outputs.values():
             yield from _tensors(output)
@@ -100,7 +100,7 @@ def _tensors(output: Any) -> Iterator[str]:
 
 
 def _callable_functions(meta_graph: Any) -> Iterator[str]:
-    """Yield the functions that a loaded model may call itself."""
+    """Yield the names of the functions that a loaded model may call."""
     objects = meta_graph.object_graph_def
     yield from objects.concrete_functions
     for node in objects.nodes:
@@ -114,8 +114,8 @@ def _callable_functions(meta_graph: Any) -> Iterator[str]:
 def _restoring(meta_graph: Any, bodies: Bodies) -> Iterator[Any]:
     """Yield the nodes that restore the variables, except reads of the model's own checkpoint.
 
-    The loader of TensorFlow 1 runs them, and feeds the name of that file. The loader of
-    TensorFlow 2, for models with an object graph, restores without them.
+    The loader of TensorFlow 1 runs these nodes and feeds the name of the checkpoint. The loader of
+    TensorFlow 2, for models with an object graph, restores variables without running them.
     """
     is_run = not meta_graph.HasField("object_graph_def")
     main, fed = bodies[""], meta_graph.saver_def.filename_tensor_name.removesuffix(":0")
@@ -128,12 +128,12 @@ def _restoring(meta_graph: Any, bodies: Bodies) -> Iterator[Any]:
 
 
 def _node(reference: str) -> str:
-    """Return the node's name from a reference to one of its outputs or to its completion."""
+    """Return the node name in a reference such as `name:0` (an output) or `^name` (completion)."""
     return reference.removeprefix("^").partition(":")[0]
 
 
 def _needed(body: dict[str, Any], names: Iterable[str]) -> set[str]:
-    """Return the named nodes and all that run before them."""
+    """Return the named nodes and all nodes that run before them."""
     needed: set[str] = set()
     pending = list(names)
     while pending:
@@ -145,9 +145,10 @@ def _needed(body: dict[str, Any], names: Iterable[str]) -> set[str]:
 
 
 def _nodes_run(bodies: Bodies, names: Iterable[str], functions: Iterable[str]) -> Iterator[Any]:
-    """Yield all nodes that run for the named ones, including those of called functions.
+    """Yield all nodes that run to compute the named ones, including those of called functions.
 
-    All nodes of a called function count: TensorFlow runs those with side effects even if unneeded.
+    Every node of a called function is included: TensorFlow runs nodes with side effects even if
+    nothing needs their output.
     """
     nodes = [bodies[""][name] for name in _needed(bodies[""], names)]
     pending: list[str] = list(functions)

@@ -1,7 +1,8 @@
 """Translates bare TensorFlow operations in a Keras 2 graph (`x / 127.5`, `x + y`) to Keras layers.
 
-Keras 2 stored them as `TFOpLambda`, with the name of the TensorFlow function. The few that image
-classifiers use have an equivalent layer; any other is refused before the model is built.
+Keras 2 stored each operation as a `TFOpLambda` with the name of the TensorFlow function. The few
+functions that image classifiers use have an equivalent layer. Any other function is refused before
+the model is built.
 """
 
 from __future__ import annotations
@@ -25,19 +26,22 @@ _BY_NUMBER: dict[str, Callable[[Any], dict[str, Any]]] = {
     "math.add": lambda value: _rescaling(offset=value),
     "math.subtract": lambda value: _rescaling(offset=_map_numbers(value, lambda number: -number)),
 }
-"""Settings of the `Rescaling` that computes with a number, or with one per channel."""
+"""By function: the settings of a `Rescaling` layer that does the same with a constant operand.
+
+The operand is one number, or one number per channel.
+"""
 _BY_TENSOR = {"math.add": "Add", "math.multiply": "Multiply", "math.subtract": "Subtract"}
 _ACTIVATIONS = {"nn.relu": "relu", "nn.softmax": "softmax", "math.sigmoid": "sigmoid"}
 
 TRANSLATED = frozenset({*_ALIASES, *_BY_NUMBER, *_ACTIVATIONS})
-"""Functions with an equivalent layer, by their name in `tf`."""
+"""Names, within `tf`, of the functions that have an equivalent layer."""
 
 
 def as_layer(name: str, function: str, call: LayerCall) -> tuple[str, dict[str, Any], LayerCall]:
-    """Return the class and settings of the layer that does what `function` does, and its call.
+    """Return class, settings and call of the layer that does the same as `function`.
 
     Raises:
-        PupilaError: both operands are tensors, which no layer supports.
+        PupilaError: one tensor is divided by another, which no layer does.
     """
     if function in _ACTIVATIONS:
         return "Activation", {"activation": _ACTIVATIONS[function]}, LayerCall(call.tensors, {})

@@ -8,7 +8,7 @@ from pupila import OutputSpec, PupilaError
 
 
 def refuse(source: Path, output: OutputSpec, folder: Path) -> None:
-    """Refuse a pickle by name.
+    """Refuse a pickle with a message that names the file.
 
     Raises:
         PupilaError: always.

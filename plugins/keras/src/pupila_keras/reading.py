@@ -15,7 +15,7 @@ _CAUSE = "Exception encountered:"
 
 @contextmanager
 def file_errors(source: Path) -> Generator[None]:
-    """Put the file's name before errors about it; an empty file is refused at once."""
+    """Prefix errors about a file with its name; refuse an empty file at once."""
     if source.is_file() and not source.stat().st_size:
         raise PupilaError(f"{str(source)!r} is empty: copy the model file again.")
     try:
@@ -26,7 +26,7 @@ def file_errors(source: Path) -> Generator[None]:
 
 @contextmanager
 def library_errors(what: str) -> Generator[None]:
-    """Turn any error of a library about a file into one sentence: `what`, and the reason."""
+    """Turn any library's error about a file into one sentence: `what`, then the reason."""
     try:
         yield
     except Exception as error:  # parsers raise all kinds of errors about damaged files
@@ -34,10 +34,10 @@ def library_errors(what: str) -> Generator[None]:
 
 
 def parse_config(config: str | bytes) -> dict[str, Any]:
-    """Return a model's config from its JSON.
+    """Parse the JSON of a model's config.
 
     Raises:
-        PupilaError: it is not JSON, or not an object.
+        PupilaError: the text is not JSON, or not a JSON object.
     """
     with library_errors("its config is not JSON"):
         value = json.loads(config)
@@ -47,7 +47,7 @@ def parse_config(config: str | bytes) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Return the line with the cause; Keras puts it last, after the whole config."""
+    """Return the line with an error's cause: Keras puts it last, after the whole config."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     causes = [line.partition(_CAUSE)[2] for line in lines if line.startswith(_CAUSE)]
     return causes[-1].strip() if causes else lines[0]

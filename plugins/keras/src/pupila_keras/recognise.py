@@ -1,6 +1,6 @@
 """Recognises the kind of model in a file by its first bytes, or else by its name.
 
-Imports nothing heavy: this runs for every file that a recipe names.
+The module imports nothing heavy, as it runs for every file that a recipe names.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _KIND_BY_SUFFIX = {
 
 
 def is_archive(source: Path) -> bool:
-    """Whether `source` is a zip with a Keras config, or else has the suffix `.keras`."""
+    """Whether `source` is a zip with a Keras config or, if content is unknown, named `.keras`."""
     return _kind(source) == "archive"
 
 
 def is_hdf5(source: Path) -> bool:
-    """Whether `source` is an HDF5 file, or else has the suffix `.h5` or `.hdf5`."""
+    """Whether `source` is HDF5 or, if content is unknown, named `.h5` or `.hdf5`."""
     return _kind(source) == "hdf5"
 
 
 def is_pickle(source: Path) -> bool:
-    """Whether `source` is a pickle, alone or in a PyTorch zip, or else has its suffix."""
+    """Whether `source` is a pickle or PyTorch zip or, if content is unknown, named like one."""
     return _kind(source) == "pickle"
 
 

@@ -45,9 +45,9 @@ def _tensorflow() -> str:
 
 
 def _use_threads(threads: int) -> int:
-    """Set TensorFlow's threads, and return how many it uses.
+    """Set the number of TensorFlow's threads, and return how many it really uses.
 
-    They can only be set before the first computation of the process.
+    The number can only be set before the first computation of the process.
     """
     threading = import_tensorflow().config.threading
     try:
@@ -61,9 +61,9 @@ def _use_threads(threads: int) -> int:
 class TensorFlowModel:
     """An `OpenModel` on TensorFlow; `answer` maps float32 images to raw outputs.
 
-    Weights are not made constants of the graph, which lets TensorFlow fold batch normalisation:
-    a third faster on EfficientNet-Lite0, but it takes ten times the memory of the weights (0.9 GB
-    for Xception), for each batch size.
+    Weights stay variables. As constants of the graph they would let TensorFlow fold batch
+    normalisation, which is a third faster on EfficientNet-Lite0, but takes ten times the memory of
+    the weights (0.9 GB for Xception) for each batch size.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class TensorFlowModel:
         return self._compile(self._one)
 
     def _compile(self, batch: int) -> Callable[[Any], Any]:
-        """Trace the model for uint8 images of one fixed shape."""
+        """Compile the model for uint8 images in batches of a fixed size."""
         tensorflow = import_tensorflow()
         answer = self._answer
         shape = (batch, *self._input.shape)
@@ -137,6 +137,6 @@ class TensorFlowModel:
 
 
 def _pad(images: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
-    """Repeat the last image until there are `length`."""
+    """Repeat the last image until there are `length` images."""
     missing = length - len(images)
     return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images

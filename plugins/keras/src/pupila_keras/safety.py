@@ -1,7 +1,8 @@
-"""Checks from its config whether a model file would run its own code.
+"""Checks a model file's config for anything that would run code from the file.
 
-The config is read as JSON and checked before Keras deserialises it, which may import or call what
-it names. Only classes of Keras itself are accepted, without those that run code or open files.
+The config is read as JSON and checked before Keras deserialises it, as Keras may import or call
+whatever a config names. Only Keras' own classes are accepted, except those that run code or open
+files.
 """
 
 from __future__ import annotations
@@ -54,11 +55,11 @@ _NAMESPACES = (
 def check_config(config: Any, is_known: Callable[[str], bool] = lambda name: False) -> None:
     """Refuse a config that names anything but classes and activations of Keras itself.
 
-    `is_known` receives the registered name of another class and says whether it is accepted.
+    `is_known` receives the registered name of any other class and returns whether to accept it.
 
     Raises:
-        PupilaError: it has a Lambda layer, a custom class or function, a layer that opens files, or
-            a bare TensorFlow operation; the message names it.
+        PupilaError: the config has a Lambda layer, a custom class or function, a layer that opens
+            files, or a bare TensorFlow operation; the message names it.
     """
     for entry in _entries(config):
         objection = None if is_known(str(entry.get("registered_name"))) else _objection(entry)
@@ -140,7 +141,7 @@ def _is_activation(entry: dict[str, Any]) -> bool:
 
 @cache
 def _keras_activations() -> frozenset[str]:
-    """Return the names of Keras 3's activations, without the functions that look them up."""
+    """Return the names of Keras 3's activations, without its functions that look activations up."""
     space = vars(import_module(f"{keras_imports.import_keras().__name__}.activations"))
     named = {name for name, value in space.items() if callable(value) and name[0] != "_"}
     return frozenset(named - {"deserialize", "get", "serialize"})
@@ -148,7 +149,7 @@ def _keras_activations() -> frozenset[str]:
 
 @cache
 def _keras_operations() -> frozenset[str]:
-    """Return the class names of `keras.ops` operations, as in a model's graph."""
+    """Return the class names that `keras.ops` operations have in a model's graph."""
     keras = keras_imports.import_keras()
     package = import_module("keras.src.ops")
     modules = [import_module(f"{package.__name__}.{info.name}") for info in _modules(package)]

@@ -77,8 +77,8 @@ def load_signature(folder: Path) -> ServingFunction:
     """Load a SavedModel and return its serving function.
 
     Raises:
-        PupilaError: it reads or writes files, cannot be loaded, or has no serving function of one
-            input and one output.
+        PupilaError: the model reads or writes files, cannot be loaded, or has no serving function
+            with one input and one output.
     """
     check_operations(_read_message(folder))
     with library_errors("TensorFlow cannot load it"):
@@ -141,7 +141,7 @@ def _copy(source: Path, target: Path) -> None:
     """Copy a file or folder of a SavedModel.
 
     Raises:
-        PupilaError: it is or holds a link, or something other than files and folders.
+        PupilaError: the source is or contains a link, or anything else but files and folders.
     """
     _check_files(source)
     if source.is_dir():

@@ -1,7 +1,7 @@
 """Opens HDF5 files, and makes sure that they do not refer to other files.
 
-An HDF5 file may name other files for a dataset's bytes or for whole groups; reading it then reads
-those, anywhere on this machine.
+An HDF5 file may name other files that hold a dataset's bytes or whole groups. Reading it then reads
+those files, wherever they are on this machine.
 """
 
 from __future__ import annotations
@@ -18,23 +18,26 @@ from pupila import PupilaError
 h5py: Any = import_module("h5py")  # has no type annotations
 
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
-"""What h5py raises for damaged files, depending on what is damaged."""
+"""Exceptions that h5py raises for damaged files, depending on what is damaged."""
 _CUT_SHORT = re.compile(r"truncated file: eof = (\d+),.* stored_eof = (\d+)")
-"""The HDF5 library's message with the number of bytes that exist and that should exist."""
+"""The HDF5 library's message that a file has fewer bytes than it should; it gives both numbers."""
 _SMALL_BYTES = 1 << 28
 _MOST_TIMES = 50
-"""Weights with 90 % zeros shrink to about a tenth; a decompression bomb to a thousandth."""
+"""Largest allowed ratio of unpacked to stored bytes.
+
+Weights with 90 % zeros shrink to about a tenth, a decompression bomb to a thousandth.
+"""
 _MOST_WRITTEN = 10**15
 _HARD_LINK = 0
-"""The HDF5 library's H5L_TYPE_HARD: the entry is in this file."""
+"""The HDF5 library's H5L_TYPE_HARD: a link to an object in the same file."""
 
 
 @contextmanager
 def open_hdf5(path: Path) -> Generator[Any]:
-    """Open an HDF5 file as an `h5py.File`; errors of reading it become one sentence.
+    """Open an HDF5 file as an `h5py.File`, and turn errors of reading it into one sentence.
 
     Raises:
-        PupilaError: it is cut short, damaged, or not HDF5.
+        PupilaError: the file is cut short, damaged, or not HDF5.
     """
     try:
         with h5py.File(path) as file:
@@ -58,7 +61,7 @@ def check_unpacked(unpacked: int, stored: int) -> None:
     """Refuse content that takes far more memory than its file has bytes.
 
     Raises:
-        PupilaError: it takes too much.
+        PupilaError: the content takes too much memory.
     """
     if unpacked > max(_SMALL_BYTES, _MOST_TIMES * stored):
         raise PupilaError(
@@ -69,7 +72,7 @@ def check_unpacked(unpacked: int, stored: int) -> None:
 
 
 def format_number(number: int) -> str:
-    """Return a number in digits, at most 16 of them: a damaged file may state a huge one."""
+    """Return a number as text of at most 16 digits, as a damaged file may state a huge number."""
     return f"{number:,}" if number < _MOST_WRITTEN else f"{_MOST_WRITTEN:,} or more"
 
 
@@ -77,8 +80,8 @@ def check_storage(path: Path) -> None:
     """Refuse an HDF5 file that refers to other files, or unpacks to far more than its size.
 
     Raises:
-        PupilaError: it has a soft or external link, or a virtual or external dataset, which the
-            message names; its datasets take far more memory than the file; or it cannot be read.
+        PupilaError: the file has a soft or external link, or a virtual or external dataset, which
+            the message names; its datasets take far more memory than it; or it cannot be read.
     """
     with open_hdf5(path) as file:
         datasets: list[Any] = []
@@ -92,9 +95,10 @@ def check_storage(path: Path) -> None:
 
 
 def _references(file: Any, datasets: list[Any]) -> Iterator[tuple[str, str]]:
-    """Yield path and kind of each reference in a file without following it; collect datasets.
+    """Yield path and kind of each reference to other objects or files, without following any.
 
-    h5py's own visitors crash on damaged files.
+    Adds the other datasets to `datasets`. h5py's own visitors are not used, as they crash on
+    damaged files.
     """
     pending: list[Any] = [file]
     seen: set[Any] = set()  # groups may contain each other

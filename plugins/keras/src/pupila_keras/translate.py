@@ -1,8 +1,8 @@
 """Translates a Keras 2 model (`tf_keras`) to Keras 3.
 
-The config is translated layer by layer, keeping the nesting, and so are the weights. As activations
-of the same name differ between Keras 2 and 3 (`hard_sigmoid`), both models run on the same images,
-and a translation with different outputs is refused.
+Config and weights are translated layer by layer, and nested models stay nested. Some activations
+differ between Keras 2 and 3 under the same name (`hard_sigmoid`). So both models run on the same
+images, and a translation with different outputs is refused.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pupila_keras.probe import predict_probes
 from pupila_keras.reading import library_errors
 
 TOLERANCE = 1e-5
-"""Largest allowed difference of outputs, relative to the largest output if that exceeds one."""
+"""Largest allowed difference of outputs; a fraction of the largest output if that exceeds 1."""
 
 _RENAMED = {"alpha": "negative_slope", "batch_input_shape": "batch_shape"}
 _NOT_NEEDED = frozenset({"dtype", "sparse", "ragged"})
 
 
 def to_keras_3(legacy: Any) -> tuple[Any, float]:
-    """Return the Keras 3 model, and the difference of its outputs from those of `legacy`.
+    """Translate `legacy` to Keras 3; return the model and how much its outputs differ.
 
     Raises:
         PupilaError: a layer has no counterpart, or the outputs differ by more than `TOLERANCE`.
@@ -50,7 +50,7 @@ def to_keras_3(legacy: Any) -> tuple[Any, float]:
 
 
 def _difference(expected: NDArray[np.float32], outputs: NDArray[np.float32]) -> float:
-    """Return the largest difference; NaN if an output is NaN."""
+    """Return the largest difference, relative as in `TOLERANCE`; NaN if an output is NaN."""
     scale = max(1.0, float(np.abs(expected).max()))
     return float(np.abs(expected - outputs).max()) / scale
 
@@ -62,7 +62,7 @@ def _copy_weights(legacy: Any, model: Any) -> None:
 
 
 def _leaves(model: Any) -> Iterator[Any]:
-    """Yield the layers that are not models, in the order that is the same in Keras 2 and 3."""
+    """Yield all layers with weights, also of nested models, in the same order for Keras 2 and 3."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _leaves(layer)
@@ -86,9 +86,10 @@ def _keras_object(module: str, name: str, config: dict[str, Any]) -> dict[str, A
 
 
 def _settings(name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Keep the settings that the Keras 3 class takes, under its names.
+    """Return the settings that the Keras 3 class takes, under the names that it uses.
 
-    Initialisers are dropped, as the weights are set; so are types, as all layers use float32.
+    Initialisers are dropped, as the weights are set later. Data types are dropped, as all layers
+    use float32.
     """
     known = _parameters(name, config["name"])
     settings: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Exports to TFLite Micro as C sources and runs it in its interpreter."""
+"""Exports models to TFLite Micro as C sources, and runs them in its interpreter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pupila import Exporter, Runner, hookimpl
 
 @hookimpl
 def pupila_exporters() -> Iterable[Exporter]:
-    """Yield `export-tflite-micro`."""
+    """Yield the exporter `export-tflite-micro`."""
     yield Exporter(
         name="export-tflite-micro",
         summary="C sources of an int8 flatbuffer for microcontrollers, with the arena it needs",
@@ -21,7 +21,7 @@ def pupila_exporters() -> Iterable[Exporter]:
 
 @hookimpl
 def pupila_runners() -> Iterable[Runner]:
-    """Yield the interpreter of TFLite Micro."""
+    """Yield the runner that uses TFLite Micro's interpreter."""
     yield Runner(
         name="tflite-micro",
         summary="TFLite Micro's interpreter on the host, with its reference kernels",

@@ -1,8 +1,8 @@
 """Measures the arena: the memory in which TFLite Micro keeps everything outside the flatbuffer.
 
 Nothing is estimated. The model runs once in more memory than any microcontroller has, and the
-interpreter records how much it used. The model then runs again in that much; if it does not fit,
-the smallest arena that is large enough is searched for.
+interpreter records how much it used. The model then runs again in an arena of the recorded size. If
+it does not fit, a search finds the smallest arena that is large enough.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from pathlib import Path
 from pupila import PupilaError
 
 _AMPLE_BYTES = 256 * 2**20
-"""Only what a model uses of it is taken from the computer's memory."""
+"""Size of the first arena; only the part that a model uses takes memory of this computer."""
 _ALIGNMENT = 16
 _ROOM_BYTES = 2**18
-"""More than the interpreter needs to lay out tensors, which it does not record."""
+"""How far beyond the recorded size the search goes.
+
+It is more than the interpreter needs to lay out tensors, which it does not record.
+"""
 _TOO_SMALL = re.compile(r"^(Failed to (allocate|resize)|Too many buffers).*", re.MULTILINE)
 _RECORDED = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
 _OPERATOR = re.compile(r"Node (\w+) \(number (\d+)\) failed to (?:prepare|invoke)")
@@ -29,13 +32,13 @@ _UNKNOWN = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 
 @dataclass(frozen=True)
 class Arena:
-    """What a model takes of an arena, in bytes."""
+    """How many bytes of an arena a model uses."""
 
     total: int
     activations: int
-    """Images and feature maps, which share memory."""
+    """Bytes of images and feature maps, which share memory."""
     persistent: int
-    """Data that operators keep; larger with 64-bit pointers than with 32-bit ones."""
+    """Bytes of data that operators keep; more with 64-bit pointers than with 32-bit ones."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def measure_arena(model: Path) -> Arena:
 
 
 def _smallest(model: Path, recorded: int) -> int:
-    """Return the smallest sufficient size: the recorded one, or more for a tiny model."""
+    """Return the smallest arena size that suffices: as recorded, or larger for a tiny model."""
 
     def is_enough(total: int) -> bool:
         return _probe(model, total).arena is not None
@@ -70,10 +73,10 @@ def _smallest(model: Path, recorded: int) -> int:
 
 
 def check_arena(model: Path, arena_bytes: int) -> None:
-    """Make sure that a flatbuffer runs in an arena of that size.
+    """Make sure that a flatbuffer runs in an arena of `arena_bytes`.
 
     Raises:
-        PupilaError: it does not; the message names the operator, or says what is too small.
+        PupilaError: it does not run; the message names the operator, or says what is too small.
     """
     _used_arena(model, arena_bytes)
 
@@ -86,7 +89,7 @@ def _used_arena(model: Path, arena_bytes: int) -> Arena:
 
 
 def _probe(model: Path, arena_bytes: int) -> _RuntimeCheck:
-    """Run the model in a child process, which may crash."""
+    """Run the model in a child process, as TFLite Micro may crash."""
     program = Path(__file__).with_name("probe_arena.py")
     command = [sys.executable, "-P", program, model, str(arena_bytes)]
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
@@ -98,7 +101,7 @@ def _probe(model: Path, arena_bytes: int) -> _RuntimeCheck:
 
 
 def _refusal(check: _RuntimeCheck, arena_bytes: int) -> str:
-    """Say in one sentence why a model did not run."""
+    """Return one sentence that says why a model did not run."""
     stderr = check.stderr
     if check.exit_status < 0:
         end = f"the interpreter ended with signal {-check.exit_status}"
@@ -118,7 +121,7 @@ def _refusal(check: _RuntimeCheck, arena_bytes: int) -> str:
 
 
 def _reason(stderr: str) -> str:
-    """Return the line before the one that names the operator, without file and line number."""
+    """Return the log line before the one that names the operator, without file and line number."""
     before = _OPERATOR.split(stderr)[0].splitlines()
     lines = [line.strip().rstrip(".") for line in before if line.strip()]
     return re.sub(r"^\S+\.(cc|h)(:\d+)? ", "", lines[-1]) if lines else "it gives no reason"

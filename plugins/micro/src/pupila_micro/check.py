@@ -22,11 +22,12 @@ _FIRST_LINE = re.compile(r"/\* (Written by pupila-micro [\w.+!]+ of artifact [0-
 def check(artifact: Artifact) -> None:
     """Refuse an artifact that is not, byte for byte, what `export-tflite-micro` writes.
 
-    C sources are code, and TFLite Micro does not verify a flatbuffer, so LiteRT does that here.
+    C sources are code, so they must match exactly. TFLite Micro does not verify flatbuffers, so
+    LiteRT does it here.
 
     Raises:
-        PupilaError: its flatbuffer is damaged or has custom operators, or its sources are not those
-            of the flatbuffer.
+        PupilaError: the flatbuffer is damaged or has custom operators, or the sources were not
+            written from it.
     """
     path, files = artifact.path / _MODEL, sorted(artifact.record.files)
     if files != sorted([_MODEL, HEADER, SOURCE]):
@@ -50,7 +51,7 @@ def _check_sources(
     outputs: list[TensorIO],
     operators: tuple[str, ...],
 ) -> None:
-    """Write the sources of the flatbuffer again, and refuse sources that differ."""
+    """Write the sources of the flatbuffer again, and refuse an artifact whose sources differ."""
     memory = artifact.record.measured.read(MicrocontrollerMemory)
     with (artifact.path / HEADER).open(encoding="utf-8", errors="replace") as header:
         source = _FIRST_LINE.fullmatch(header.readline(200))

@@ -1,11 +1,12 @@
 """Compares TFLite Micro's outputs with LiteRT's, which runs the same model on phones and computers.
 
 There are two comparisons. LiteRT's default kernels round differently from TFLite Micro, and the
-differences add up over the layers: to 0.1 and 0.3 of a probability in networks of 20 and 40 layers
-with random weights. LiteRT's reference kernels round as TFLite Micro does, so that a difference
-means a defect: on the same networks there was none.
+differences add up over the layers: probabilities differed by 0.1 and 0.3 in networks of 20 and 40
+layers with random weights. LiteRT's reference kernels round as TFLite Micro does, so any difference
+from them means a defect. On the same networks there was none.
 
-The images are drawn, as an exporter gets no data. The artifact is evaluated on real images later.
+The images are synthetic, as an exporter gets no data. The artifact is evaluated on real images
+later.
 """
 
 from __future__ import annotations
@@ -23,24 +24,27 @@ from pupila.runtime import ignore_progress
 from pupila_micro.runner import MicroModel
 
 _SUSPICIOUS = 0.1
-"""Fraction of the span of LiteRT's outputs; kernels that round alike differ far less."""
+"""Largest unsuspicious difference, as a fraction of the span of LiteRT's outputs.
+
+Kernels that round alike differ far less.
+"""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Probabilities of the same images in three runtimes, `(n, classes)` each."""
+    """Probabilities `(n, classes)` of the same images from three sets of kernels."""
 
     micro: NDArray[np.float32]
     shipped: NDArray[np.float32]
-    """LiteRT's with its default kernels, as on phones and computers."""
+    """Outputs of LiteRT with its default kernels, as on phones and computers."""
     reference: NDArray[np.float32]
-    """LiteRT's with its reference kernels."""
+    """Outputs of LiteRT with its reference kernels, which round as TFLite Micro does."""
 
     @property
     def measured(self) -> Measured:
-        """The differences, and a warning if they are suspicious.
+        """Differences of TFLite Micro from LiteRT, and a warning if they are suspicious.
 
-        Agreement and largest difference are those from LiteRT with its default kernels.
+        `label_agreement` and `max_difference` compare with LiteRT's default kernels.
         """
         comparison = RuntimeComparison(
             probe_images=len(self.micro),
@@ -76,7 +80,7 @@ class Comparison:
 def compare(
     model: MicroModel, source: Path, output: OutputSpec, probes: NDArray[np.uint8]
 ) -> Comparison:
-    """Compare an open model with LiteRT on the flatbuffer `source` that it was made from."""
+    """Compare an open TFLite Micro model with LiteRT, which runs its flatbuffer `source`."""
     shipped = Interpreter(source, threads=1)
     reference = Interpreter(source, threads=1, reference_kernels=True)
     micro, *others = (

@@ -22,13 +22,13 @@ _STAGES = 3
 def export(step: Step[Config]) -> StepResult:
     """Write `model.tflite`, laid out for the interpreter, and the sources `model.h`, `model.c`.
 
-    The interpreter reads the file in flash memory. It takes constants behind the flatbuffer as
-    empty, so that the model answers nonsense; and constants that do not start at a multiple of 16
-    bytes are slow or fail on some processors.
+    The layout matters because the interpreter reads the file in flash memory. Constants stored
+    behind the flatbuffer would count as empty, and the model would answer nonsense. Constants that
+    do not start at a multiple of 16 bytes are slow or fail on some processors.
 
-    `measured` has the `operators` with their counts; in bytes, `flash_bytes` of the flatbuffer,
-    `arena_bytes`, the smallest arena that it ran in on this computer, and of that the activations
-    and the persistent data; and how the outputs compare with LiteRT's (see
+    `measured` has the `operators` with their counts; `flash_bytes`, the size of the flatbuffer;
+    `arena_bytes`, the smallest arena in which it ran on this computer; how many of these bytes are
+    activations and how many persistent data; and how the outputs compare with LiteRT's (see
     `pupila_micro.comparison`).
 
     Raises:

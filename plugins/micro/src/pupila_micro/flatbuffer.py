@@ -17,14 +17,14 @@ from pupila.litert.flatbuffer import (
 
 @dataclass(frozen=True)
 class Operator:
-    """One step of the graph."""
+    """One operator of a flatbuffer's graph."""
 
     number: int
     name: str
-    """As the schema spells it, such as CONV_2D; a custom operator's own name."""
+    """Name as in the TFLite schema, such as CONV_2D; a custom operator has its own name."""
     custom: bool
     types: frozenset[str]
-    """Types of its inputs and outputs, such as INT8."""
+    """Data types of the operator's inputs and outputs, such as INT8."""
 
 
 def read_operators(content: bytes) -> list[Operator]:

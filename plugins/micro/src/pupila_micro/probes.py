@@ -9,12 +9,12 @@ from PIL import Image
 from pupila import InputSpec
 
 _GRAINS = (1, 2, 4, 8, 16, 32)
-"""Patches along each side: from one colour to fine noise."""
+"""Numbers of patches along each side: 1 gives a single colour, 32 gives fine noise."""
 _IMAGES_PER_GRAIN = 4
 
 
 def draw_probes(spec: InputSpec, seed: int) -> NDArray[np.uint8]:
-    """Return uint8 `(24, height, width, 3)`: coloured patches of several sizes, blended."""
+    """Return 24 random images, uint8 `(24, height, width, 3)`: blended patches of several sizes."""
     random = np.random.default_rng(seed)
     return np.stack([_draw(random, spec, grain) for grain in _GRAINS * _IMAGES_PER_GRAIN])
 

@@ -10,14 +10,17 @@ from pupila_micro.flatbuffer import Operator
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 """Operators between float and integer, which are allowed at both ends of a model."""
 _LAST = ("SOFTMAX", "LOGISTIC")
-"""The last operator may be one of these in float, as `quantize-int8` writes for a float output."""
+"""Operators that may compute in float if they are the last.
+
+`quantize-int8` writes such a model if its output is float.
+"""
 _INTEGERS = frozenset({"INT4", "INT8", "INT16"})
 
 
 def check_operators(operators: Sequence[Operator]) -> None:
     """Refuse a model that does not compute in int8 or int16.
 
-    Its input and output may be in float, and so may a final softmax or sigmoid.
+    The model's input and output may be float, and so may a final softmax or sigmoid.
 
     Raises:
         PupilaError: an operator computes in another type; the message names the first one.

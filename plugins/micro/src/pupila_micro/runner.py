@@ -23,11 +23,11 @@ _WARM_UP_RUNS = 5
 def open_artifact(artifact: Artifact, threads: int) -> MicroModel:
     """Open an artifact of format `tflite-micro`, in the arena that was measured for it.
 
-    It runs on one thread, as on a microcontroller, whatever `threads` is.
+    The model runs on one thread, as on a microcontroller, whatever `threads` is.
 
     Raises:
-        PupilaError: its arena was not measured, or the installed interpreter does not run it in
-            that arena.
+        PupilaError: the artifact's arena was not measured, or the installed interpreter does not
+            run the model in that arena.
     """
     model, memory = artifact.file(".tflite"), artifact.record.measured.read(MicrocontrollerMemory)
     if memory is None:
@@ -41,9 +41,9 @@ def open_artifact(artifact: Artifact, threads: int) -> MicroModel:
 
 
 class MicroModel:
-    """A flatbuffer of one input and one output, run on one image at a time.
+    """A flatbuffer with one input and one output, run on one image at a time.
 
-    Operators and arena are those of the microcontroller; the speed is this computer's.
+    Operators and arena are the same as on a microcontroller; the speed is that of this computer.
     """
 
     threads = 1
@@ -63,13 +63,13 @@ class MicroModel:
         return predict_each(self._answer, images, int(np.prod(self.output.shape)), progress)
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time `repeats` runs of one image on this computer, after five that do not count."""
+        """Time `repeats` runs of one image on this computer, after five untimed runs."""
         for _ in range(_WARM_UP_RUNS):
             self._timed_ms(image)
         return [self._timed_ms(image) for _ in range(repeats)]
 
     def peak_memory_bytes(self) -> int:
-        """Return this process's peak; a microcontroller needs the arena and the flatbuffer."""
+        """Return this process's peak memory; a microcontroller needs only arena and flatbuffer."""
         return peak_memory_bytes()
 
     def close(self) -> None:

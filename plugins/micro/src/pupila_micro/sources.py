@@ -1,4 +1,4 @@
-"""Writes a model as C sources: the flatbuffer as `model.c`, and `model.h` to use it.
+"""Writes a model as C sources: `model.c` with the flatbuffer, and `model.h` to use it.
 
 Both are valid C11 and C++17. The header ends with a C++ template that registers exactly the model's
 operators in a `tflite::MicroMutableOpResolver`; it does not include TFLite Micro.
@@ -22,7 +22,7 @@ _METHODS = {
     "PADV2": "AddPadV2",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "AddUnidirectionalSequenceLSTM",
 }
-"""Exceptions in `micro_mutable_op_resolver.h` to the rule of `resolver_method`."""
+"""Methods of `micro_mutable_op_resolver.h` whose names break the rule in `resolver_method`."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ModelDescription:
     """What the header says about a model."""
 
     source: str
-    """Which artifact it was made from, and by what."""
+    """Which artifact the sources were made from, and by which program."""
     arena_bytes: int
     input: InputSpec
     output: OutputSpec

@@ -10,7 +10,7 @@ from pupila_site.config import Site
 
 @hookimpl
 def pupila_exporters() -> Iterable[Exporter]:
-    """Yield `site`."""
+    """Yield the exporter `site`."""
     yield Exporter(
         name="site",
         summary="Static site that runs models on the visitor's own device, offline too",

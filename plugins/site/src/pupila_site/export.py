@@ -18,14 +18,17 @@ from pupila_site.tensor_io import check_tensor_io
 
 MODELS = "models"
 _NOT_KEPT = ("_headers", "sw.js", "precache.js", "index.html")
-"""Not kept by the service worker: the browser updates its scripts, and the page is `./`."""
+"""Files that the service worker does not cache.
+
+The browser itself updates the worker's scripts, and the page is cached as `./`.
+"""
 
 
 def export(step: Step[Site]) -> StepResult:
     """Write a site that shows each model's probability beside its threshold.
 
-    The metrics are those of the run's test images. The threshold is the one that a model ships, if
-    it is for the positive class, or else the one chosen on the validation images.
+    The metrics are from the run's test images. The threshold is the one that a model ships, if that
+    is for the positive class, or else the one chosen on the validation images.
 
     Raises:
         PupilaError: the page is not built, a model does not run in browsers or was not evaluated,
@@ -53,7 +56,7 @@ def export(step: Step[Site]) -> StepResult:
 
 
 def _split_inputs(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None]:
-    """Return the models, and the filter if there is one."""
+    """Split the inputs of a step into the models and the filter, if there is one."""
     accepts = step.config.filter
     if accepts is None:
         return step.inputs, None
@@ -96,7 +99,7 @@ def _acceptance(artifact: Artifact, config: Site) -> dict[str, Any]:
 
 
 def _diagnosis(metrics: Metrics | None, name: str) -> dict[str, Any]:
-    """Return the metrics of a model on the test images, at the threshold that the page marks."""
+    """Return a model's metrics on the test images, at the threshold that the page shows."""
     point = metrics.point if metrics else None
     if metrics is None or point is None or (point is not metrics.shipped and _chosen_here(point)):
         raise PupilaError(
@@ -127,7 +130,10 @@ def _interval(estimate: Estimate) -> dict[str, float]:
 
 
 def _write_precache(site: Path) -> None:
-    """List the files for the service worker; a new version makes browsers fetch them again."""
+    """List the files for the service worker to cache.
+
+    A changed version makes browsers fetch the files again.
+    """
     files = sorted(
         path.relative_to(site).as_posix()
         for path in site.rglob("*")

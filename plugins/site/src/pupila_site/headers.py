@@ -1,4 +1,4 @@
-"""Writes `_headers`, as Netlify, Cloudflare Pages and `pupila serve` read it."""
+"""Writes `_headers`, HTTP headers as Netlify, Cloudflare Pages and `pupila serve` read them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OTHERS = {
 def write(site: Path) -> None:
     """Write the headers of a site, with the Content-Security-Policy of its page.
 
-    Only the header can say who may frame the page.
+    The header is needed because only it, not the page, can say which sites may frame the page.
     """
     policy = f"{_policy(site / 'index.html')}; frame-ancestors 'none'"
     lines = [f"  {name}: {value}\n" for name, value in _headers(policy).items()]

@@ -28,11 +28,11 @@ MILLISECONDS = {
     ("Inception v3", "computer"): (15, 14, 12, 480, 473, 317),
     ("Xception", "computer"): (8, 8, 7, 689, 687, 492),
 }
-"""By model and device, in the order of `COLUMNS`."""
+"""Milliseconds by model and device; the numbers are in the order of `COLUMNS`."""
 
 
 def table() -> dict[str, Any]:
-    """Return the table in the form that the page reads."""
+    """Return the study's measurements in the form that the page reads."""
     rows = [
         {"model": model, "device": device, "ms": list(times)}
         for (model, device), times in MILLISECONDS.items()

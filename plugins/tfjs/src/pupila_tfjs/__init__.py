@@ -1,4 +1,4 @@
-"""Exports to TensorFlow.js and runs it under Node."""
+"""Exports models to TensorFlow.js, and runs them under Node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pupila_tfjs.config import ExportTfjs
 
 @hookimpl
 def pupila_exporters() -> Iterable[Exporter]:
-    """Yield `export-tfjs`."""
+    """Yield the exporter `export-tfjs`."""
     yield Exporter(
         name="export-tfjs",
         summary="TensorFlow.js graph model, for browsers and Node",

@@ -11,7 +11,7 @@ from pupila import Artifact, PupilaError
 
 _MODEL = "model.json"
 _MAX_BYTES = 1 << 26
-"""Limit for `model.json`, which is read whole; a large classifier's has half a megabyte."""
+"""Largest allowed `model.json`, which is read whole; that of a large classifier has half a MB."""
 _BYTES = {"float32": 4, "int32": 4, "float16": 2, "uint16": 2, "uint8": 1, "bool": 1}
 
 
@@ -27,7 +27,7 @@ class _Weight(BaseModel):
 
     @property
     def bytes(self) -> int:
-        """Size in the shards; in memory it takes at most four times as much."""
+        """Size of the weight in the shards; in memory it takes at most four times as much."""
         return math.prod(self.shape) * _BYTES[(self.quantization or self).dtype]
 
 

@@ -1,6 +1,6 @@
 """Runs the converter of `tensorflowjs` as a subprocess.
 
-It imports jax and TensorFlow Decision Forests, which are kept out of our process.
+The converter imports jax and TensorFlow Decision Forests, which are kept out of our process.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ _QUANTIZATION: dict[Weights, list[str]] = {
     "float16": ["--quantize_float16=*"],
     "uint8": ["--quantize_uint8=*"],
 }
-"""uint8 has one scale for a whole weight, into which batch normalisation was folded before.
+"""Options of the converter by type of weights.
 
-Largest difference of probabilities, and fraction of images given the same class, on 20 ACRIMA test
-images: uint8 0.11 and 0.95 for SqueezeNet, 0.56 and 0.70 for EfficientNet-Lite0; float16 0.005 at
-most, and 1. Quantising only kernels helped too little: 0.46 and 0.90 for EfficientNet-Lite0.
+uint8 has one scale for a whole weight tensor, into which batch normalisation was folded before.
+
+Two values were measured on 20 ACRIMA test images: the largest difference of probabilities, and the
+fraction of images given the same class. With uint8 they are 0.11 and 0.95 for SqueezeNet, and 0.56
+and 0.70 for EfficientNet-Lite0; with float16, at most 0.005 and 1. Quantising only kernels helped
+too little: 0.46 and 0.90 for EfficientNet-Lite0.
 """
 _LOG_LINE = re.compile(r"[IWEF]\d{4,}|\d{4}-\d\d-\d\d |WARNING:|INFO:")
 _EXCEPTION_LINE = re.compile(r"[\w.]*(Error|Exception)\b")
 
 
 def convert(saved_model: Path, output: Path, weights: Weights) -> None:
-    """Turn a SavedModel into a TF.js graph model, `model.json` and weight shards, in `output`.
+    """Convert a SavedModel to a TF.js graph model in `output`: `model.json` and weight shards.
 
     Raises:
         PupilaError: the converter failed; the message gives its reason.
@@ -62,15 +65,15 @@ def convert(saved_model: Path, output: Path, weights: Weights) -> None:
 def _environment() -> dict[str, str]:
     """Return our environment without variables that change the converter's graph.
 
-    tfmot sets `TF_USE_LEGACY_KERAS` for all child processes. With oneDNN on, Grappler fuses
-    activations (`_FusedHardSwish`) that no backend of TF.js has.
+    tfmot sets `TF_USE_LEGACY_KERAS` for all child processes. With oneDNN on, Grappler makes fused
+    operations (`_FusedHardSwish`) that no backend of TF.js has.
     """
     kept = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
     return kept | {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def _reason(stderr: str) -> str:
-    """Return the last exception of a traceback with all its lines, or else the last line."""
+    """Return the last exception in a log with all lines of its message, or else the last line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     lines = [line for line in lines if not _LOG_LINE.match(line)]
     starts = [number for number, line in enumerate(lines) if _EXCEPTION_LINE.match(line)]

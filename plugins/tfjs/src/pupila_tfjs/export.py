@@ -16,7 +16,9 @@ _STAGES = 2
 
 
 def export(step: Step[ExportTfjs]) -> StepResult:
-    """Write `model.json` and its weight shards: one image in, `(1, height, width, 3)` float32.
+    """Write `model.json` and its weight shards.
+
+    The model takes one image at a time, `(1, height, width, 3)` float32.
 
     Raises:
         PupilaError: the model has an operation that TF.js lacks; the message names it.

@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Any
 
 _BIAS = 2
-"""Position of the bias among a fused convolution's inputs, after the image and the kernel."""
+"""Index of the bias among a fused convolution's inputs, after the image and the kernel."""
 _PLAIN = {"_FusedConv2D": "Conv2D", "FusedDepthwiseConv2dNative": "DepthwiseConv2dNative"}
 _CONVOLUTION_ATTRIBUTES = frozenset({"T", "strides", "dilations", "padding", "data_format"})
 _ACTIVATIONS = frozenset({"Relu", "Relu6", "Elu"})
-"""Activations that exist as an operator of the same name, without other attributes."""
+"""Activations that are also operators of the same name and need no further attributes."""
 
 
 def flatten_biases(model_json: Path) -> int:
     """Give every fused convolution a bias of rank 1; return the number of changed constants.
 
     `BatchNormalization(axis=3)`, as in all of `keras.applications`, reshapes its constants to
-    `(1, 1, 1, channels)`; folded into a convolution they become its bias. The WebAssembly backend
-    refuses that ("FusedConv2D only supports rank-1 bias but got rank 4"). Only shapes change, and
-    other uses of the constants stay valid: `(channels,)` broadcasts in the same way.
+    `(1, 1, 1, channels)`. Folded into a convolution, such a constant becomes the bias, which the
+    WebAssembly backend refuses ("FusedConv2D only supports rank-1 bias but got rank 4"). Only the
+    shapes change, and other uses of the constants stay valid: `(channels,)` broadcasts in the same
+    way.
 
-    A `Squeeze` before the convolution does not help: the backend uses the shape with which the
-    constant was loaded.
+    Inserting a `Squeeze` would not help: the backend uses the shape with which the constant was
+    loaded.
     """
     model = json.loads(model_json.read_text())
     nodes: list[dict[str, Any]] = model["modelTopology"]["node"]
@@ -40,12 +41,13 @@ def flatten_biases(model_json: Path) -> int:
 
 
 def separate_sums(model_json: Path) -> int:
-    """Split fused convolutions that add a feature map; return how many there were.
+    """Split fused convolutions whose bias is a feature map; return how many there were.
 
     The converter turns whatever is added to a convolution without a bias into its bias. In a
-    residual network whose batch normalisation has no offset, as before training, that is the
-    shortcut's feature map, which the WebAssembly backend refuses as a bias. Such a convolution
-    becomes a convolution without a bias, a sum, and the activation, which keeps the node's name.
+    residual network whose batch normalisation has no offset, as before training, this is the
+    feature map of the shortcut, which the WebAssembly backend refuses as a bias. Such a convolution
+    is replaced by a convolution without a bias, a sum and the activation. The last of these nodes
+    keeps the original name.
     """
     model = json.loads(model_json.read_text())
     nodes: list[dict[str, Any]] = model["modelTopology"]["node"]
@@ -57,7 +59,7 @@ def separate_sums(model_json: Path) -> int:
 
 
 def sort_nodes(model_json: Path) -> None:
-    """Sort nodes by name, and their attributes.
+    """Sort the graph's nodes by name, and also the attributes of each node.
 
     The converter writes them in a different order each time, which would change the artifact's
     digest. TF.js determines the order of computation itself.
@@ -80,7 +82,7 @@ def _fused(node: dict[str, Any]) -> list[str]:
 
 
 def _split(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the operators that make up a fused convolution; the last one has its name."""
+    """Return the operators that replace a fused convolution; the last one keeps its name."""
     name, kind = node["name"], {"T": node["attr"]["T"]}
     kept = {key: value for key, value in node["attr"].items() if key in _CONVOLUTION_ATTRIBUTES}
     image, kernel, added = node["input"][: _BIAS + 1]
@@ -103,7 +105,7 @@ def _bias(node: dict[str, Any]) -> str | None:
 
 
 def _flatten_constants(nodes: list[dict[str, Any]], names: set[str]) -> None:
-    """Write the new shapes into the topology, which states them too."""
+    """Write the flattened shapes of the constants `names` into the graph's nodes too."""
     for node in nodes:
         if node["name"] in names:
             shape = node["attr"]["value"]["tensor"]["tensorShape"]

@@ -1,7 +1,7 @@
 """Downloads the JavaScript packages of the TF.js runner: `python -m pupila_tfjs.install`.
 
-The versions and checksums are those of `node/package-lock.json`; npm's own settings say which
-registry they come from.
+Versions and checksums are from `node/package-lock.json`. npm's own settings say which registry the
+packages come from.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _STOP_SECONDS = 10
 def open_model(artifact: Artifact, threads: int) -> TfjsModel:
     """Open an artifact of format `tfjs`.
 
-    TF.js has no threads under Node, so it runs on one, whatever `threads` is.
+    TF.js has no threads under Node, so the model runs on one thread, whatever `threads` is.
 
     Raises:
         PupilaError: the JavaScript packages are missing, or the model does not load or run.
@@ -48,7 +48,7 @@ def _start(packages: Path, folder: Path, errors: IO[bytes]) -> subprocess.Popen[
 class TfjsModel:
     """A graph model in a Node child process, run on one image at a time as in a browser.
 
-    `node/runner.mjs` describes the messages between the two.
+    `node/runner.mjs` describes the messages between this process and the child.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,7 +92,7 @@ class TfjsModel:
         return outputs
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time graph execution and reading its output, inside Node."""
+        """Time, inside Node, how long running the graph and reading its output take."""
         answer, _ = self._ask({"command": "time", "repeats": repeats}, image)
         return answer["times"]
 
@@ -145,7 +145,7 @@ class TfjsModel:
         return content
 
     def _exit_error(self) -> RuntimeError:
-        """Describe how the child process ended, with the last line that it wrote."""
+        """Return an error that says how the child process ended, with its last line of output."""
         try:
             code = self._child.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:  # it no longer answers but has not ended

@@ -1,4 +1,4 @@
-"""Exports to TFLite and runs it with LiteRT."""
+"""Exports models to TFLite, and runs them with LiteRT."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pupila import Exporter, Loader, Runner, hookimpl
 
 _IDENTIFIER = b"TFL3"
 _IDENTIFIER_START = 4
-"""The file identifier follows the four bytes of the root's offset."""
+"""Position of the file identifier, after the four bytes of the root's offset."""
 
 
 @hookimpl
 def pupila_exporters() -> Iterable[Exporter]:
-    """Yield `export-tflite`."""
+    """Yield the exporter `export-tflite`."""
     yield Exporter(
         name="export-tflite",
         summary="Float32 TFLite flatbuffer for LiteRT, one image at a time",
@@ -26,7 +26,7 @@ def pupila_exporters() -> Iterable[Exporter]:
 
 @hookimpl
 def pupila_loaders() -> Iterable[Loader]:
-    """Yield the reader of flatbuffers."""
+    """Yield the loader of TFLite flatbuffers."""
     yield Loader(
         name="tflite",
         summary="TFLite flatbuffers (.tflite), float or quantised",
@@ -38,7 +38,7 @@ def pupila_loaders() -> Iterable[Loader]:
 
 @hookimpl
 def pupila_runners() -> Iterable[Runner]:
-    """Yield LiteRT."""
+    """Yield the runner that uses LiteRT."""
     yield Runner(
         name="litert",
         summary="LiteRT on the CPU, with XNNPACK where it has the operators",

@@ -26,13 +26,13 @@ tf = keras_files.import_tensorflow()
 
 _STAGES = 3
 _TOLERANCE = 1e-4
-"""Allowed difference of outputs, relative to the largest output if that exceeds one."""
+"""Largest allowed difference of outputs; a fraction of the largest output if that exceeds 1."""
 
 
 def export(step: Step[Config]) -> StepResult:
     """Write `model.tflite` and check that LiteRT gives the same outputs as the model.
 
-    For a VGG19 of 574 MB the process needed 5.3 GB.
+    For a VGG19 of 574 MB the process needed 5.3 GB of memory.
 
     Raises:
         PupilaError: the flatbuffer's outputs differ from the model's, or LiteRT cannot run it.

@@ -1,6 +1,6 @@
 """Counts the weights of a flatbuffer and the multiply-accumulates of one image.
 
-Works on files of any size, as the file is mapped into memory. It must be valid: open it in LiteRT
+Files can have any size, as they are mapped into memory. They must be valid: open a file in LiteRT
 first, which verifies it.
 """
 
@@ -25,7 +25,7 @@ MODEL_NAME = "model.tflite"
 
 _FLOAT_TYPES = ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64")
 _KERNEL_POSITION = 1
-"""Position of the kernel among the inputs of an operator."""
+"""Index of the kernel among the inputs of an operator."""
 
 Shape = tuple[int, ...]
 
@@ -39,11 +39,11 @@ class Graph:
 
     @cached_property
     def parameters(self) -> int:
-        """Number of elements of all constants that represent real numbers; shared ones count once.
+        """Number of weights: elements of all constants that represent real numbers.
 
-        Not quite what Keras counts: the converter folds batch normalisation into kernels, and
-        constants of preprocessing count. Integer parameters of operators (shapes, axes, paddings)
-        have no scale and do not count.
+        Shared constants count once. The number is not quite that of Keras: the converter folds
+        batch normalisation into kernels, and constants of preprocessing count here. Integer
+        parameters of operators (shapes, axes, paddings) have no scale and do not count.
         """
         elements: dict[int, int] = {}
         for tensor in tensors(self._main):
@@ -57,7 +57,7 @@ class Graph:
         return sum(map(self._operator_macs, operators(self._model, self._main)))
 
     def _operator_macs(self, operator: Operator) -> int:
-        """Each element of a kernel is used once at every position of the kernel."""
+        """Multiply-accumulates of an operator: one per kernel element at each kernel position."""
         if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             positions = self._shape(operator.outputs[0])[:-1]
         elif operator.name == "TRANSPOSE_CONV":  # inputs: output shape, kernel, feature map
@@ -71,7 +71,7 @@ class Graph:
         return _shape(self._main.Tensors(index))
 
     def _is_constant(self, tensor: Any) -> bool:
-        """Whether the file holds its values: in the flatbuffer, or (offset > 1) behind it."""
+        """Whether the file has the tensor's values, in the flatbuffer or (offset > 1) behind it."""
         buffer = self._model.Buffers(tensor.Buffer())
         return buffer.DataLength() > 0 or buffer.Offset() > 1
 

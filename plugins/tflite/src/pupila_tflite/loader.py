@@ -1,4 +1,4 @@
-"""The loader of flatbuffers: checks one by running it, and copies the file unchanged."""
+"""The loader of flatbuffers: checks a flatbuffer by running it, and copies the file unchanged."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ from pupila_tflite.runner import LiteRTModel
 _ONE_IMAGE = (1, -1)
 _PROBE_SEED = 0
 _SUM_ERROR = 0.02
-"""Allowed deviation of a softmax's sum from one, without the rounding of quantised columns."""
+"""How far the sum of a softmax may be from 1, not counting the rounding of quantised columns."""
 _HIGHEST_LOW_END = 20
 _HIGH_ENDS = (200, 320)
-"""Range of the largest input that a calibration on images in 0..255 gives, with a margin."""
+"""Allowed range of a quantised input's upper end.
+
+The range is what calibration on images in 0..255 gives, with a margin.
+"""
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Copy a flatbuffer, float or quantised, that takes one RGB image in 0..255.
 
     Raises:
-        PupilaError: LiteRT cannot run it, its input is not an RGB image or is quantised for a range
-            other than 0..255, its number of columns is not that of `output`, or its outputs are
-            not of the declared kind.
+        PupilaError: LiteRT cannot run the model; its input is not an RGB image, or is quantised for
+            a range other than 0..255; its number of columns differs from that of `output`; or its
+            outputs are not of the declared kind.
     """
     model = LiteRTModel(source, threads=1)
     spec = _input_spec(source, model)
@@ -93,7 +96,7 @@ def _check_columns(source: Path, model: LiteRTModel, output: OutputSpec) -> None
 def _check_kind(
     source: Path, outputs: NDArray[np.float32], output: OutputSpec, sum_error: float
 ) -> None:
-    """Refuse outputs for a few synthetic images that cannot be of the declared kind."""
+    """Refuse a model whose outputs for synthetic images cannot be of the declared kind."""
     fractions = outputs.min() >= -_SUM_ERROR and outputs.max() <= 1 + _SUM_ERROR
     sums = outputs.sum(axis=1)
     sum_to_one = np.abs(sums - 1).max() <= sum_error

@@ -1,4 +1,4 @@
-"""Pins this process to a few cores, so that no thread moves while it is timed."""
+"""Pins this process to a few cores, so that no thread changes cores during a timing."""
 
 from __future__ import annotations
 

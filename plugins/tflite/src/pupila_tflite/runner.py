@@ -44,7 +44,7 @@ def check(artifact: Artifact) -> None:
 
 
 class LiteRTModel:
-    """A flatbuffer of one input and one output, run on the CPU, one image at a time."""
+    """A flatbuffer with one input and one output, run on the CPU, one image at a time."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self.threads = threads
@@ -54,7 +54,7 @@ class LiteRTModel:
 
     @cached_property
     def runtime(self) -> str:
-        """Name and version: `"LiteRT 2.3.0, XNNPACK"`; names a delegate only if it is used."""
+        """Name and version, such as `"LiteRT 2.3.0, XNNPACK"`; names a delegate only if used."""
         kernels = "XNNPACK" if self._interpreter.is_delegated else "built-in kernels"
         return f"{LITERT}, {kernels}"
 
@@ -63,7 +63,7 @@ class LiteRTModel:
         return self._interpreter.predict(images, progress)
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time `repeats` runs of one image, after five that do not count, on pinned cores.
+        """Time `repeats` runs of one image on pinned cores, after five untimed runs.
 
         Only `Interpreter.invoke` is timed: the operators of the flatbuffer, including its own
         conversions between float and integer. Decoding and resizing the image, filling the input

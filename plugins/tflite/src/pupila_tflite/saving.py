@@ -1,7 +1,8 @@
 """Writes a model as a SavedModel that takes exactly one image, for the converter.
 
-`TFLiteConverter.from_concrete_functions` is not used: calibration cannot read what it makes of a
-Keras 3 model. Nor is `from_keras_model`, which prints a banner and leaves the batch size open.
+Two other ways do not work well. Calibration cannot read what
+`TFLiteConverter.from_concrete_functions` makes of a Keras 3 model; and `from_keras_model` prints a
+banner and leaves the batch size open.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _SIGNATURE = "serving_default"
 def save_static(artifact: Artifact, probes: NDArray[np.uint8], folder: Path) -> NDArray[np.float32]:
     """Save an artifact into `folder` and return its outputs for `probes`, `(n, columns)`.
 
-    Keeps no reference to the model.
+    No reference to the model is kept, so that its memory can be freed.
 
     Raises:
-        PupilaError: it is a SavedModel without a signature of one image and one output.
+        PupilaError: the artifact is a SavedModel without a signature of one image and one output.
     """
     save = _save_keras if artifact.format == "keras" else _save_savedmodel
     return save(artifact, probes, folder)

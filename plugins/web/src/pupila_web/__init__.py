@@ -9,7 +9,10 @@ from pupila import Runner, hookimpl
 
 @hookimpl
 def pupila_runners() -> Iterable[Runner]:
-    """Yield the runtimes of browsers: checked if a recipe names them, never the primary one."""
+    """Yield the runners of browser runtimes.
+
+    They run only as a runtime check, if a recipe names them; none is a format's primary runtime.
+    """
     yield _runner("litertjs-wasm", "tflite", "LiteRT.js in Chromium, on WebAssembly", threaded=True)
     yield _runner("litertjs-webgpu", "tflite", "LiteRT.js in Chromium, on WebGPU")
     yield _runner("tfjs-wasm", "tfjs", "TF.js in Chromium, on WebAssembly", threaded=True)

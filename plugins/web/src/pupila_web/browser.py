@@ -28,8 +28,11 @@ _ARGUMENTS = (
     # Chromium on Linux needs this for WebGPU
     "--enable-unsafe-webgpu",
 )
-"""In addition to Playwright's own, which turn off Chromium's background work and emulate a graphics
-card in software if there is none; the page then says so."""
+"""Chromium's arguments in addition to those of Playwright.
+
+Playwright's arguments turn off background work, and emulate a graphics card in software if there is
+none; the page then reports the emulation.
+"""
 
 _STOP_SECONDS = 10
 _ERROR_START = re.compile(r"^[\w.]+: (\w*Error: )?")
@@ -40,7 +43,7 @@ _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 class OpenedPage:
     """A page in its own Chromium, with a new profile and an empty cache.
 
-    Each page has its own thread: Playwright needs one without an event loop.
+    Each page has its own thread, as Playwright needs a thread without an event loop.
     """
 
     def __init__(self, url: str) -> None:
@@ -82,10 +85,10 @@ class OpenedPage:
         return self._do(lambda: self._page.evaluate(function, list(arguments)), seconds)
 
     def peak_memory_bytes(self, *, with_gpu: bool) -> int | None:
-        """Return the largest resident memory so far of the page's process.
+        """Return the peak resident memory of the page's process; None on systems without `/proc`.
 
         It includes JavaScript's heap and WebAssembly's memory; `with_gpu` adds Chromium's GPU
-        process. None on systems without `/proc`.
+        process.
         """
         kinds = ("renderer", "GPU") if with_gpu else ("renderer",)
         # Chromium keeps a spare renderer, which is smaller
@@ -115,7 +118,7 @@ class OpenedPage:
             raise RuntimeError(what or _first_line(error)) from None
 
     def _end(self, _: Page) -> None:
-        """Kill Chromium after its page crashed: else Playwright waits for an answer forever."""
+        """Kill Chromium after its page crashed, as Playwright would otherwise wait without end."""
         self._crashed = True
         self._kill()
 
@@ -132,7 +135,10 @@ class OpenedPage:
 
 
 def find_chromium(playwrights: Path) -> Path:
-    """Return the program that `PUPILA_CHROMIUM` names, else one on the path, else Playwright's.
+    """Return the Chromium to start.
+
+    It is the program that `PUPILA_CHROMIUM` names, or else the first one found on the path, or else
+    Playwright's own.
 
     Raises:
         PupilaError: none of them exists.
@@ -191,7 +197,7 @@ def _processes(browser: Browser, kind: str) -> list[int]:
 
 
 def _peak_bytes(process_id: int) -> int:
-    """Return Linux' `VmHWM` of a process; 0 if it cannot be read."""
+    """Return the peak resident memory of a process (Linux: `VmHWM`); 0 if it cannot be read."""
     try:
         status = Path(f"/proc/{process_id}/status").read_text()
     except OSError:

@@ -20,7 +20,10 @@ from pupila_web.server import Server, files_below
 from pupila_web.sizes import download
 
 _CHUNK_BYTES = 2_000_000
-"""Images that the page fetches at a time: limits its memory, and progress is per chunk."""
+"""Bytes of images that the page fetches at a time.
+
+This limits the page's memory. Progress is reported after each chunk.
+"""
 
 _OPEN_SECONDS = 600
 _ANSWER_SECONDS = 900
@@ -49,7 +52,7 @@ class BrowserRuntime:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether Chromium's GPU process computes, on a graphics card or in software."""
+        """Whether Chromium's GPU process runs the model, on a graphics card or in software."""
         return self.backend in ("webgl", "webgpu")
 
 
@@ -89,7 +92,7 @@ class BrowserModel:
         *,
         isolated: bool = True,
     ) -> None:
-        """Serve the artifact and open its page; only an isolated page may use threads."""
+        """Serve the artifact and open its page; only an `isolated` page may use threads."""
         self._target = target
         self._threads_wanted = threads
         self._image_bytes = math.prod(artifact.record.input.shape)
@@ -114,9 +117,9 @@ class BrowserModel:
 
     @property
     def runtime(self) -> str:
-        """Name and version: `"LiteRT.js 2.5.3, wasm, 2 threads, Chromium 156.0.8078.79"`.
+        """Name and version, such as `"LiteRT.js 2.5.3, wasm, 2 threads, Chromium 156.0.8078.79"`.
 
-        Software that emulates a graphics card is named: `"webgl on software (…)"`.
+        If software emulates the graphics card, the name says so: `"webgl on software (…)"`.
         """
         backend, adapter = self._opened["backend"], self._opened["adapter"]
         parts = [
@@ -130,7 +133,7 @@ class BrowserModel:
     def startup(self) -> Startup:
         """Return how long opening took, as measured in the page, and what it downloaded.
 
-        Everything comes from this machine, so the time of a network is not included.
+        All files are served by this machine, so no network time is included.
         """
         served = self._server.downloaded
         model = [path for path in served if path.startswith(f"{_MODEL}/")]
@@ -158,16 +161,16 @@ class BrowserModel:
         return outputs
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time inference and reading its output, in the page, after three runs that do not count.
+        """Time, in the page, inference and reading its output, after three untimed runs.
 
-        The image is already a tensor of the runtime; copying it to a graphics card is timed.
+        The image is already a tensor of the runtime. Copying it to a graphics card is included.
         """
         return self._ask(image, "([url, repeats]) => probe.time(url, repeats)", repeats)
 
     def peak_memory_bytes(self) -> int | None:
         """Return the largest resident memory of the page's process; None if it is unknown.
 
-        On WebGL and WebGPU it includes Chromium's GPU process.
+        With WebGL and WebGPU, the memory of Chromium's GPU process is included.
         """
         return self._page.peak_memory_bytes(with_gpu=self._target.on_gpu)
 

@@ -1,4 +1,4 @@
-"""Serves our pages, one model and images to a browser on this machine."""
+"""Serves our pages, one model and its input images to a browser on this machine."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _TYPES = {
 
 
 class Server:
-    """An HTTP server on a free loopback port, until it is closed.
+    """An HTTP server on a free loopback port, which runs until it is closed.
 
-    It serves only the files that it was given: a request is looked up by its whole path, never
-    resolved against a folder.
+    It serves only the files that it was given. It looks a request up by its whole path, and never
+    resolves it against a folder.
     """
 
     def __init__(self, files: Mapping[str, Path], *, isolated: bool = True) -> None:
@@ -53,7 +53,7 @@ class Server:
 
     @property
     def origin(self) -> str:
-        """Such as `"http://127.0.0.1:43210"`."""
+        """Base URL of the server, such as `"http://127.0.0.1:43210"`."""
         return f"http://{HOST}:{self._http.server_port}"
 
     @property
@@ -62,7 +62,7 @@ class Server:
         return sorted(self._served)
 
     def open(self, path: str) -> IO[bytes] | None:
-        """Open the file of a path; None if there is none."""
+        """Open the file that is served under a path; None if there is none."""
         if path == "/images.bin":
             return BytesIO(self.images)
         file = self.files.get(path)
@@ -94,9 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer one request.
 
-        Without `Cache-Control: no-store`, which would block: TF.js reads weight files only when all
-        of them have begun to arrive, and Chromium holds what it may not cache in its six
-        connections.
+        The answer does not have `Cache-Control: no-store`, which would cause a deadlock. TF.js
+        reads weight files only once all of them have begun to arrive, and each file that Chromium
+        may not cache occupies one of its six connections until it is read.
         """
         if self.headers.get("Host") != urlsplit(self._files.origin).netloc:
             self.send_error(

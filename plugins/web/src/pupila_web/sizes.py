@@ -1,4 +1,4 @@
-"""Sizes of files when a server sends them compressed."""
+"""Measures the sizes of files as a server sends them: compressed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ _GZIP_LEVEL = 9
 _BROTLI_QUALITY = 11
 _LARGE_BYTES = 10_000_000
 _LARGE_BROTLI_QUALITY = 9
-"""For files larger than `_LARGE_BYTES` in total. On the first 8 MB of a VGG16's weights, quality 11
-took 29 s and gave 7.37 MB, quality 9 took 0.3 s and gave 7.43 MB."""
+"""Brotli quality for files larger than `_LARGE_BYTES` in total.
+
+On the first 8 MB of a VGG16's weights, quality 11 took 29 s and gave 7.37 MB; quality 9 took 0.3 s
+and gave 7.43 MB.
+"""
 
 
 def download(files: Iterable[Path]) -> Download:
     """Return the total sizes of these files, each compressed separately.
 
-    gzip is at level 9, brotli at quality 11, or 9 above 10 MB in total (TF.js cuts a model into
-    files of 4 MB). Sizes are cached by digest, as compressing the code of a runtime takes half a
-    minute.
+    gzip uses level 9. brotli uses quality 11, or 9 if the files have more than 10 MB in total
+    (TF.js cuts a model into files of 4 MB). Sizes are cached by digest, as compressing the code
+    of a runtime takes half a minute.
     """
     paths = list(files)
     large = sum(path.stat().st_size for path in paths) > _LARGE_BYTES
