@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing else to be read."""
+"""The report of a run: one self-contained HTML file."""
 
 from pupila_flows.report.page import write_report
 

@@ -1,4 +1,4 @@
-"""Writes the predictions of some models as CSV, a line for each image."""
+"""Writes the predictions of models as CSV, a line for each image."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ModelAnswers:
 
     name: str
     probabilities: str
-    """File with `(images, classes)`."""
+    """Path of the `.npy` file with the probabilities `(images, classes)`."""
     threshold: Threshold | None
-    """The one that ships with it and decides its classes."""
+    """Threshold that ships with the model and decides its classes; None if none ships."""
 
 
 def write_answers(
@@ -35,7 +35,7 @@ def write_answers(
     *,
     labelled: bool,
 ) -> None:
-    """Write path, label and columns of each image, and each model's class and probabilities."""
+    """Write a line per image: path, label, `columns`, and each model's class and probabilities."""
     head = ["path", *(["label"] if labelled else []), *columns]
     table = [images.frame[name].astype(str).tolist() for name in head]
     for model in models:

@@ -1,4 +1,4 @@
-"""Results of models on external sets, as rows of text."""
+"""Writes the results of models on external sets as rows of text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COMPARED = {"accuracy": "accuracy", "auc": "AUC"}
 
 
 def external_rows(result: RunResult) -> list[dict[str, str]]:
-    """Return one row per set and model of the first seed."""
+    """Return one row per external set and model, for the first seed only."""
     shown = [entry for entry in result.entries if entry.repeats is None]
     rows = [
         {"external set": images.name} | row
@@ -24,7 +24,7 @@ def external_rows(result: RunResult) -> list[dict[str, str]]:
 
 
 def with_all_columns(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return rows that all have the same columns, in the order of the longest."""
+    """Give all rows the same columns, empty where unknown; the longest row sets their order."""
     longest = sorted(rows, key=len, reverse=True)
     columns = list(dict.fromkeys(name for row in longest for name in row))
     return [{name: row.get(name, "") for name in columns} for row in rows]
@@ -46,12 +46,12 @@ def rows_on(images: ExternalSet, entries: Sequence[Entry]) -> list[dict[str, str
 def metrics_row(
     external_metrics: ExternalMetrics, differences: Mapping[str, Estimate]
 ) -> dict[str, str]:
-    """Return all metrics of one model on some images."""
+    """Return the columns for one model on one set of images: `quality_row`, then `fidelity_row`."""
     return quality_row(external_metrics) | fidelity_row(external_metrics, differences)
 
 
 def quality_row(external_metrics: ExternalMetrics) -> dict[str, str]:
-    """Return metrics that need labels; without labels, only the number of images."""
+    """Return the number of images and, if they have labels, the metrics that need labels."""
     metrics = external_metrics.metrics
     row = {"images": str(external_metrics.images)}
     if metrics is None:
@@ -70,7 +70,7 @@ def quality_row(external_metrics: ExternalMetrics) -> dict[str, str]:
 def fidelity_row(
     external_metrics: ExternalMetrics, differences: Mapping[str, Estimate]
 ) -> dict[str, str]:
-    """Return how a model differs from its teacher; empty if it has none."""
+    """Return the columns that compare a model with its teacher; empty if it has no teacher."""
     fidelity = external_metrics.fidelity
     row = {
         f"{title} minus teacher's": signed(differences[field])
@@ -92,7 +92,7 @@ def fidelity_row(
 
 
 def external_lines(result: RunResult) -> list[str]:
-    """Describe each external set, and the columns of its rows."""
+    """Return a sentence about each external set, and one that explains the columns."""
     lines = [describe_set(images) for images in result.external]
     if any(entry.external for entry in result.entries):
         lines.append(LEGEND)
@@ -106,7 +106,7 @@ LEGEND = (
 
 
 def describe_set(images: ExternalSet, *, files: bool = True) -> str:
-    """Say how many images a set has, and how many files cannot be read; `files` names the first."""
+    """Say how many images a set has and how many files are unreadable; with `files`, name one."""
     counts = ", ".join(f"{count} {name}" for name, count in (images.counts or {}).items())
     patients = f" of {images.patients:,} patients" if images.patients is not None else ""
     skipped = ""

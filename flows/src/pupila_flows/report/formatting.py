@@ -1,4 +1,4 @@
-"""How the report writes numbers; NaN and infinity become a dash."""
+"""Writes numbers as text for the report; NaN and infinity become a dash."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def score_interval(estimate: Estimate) -> str:
 
 
 def sensitivity_and_specificity(point: OperatingPoint) -> str:
-    """Write an operating point: neither number means anything without the other."""
+    """Write an operating point in one text, as neither number means anything without the other."""
     return (
         f"sensitivity {percent(point.sensitivity.value)} ({percent_interval(point.sensitivity)}), "
         f"specificity {percent(point.specificity.value)} ({percent_interval(point.specificity)}) "
@@ -43,9 +43,9 @@ def sensitivity_and_specificity(point: OperatingPoint) -> str:
 
 
 def threshold(metrics: Metrics) -> str:
-    """Write the threshold of a model's operating point, and what chose it.
+    """Write the threshold of a model's operating point, and how it was chosen.
 
-    `0.668, shipped`; `0.412, chosen on 105 validation images`.
+    Examples: `0.668, shipped`; `0.412, chosen on 105 validation images`.
     """
     point = metrics.point
     if point is None:
@@ -57,7 +57,7 @@ def threshold(metrics: Metrics) -> str:
 
 
 def threshold_origin(metrics: Metrics, specificity: float) -> str:
-    """Say how a threshold was chosen; `specificity` is the target if it does not ship."""
+    """Say how a threshold was chosen: for the target `specificity`, unless it ships."""
     point = metrics.point
     if point is None:
         return "No threshold could be chosen: images of both classes are needed."
@@ -71,7 +71,7 @@ def threshold_origin(metrics: Metrics, specificity: float) -> str:
 
 
 def independence(metrics: Metrics) -> str:
-    """Say whether the intervals are by patient, and how many patients there are."""
+    """Say whether intervals are by patient or by image, and how many patients there are."""
     if metrics.patients is None:
         return (
             "The data does not say which images are of the same patient: intervals treat every "
@@ -107,7 +107,7 @@ def round_size(size_bytes: int) -> str:
 
 
 def count(number: int | None) -> str:
-    """Write how many as `3.42 M`; None as a dash."""
+    """Write a count as `3.42 M`; None as a dash."""
     return NONE if number is None else _scaled(number, _COUNT_UNITS).strip(_SPACE)
 
 
@@ -125,7 +125,7 @@ def ratio(large: float, small: float) -> str:
 
 
 def smaller(reference: float, own: float) -> str:
-    """Say how `own` compares with `reference`, whose name follows: `71× smaller than`."""
+    """Compare two sizes: `71× smaller than`; the caller appends the name of the reference."""
     shrunk, grown = ratio(reference, own), ratio(own, reference)
     if shrunk == grown:
         return "about as large as"
@@ -182,7 +182,7 @@ def _range(low: str, high: str, estimate: Estimate) -> str:
 
 
 def _significant(value: float) -> str:
-    """Three significant digits, without an exponent: `0.412`, `4.12`, `41.2`, `412`, `4120`."""
+    """Write three significant digits without an exponent: `0.412`, `41.2`, `4120`."""
     if value == 0:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(float(f"{abs(value):.3g}"))))

@@ -38,19 +38,19 @@ class Lineage:
         return cls({entry.name: entry for entry in entries})
 
     def parents(self, entry: Entry) -> list[Entry]:
-        """Return the entries that it was directly made from."""
+        """Return the entries that an entry was directly made from."""
         return [self.entries[name] for name in entry.inputs if name in self.entries]
 
     def is_control(self, entry: Entry) -> bool:
-        """Return whether it is a step made without any teacher."""
+        """Return whether an entry is a step that was made without any teacher."""
         return entry.kind == "step" and not entry.taught
 
     def is_partial(self, entry: Entry) -> bool:
-        """Return whether it was trained without some images, or made from such a step."""
+        """Return whether an entry, or a step it was made from, was trained without some images."""
         return bool(entry.without) or any(self.is_partial(parent) for parent in self.parents(entry))
 
     def trained(self, entry: Entry) -> Entry:
-        """Return the step that last trained an entry, of which the entry is another format."""
+        """Return the step that trained an entry's model; the entry may be another format of it."""
         training = {technique.name for technique in installed().all(Technique) if technique.seeded}
         while entry.uses not in training and len(parents := self.parents(entry)) == 1:
             if parents[0].kind == "teacher":
@@ -59,7 +59,7 @@ class Lineage:
         return entry
 
     def is_final(self, entry: Entry) -> bool:
-        """Return whether nothing was made from it."""
+        """Return whether no other entry was made from an entry."""
         return all(entry.name not in other.inputs for other in self.entries.values())
 
     def reference(self, entry: Entry) -> EvaluatedArtifact | None:

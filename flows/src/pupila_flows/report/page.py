@@ -56,7 +56,7 @@ def write_report(result: RunResult, folder: Path) -> Path:
 def render(result: RunResult, folder: Path) -> str:
     """Return the report as HTML; links and relative paths start from `folder`.
 
-    It shows the entries of the first seed, except where it says that all seeds are shown.
+    The page shows the entries of the first seed, except where it says that it shows all seeds.
     """
     lineage = Lineage.of([entry for entry in result.entries if entry.repeats is None])
     predictions = read_predictions(result, folder)
@@ -119,7 +119,7 @@ def render(result: RunResult, folder: Path) -> str:
 def _verdict_bars(
     pupil: EvaluatedArtifact | None, teacher: EvaluatedArtifact | None
 ) -> tuple[Markup, Markup] | None:
-    """Draw the two accuracies of the headline on one scale."""
+    """Draw the accuracies of the headline's pupil and teacher as bars on one scale."""
     if pupil is None or teacher is None:
         return None
     mine, theirs = pupil.evaluation.metrics.accuracy, teacher.evaluation.metrics.accuracy
@@ -135,7 +135,7 @@ def _rocs(
 ) -> list[tuple[str, str, str, Markup]]:
     """Return name, AUC, operating point and ROC curve of every evaluated entry.
 
-    Empty without a positive class.
+    The list is empty if the data has no positive class.
     """
     data = result.data
     if data.positive not in data.classes:
@@ -164,7 +164,7 @@ def _rocs(
 
 
 def _scatter(lineage: Lineage, chosen: str | None) -> tuple[str, Markup] | None:
-    """Return what is plotted against size (AUC; accuracy if an AUC is missing), and the plot."""
+    """Return the name and the plot of AUC against size; of accuracy if any AUC is missing."""
     artifacts = lineage.evaluated()
     if not artifacts:
         return None
@@ -188,7 +188,7 @@ def _style(artifact: EvaluatedArtifact, lineage: Lineage, chosen: str | None) ->
 
 
 def data_docs(data: DataSummary, folder: Path) -> str | None:
-    """Return the Data Docs' address relative to `folder`, for files and for a server of both."""
+    """Return a URL of the Data Docs relative to `folder`: it works on disk and on a web server."""
     if data.data_docs is None:
         return None
     target, base = Path(data.data_docs).resolve(), folder.resolve()

@@ -17,24 +17,24 @@ from pupila.noninferiority import Comparison, compare_proportions
 from pupila_flows.results import RunResult
 
 MARGIN = 0.05
-"""Largest loss of accuracy that counts as keeping it, unless a gate sets another."""
+"""Largest loss at which a pupil still counts as keeping its accuracy, if there is no gate."""
 
 
 @dataclass(frozen=True)
 class RunPredictions:
-    """Probabilities `(test images, classes)` by entry name, and the truth."""
+    """Probabilities `(test images, classes)` by entry name, with the true labels."""
 
     labels: NDArray[np.int64]
     probabilities: dict[str, NDArray[np.float64]]
     shipped: Mapping[str, Threshold] = field(default_factory=dict[str, Threshold])
     """Shipped thresholds by entry name."""
     classes: tuple[str, ...] = ()
-    """In the order of the columns."""
+    """Class names in the order of the columns of `probabilities`."""
     patients: NDArray[np.int64] | None = None
-    """Number of each image's patient; None if the data has no patients."""
+    """Patient of each image, as a number; None if the data does not name patients."""
 
     def chosen(self, name: str) -> NDArray[np.int64]:
-        """Return an entry's class for each image, at its shipped threshold if it has one."""
+        """Return an entry's predicted class for each image, at its shipped threshold if any."""
         return answers_of(self.probabilities[name], self.classes, self.shipped.get(name))
 
     def correct(self, name: str) -> NDArray[np.bool_]:
@@ -56,7 +56,7 @@ def read_predictions(result: RunResult, folder: Path) -> RunPredictions:
     """Read the predictions of every evaluated entry; a missing file is left out.
 
     Raises:
-        PupilaError: a file has not one row per test image and one column per class.
+        PupilaError: a file does not have one row per test image and one column per class.
     """
     labels = np.array(result.test_labels, np.int64)
     shape = (len(labels), len(result.data.classes))
@@ -75,7 +75,7 @@ def read_predictions(result: RunResult, folder: Path) -> RunPredictions:
 
 
 def locate(path: str, folder: Path) -> Path | None:
-    """Find a file of the run by its path or relative to the report; None if it is missing."""
+    """Find a file of the run, by `path` as it is or below `folder`; None if it is missing."""
     candidates = (Path(path), folder / path)
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
@@ -87,7 +87,8 @@ def paired_difference(
 ) -> Estimate:
     """Return the difference of two accuracies on the same images, first minus second.
 
-    Its interval is the same as in the release gate; by patient if patients are known.
+    `first` and `second` say for each image whether a model is right. The interval is the one of
+    the release gate, by patient if patients are known.
     """
     return compare_proportions(first, second, MARGIN, patients).difference
 

@@ -17,7 +17,7 @@ _SHEETS = ("style.css", "sweep.css", "search.css", "gate.css")
 
 
 def fill(template: str, **values: Any) -> str:
-    """Return a page with its style sheet inside."""
+    """Return a page template filled with values, with its style sheets embedded."""
     return printable(
         _environment()
         .get_template(template)
@@ -32,7 +32,7 @@ def fill(template: str, **values: Any) -> str:
 
 
 def style_sheet(name: str) -> str:
-    """Return one of the style sheets."""
+    """Return the text of one of the page's style sheets."""
     source, _, _ = PackageLoader("pupila_flows.report").get_source(_environment(), name)
     return source
 
@@ -57,7 +57,7 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def _shortened(value: Any) -> Any:
-    """Shorten long lists of records; `artifact.json` has all."""
+    """Cut long lists of records short; `artifact.json` holds them in full."""
     if isinstance(value, Mapping):
         fields = cast("Mapping[str, Any]", value)
         return {name: _shortened(field) for name, field in fields.items()}

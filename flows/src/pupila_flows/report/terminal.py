@@ -20,7 +20,7 @@ from pupila_flows.report.sections.seeds import seed_table
 from pupila_flows.results import Check, Entry, Finding, GateResult, RunResult, RuntimeResult
 
 NO_GATE = "Gate: none in the recipe, so NOTHING of this run may be published: write `gate: {}`."
-"""If a recipe has `publish`."""
+"""Message about a run without a gate whose recipe has a section `publish`."""
 UNASKED = "Gate: none in the recipe."
 _SHOWN_IMAGES = 5
 
@@ -28,7 +28,7 @@ _SHOWN_IMAGES = 5
 def result_rows(result: RunResult) -> list[dict[str, str]]:
     """Return one row per teacher and artifact of the first seed.
 
-    In a sweep, artifacts that were not evaluated are left out: others were made from them.
+    In a sweep, artifacts that were not evaluated are left out, as they are only intermediate.
     """
     shown = [entry for entry in result.entries if entry.repeats is None]
     return [_row(entry) for entry in shown if entry.evaluation or entry.error or not result.sweep]
@@ -62,9 +62,9 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
 
 
 def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
-    """Describe the metrics of `evaluation_row`: class, threshold, patients, ties.
+    """Explain the metrics of `evaluation_row` in sentences: class, threshold, patients, ties.
 
-    `specificity` is the target of a threshold that does not ship.
+    `specificity` is the target for which a threshold was chosen that does not ship.
     """
     metrics = evaluation.metrics
     point = metrics.point
@@ -80,7 +80,7 @@ def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
 
 
 def _filter(open_set: OpenSet) -> dict[str, str]:
-    """Return what a filter lets through: its class, other test images, near misses."""
+    """Return how much a filter lets through of its class, other test images and near misses."""
     groups = {group.near_miss: group for group in open_set.negatives if group.name == ALL}
     row = {"lets through": interval(open_set.accepted.accepted)}
     for near_miss, of in ((False, "others"), (True, "near misses")):
@@ -92,7 +92,7 @@ def _filter(open_set: OpenSet) -> dict[str, str]:
 
 
 def measurement_row(measurement: Measurement, metrics: dict[str, str]) -> dict[str, str]:
-    """Return a model's costs, with its metrics in between."""
+    """Return the columns of a model's costs, with `metrics` between sizes and latency."""
     cost = measurement.cost
     return {
         "runtime": measurement.runtime,
@@ -165,7 +165,7 @@ def seed_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
 
 
 def gain_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
-    """Return one row per pupil that has a control: what its teacher adds, in points."""
+    """Return one row per pupil with a control: what its teacher adds, in percentage points."""
     return [
         {
             "what the teacher adds": gain.pupil,
@@ -179,7 +179,7 @@ def gain_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
 
 
 def gate_rows(gate: GateResult) -> list[dict[str, str]]:
-    """Return one row per artifact and condition; an artifact's first row has its verdict."""
+    """Return one row per artifact and condition; the artifact's verdict is in its first row."""
     return [
         {
             "gate": artifact.entry if not number else "",
@@ -229,7 +229,7 @@ def _difference(finding: Finding) -> str:
 
 
 def check_lines(check: Check) -> list[str]:
-    """Return the lines of a data check; after a failure, with advice and some of the images."""
+    """Return the lines about a data check; if it failed, also advice and some of the images."""
     state = "ok" if check.passed else check.severity
     lines = [f"{state:8} {check.name}: {check.observed}."]
     if not check.passed:
@@ -239,7 +239,7 @@ def check_lines(check: Check) -> list[str]:
 
 
 def plugin_rows(registry: PluginRegistry) -> list[dict[str, str]]:
-    """Return one row per installed plugin, by kind and name."""
+    """Return one row per installed plugin, sorted by kind and name."""
     entries = sorted(registry.plugins, key=lambda entry: (entry.plugin.kind, entry.plugin.name))
     return [
         {

@@ -34,7 +34,7 @@ def verdict_markdown(result: RunResult, folder: Path) -> str:
 
 
 def metrics_markdown(result: RunResult) -> str:
-    """Return the metrics of every artifact as several tables, as Prefect's pages are narrow."""
+    """Return the metrics of every artifact, split into tables narrow enough for Prefect's pages."""
     rows = result_rows(result)
     metrics = [{key: row[key] for key in row if key not in _COSTS} for row in rows]
     costs = [{key: row[key] for key in ("name", *_COSTS) if key in row} for row in rows]

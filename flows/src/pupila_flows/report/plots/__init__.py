@@ -1,1 +1,1 @@
-"""What several sections draw with."""
+"""Plots and SVG elements that several sections of the report use."""

@@ -1,4 +1,4 @@
-"""Plot axes: the position of a value, and the ticks."""
+"""Axes of plots: where a value is drawn, and which ticks are shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STEPS = (1, 2, 5)
 
 @dataclass(frozen=True)
 class Axis:
-    """Values from `low` to `high`, drawn from `start` to `end`."""
+    """An axis that maps values from `low` to `high` to positions from `start` to `end`."""
 
     low: float
     high: float
@@ -27,7 +27,7 @@ class Axis:
         return self.start + min(1.0, max(0.0, fraction)) * (self.end - self.start)
 
     def ticks(self, most: int) -> list[float]:
-        """Return round values to write, at most `most` if possible."""
+        """Return round values for the ticks, at most `most` of them if possible."""
         if self.logarithmic:
             return self._decades(most)
         step = next(size for size in _round_numbers(self.high - self.low, most))
@@ -56,7 +56,7 @@ class Axis:
 
 
 def logarithmic(values: Sequence[float], start: float, end: float) -> Axis:
-    """Return an axis that contains these positive values, with some room."""
+    """Return a logarithmic axis that contains these positive values, with some room."""
     return Axis(min(values) / 1.25, max(values) * 1.25, start, end, logarithmic=True)
 
 

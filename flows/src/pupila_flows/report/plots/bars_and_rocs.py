@@ -37,7 +37,7 @@ def interval_bar(estimate: Estimate, low: float, high: float) -> Markup:
 
 
 def latency_bar(latency: Latency, longest_ms: float) -> Markup:
-    """Draw the median as a bar and the 95th percentile as a whisker, from zero on."""
+    """Draw the median as a bar from zero, and the 95th percentile as the end of a whisker."""
     scale = 100 / (longest_ms or 1.0)
     median, p95 = latency.median_ms * scale, latency.p95_ms * scale
     return svg.element(
@@ -53,9 +53,9 @@ def latency_bar(latency: Latency, longest_ms: float) -> Markup:
 
 
 def roc_points(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> _Points:
-    """Return the ROC curve as (1 - specificity, sensitivity), corners only, from (0, 0) to (1, 1).
+    """Return the corners (1 - specificity, sensitivity) of the ROC curve, from (0, 0) to (1, 1).
 
-    Images of equal score move together, so that ties are drawn as slopes.
+    Images with equal scores form a single segment, so ties are drawn as slopes.
     """
     order = np.argsort(-scores, kind="stable")
     truth, ordered = positive[order], scores[order]
@@ -83,7 +83,7 @@ _ROC_LEFT, _ROC_TOP, _ROC_BOTTOM = 30.0, 8.0, 32.0
 def roc(
     curve: _Points, teacher: _Points | None, point: OperatingPoint | None, label: str
 ) -> Markup:
-    """Draw a ROC curve, its teacher's behind it, and the operating point with both intervals."""
+    """Draw a model's ROC curve, its teacher's behind it, and the operating point with intervals."""
     marks = [svg.path(_roc_positions([(0, 0), (1, 1)]), "chance")]
     if teacher:
         marks.append(svg.path(_roc_positions(teacher), "teacher-curve"))
@@ -123,7 +123,7 @@ def _roc_axes() -> Markup:
 
 
 def _operating_point(point: OperatingPoint) -> Markup:
-    """Draw a dot with a cross as wide and high as the intervals."""
+    """Draw a dot with a cross whose arms are the intervals of both coordinates."""
     sensitivity, specificity = point.sensitivity, point.specificity
     x, y = 1 - specificity.value, sensitivity.value
     ends: _Points = [(1 - specificity.high, y), (1 - specificity.low, y)]

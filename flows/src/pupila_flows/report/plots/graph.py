@@ -22,14 +22,14 @@ _SWEEPS = 6
 
 @dataclass
 class _Node:
-    """A box; without an entry, a waypoint of a long edge in a layer."""
+    """A box of the graph; a node without an entry is a waypoint of an edge that crosses layers."""
 
     layer: int
     entry: Entry | None = None
     before: list[_Node] = field(default_factory=list["_Node"], repr=False)
     after: list[_Node] = field(default_factory=list["_Node"], repr=False)
     y: float = 0
-    """Vertical position of the middle."""
+    """Vertical position of the node's middle."""
 
     @property
     def height(self) -> float:
@@ -43,7 +43,7 @@ class _Node:
 
 
 def draw(lineage: Lineage) -> Markup:
-    """Draw teachers and steps, each to the right of what it is made from."""
+    """Draw the graph of teachers and steps, each to the right of what it is made from."""
     nodes = _nodes(lineage)
     layers = _layers(nodes)
     for _ in range(_SWEEPS):
@@ -57,7 +57,7 @@ def draw(lineage: Lineage) -> Markup:
 
 
 def wrap(name: str) -> list[str]:
-    """Break a name after `-`, `_`, `.`, `/` or a space, or anywhere if it has none."""
+    """Break a name into lines after `-`, `_`, `.`, `/` or a space; anywhere if it has none."""
     lines = [""]
     for piece in re.findall(r"[^-_./ ]*[-_./ ]?", name):
         if len(lines[-1]) + len(piece.rstrip()) > _NAME_CHARACTERS and lines[-1]:
@@ -72,7 +72,7 @@ def wrap(name: str) -> list[str]:
 
 
 def _nodes(lineage: Lineage) -> list[_Node]:
-    """Return the linked boxes, each after what it is made from."""
+    """Return the linked nodes, each box in a layer to the right of what it is made from."""
     entries = lineage.entries
     parents = {
         entry.name: [parent.name for parent in lineage.parents(entry)] for entry in entries.values()
@@ -201,7 +201,7 @@ def _style(entry: Entry, lineage: Lineage) -> str:
 
 
 def _state(entry: Entry) -> str:
-    """Return size and accuracy, or the reason why there are none, and whether it was cached."""
+    """Return an entry's size and accuracy, or why it has none, and whether it was cached."""
     if entry.error:
         return "failed"
     if entry.evaluation:

@@ -1,4 +1,4 @@
-"""Size against quality: each artifact as a point with its interval and name."""
+"""Plots size against quality: each artifact is a point with its interval and name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LABEL_CHARACTERS = 22
 def size_against_quality(spots: list[Spot], quality: str) -> Markup:
     """Draw each artifact's quality with its interval against its size on a logarithmic axis.
 
-    Names are above the plot in lanes, with a line to their points, so that none overlap.
+    Names stand in lanes above the plot, so that none overlap, each with a line to its point.
     """
     sizes = [max(1, spot.size_bytes) for spot in spots]
     across = axes.logarithmic(sizes, _PLOT_LEFT, _PLOT_WIDTH - _PLOT_RIGHT)

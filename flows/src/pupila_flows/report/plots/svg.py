@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 
 def element(name: str, *content: str, **attributes: str | float) -> Markup:
-    """Return one element.
+    """Return an SVG element with its content and attributes.
 
     `class_` gives `class`, `stroke_width` gives `stroke-width`; floats keep two decimals. Content
     that is not `Markup` is escaped.
@@ -23,12 +23,12 @@ def element(name: str, *content: str, **attributes: str | float) -> Markup:
 
 
 def picture(width: float, height: float, label: str, *content: Markup, class_: str) -> Markup:
-    """Return an `<svg>` of that coordinate system, with a text for those who cannot see it."""
+    """Return an `<svg>` of this width and height; screen readers read `label`."""
     return _root(width, height, label, content, class_=class_)
 
 
 def document(width: float, height: float, label: str, *content: Markup, class_: str) -> Markup:
-    """Return the same as a file of its own."""
+    """Return the same `<svg>` as `picture`, but as the content of a standalone file."""
     return _root(width, height, label, content, class_=class_, xmlns="http://www.w3.org/2000/svg")
 
 
@@ -53,12 +53,12 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
 
 
 def text(x: float, y: float, content: str, class_: str, anchor: str = "start") -> Markup:
-    """Return text whose baseline is at `y`; `anchor` is start, middle or end of it at `x`."""
+    """Return a text with its baseline at `y` and its start, middle or end (`anchor`) at `x`."""
     return element("text", content, x=x, y=y, class_=class_, text_anchor=anchor)
 
 
 def path(points: list[tuple[float, float]], class_: str) -> Markup:
-    """Return straight lines through points."""
+    """Return a polyline through points."""
     steps = " ".join(f"{_text(float(x))},{_text(float(y))}" for x, y in points)
     return element("polyline", points=steps, class_=class_)
 

@@ -1,4 +1,4 @@
-"""Thumbnails inside the page."""
+"""Makes thumbnails that are embedded in the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _JPEG_QUALITY = 72
 
 
 def thumbnail(path: Path | None) -> str | None:
-    """Return an image as a JPEG `data:` URL; None if it is missing or unreadable."""
+    """Return an image file as a small JPEG `data:` URL; None if it is missing or unreadable."""
     if path is None:
         return None
     try:
@@ -27,7 +27,7 @@ def thumbnail(path: Path | None) -> str | None:
 
 
 def as_thumbnail(image: Image.Image) -> str:
-    """Return an image as a small JPEG `data:` URL; the image itself is shrunk too."""
+    """Return an image as a small JPEG `data:` URL; `image` is shrunk in place."""
     image.thumbnail((_SIDE_PIXELS, _SIDE_PIXELS), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=_JPEG_QUALITY, optimize=True)

@@ -1,4 +1,4 @@
-"""What a search found: its front, the family of the chosen model, its history, and the forms."""
+"""The report on a search: Pareto front, family of the chosen model, history, architectures."""
 
 from pupila_flows.report.search.page import searches
 

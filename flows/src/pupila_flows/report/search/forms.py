@@ -13,11 +13,11 @@ from pupila_flows.report.plots import svg
 
 _WIDTH, _GAP, _MARGIN = 128.0, 16.0, 2.0
 _MAP, _PICTURE = 34.0, 58.0
-"""Side of the drawn input image, the scale of the feature maps; and the width of its column."""
+"""Side of the drawn input image, which scales the feature maps, and width of its column."""
 _TOP = _MAP + 8
 _LINE, _PADDING, _BELOW = 15.0, 8.0, 36.0
 _KINDS = ("convolution", "separable", "inverted")
-"""Kinds of block with their own colour."""
+"""Kinds of blocks that have their own colour."""
 
 
 @dataclass(frozen=True)

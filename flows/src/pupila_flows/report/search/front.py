@@ -26,7 +26,7 @@ Named = Sequence[tuple[str, Interval]]
 
 
 def over_bytes(search: SearchResult, teachers: Named) -> Markup:
-    """Draw accuracy against the size of the file, on a logarithmic axis."""
+    """Draw accuracy against the size of the int8 file, on a logarithmic axis."""
     return _Panel(search, teachers, "bytes of the int8 file", _bytes, _round_bytes).draw()
 
 

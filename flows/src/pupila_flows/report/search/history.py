@@ -23,7 +23,7 @@ _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def history_plot(search: SearchResult) -> Markup | None:
-    """Draw the best accuracy over wall time, and all candidates; None if times are not known."""
+    """Draw the best accuracy so far over wall time, and every candidate; None without times."""
     if not search.history or not search.seconds:
         return None
     return _HistoryPlot(search, search.seconds).draw()
@@ -135,7 +135,7 @@ class _HistoryPlot:
 
 
 def _end_times(candidates: Sequence[Candidate]) -> dict[str, float]:
-    """Return when each candidate ended; a failure without a time, when the previous one did."""
+    """Return when each candidate ended; a failure without a time gets that of the one before."""
     ended: dict[str, float] = {}
     before = 0.0
     for candidate in candidates:

@@ -16,13 +16,13 @@ _SLANT = -55
 
 
 def height(names: Sequence[str]) -> float:
-    """Return the height of the names above a plot."""
+    """Return the height that these names need above a plot."""
     longest = max((len(name) for name in names), default=0)
     return _BEND + _ABOVE + _CHARACTER * min(longest, _CHARACTERS) + 10
 
 
 def side_by_side(positions: Sequence[float], right: float) -> list[float]:
-    """Return the positions of names, as close to their points as their width allows."""
+    """Return where to write names: as close to their points as possible without overlaps."""
     return spread_out(positions, _GAP, min(positions, default=0.0), right)
 
 

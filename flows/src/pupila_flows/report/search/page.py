@@ -19,14 +19,14 @@ from pupila_flows.report.search.tree import tree
 from pupila_flows.results import Entry
 
 _OPEN = 5
-"""Architectures shown open; the rest are folded."""
+"""Number of architectures shown open; the rest are folded."""
 _NAMED = 8
-"""Most names in a sentence; the rest are counted."""
+"""Most names that a sentence lists; the rest are only counted."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A model of the Pareto front, in the table."""
+    """One row in the table of the Pareto front: a model, as text."""
 
     name: str
     role: str
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model's architecture, drawn."""
+    """The drawing of a model's architecture, with a caption."""
 
     name: str
     words: str
@@ -66,7 +66,7 @@ class SearchSection:
     sentences: tuple[str, ...]
     rows: tuple[Row, ...]
     at_once: bool
-    """Whether the intervals hold for all models at once."""
+    """Whether the intervals hold simultaneously for all models."""
     has_teachers: bool
     panels: tuple[Markup, ...]
     history: Markup | None
@@ -77,7 +77,7 @@ class SearchSection:
     architectures: tuple[Architecture, ...]
     more_architectures: tuple[Architecture, ...]
     another: str
-    """Recipe steps that take another model; empty if unknown."""
+    """YAML of recipe steps that take another model from the search; empty if unknown."""
 
 
 def searches(lineage: Lineage) -> list[SearchSection]:
@@ -116,7 +116,7 @@ def _section(entry: Entry) -> SearchSection | None:
 
 
 def _teachers(entry: Entry, search: SearchResult) -> list[tuple[str, Interval]]:
-    """Return the teachers' accuracies by name, if there is one for each input of the step."""
+    """Return name and accuracy of each teacher; empty unless every input of the step has one."""
     if len(search.teachers) != len(entry.inputs):
         return []
     accuracies = [teacher.validation_accuracy for teacher in search.teachers]
@@ -143,7 +143,7 @@ def _sentences(search: SearchResult) -> tuple[str, ...]:
 
 
 def _luck(search: SearchResult, tried: int) -> str:
-    """Say how to read an accuracy on images that chose among many models."""
+    """Say how to read an accuracy on the images that chose the model among many."""
     among = f" of {f'{tried:,}'}" if tried > 1 else ""
     best = (
         f"It is the best{among} on the images that chose it, so its accuracy there is too high: "
@@ -222,7 +222,7 @@ def _words(model: SearchedModel) -> str:
 
 
 def _another(entry: Entry, search: SearchResult) -> str:
-    """Write the steps that take another model: the most accurate smaller one, or the first.
+    """Write the recipe steps that take another model: the most accurate smaller one, or the first.
 
     The smallest tied one would be a poor choice: with few images, nearly all models are tied.
     """

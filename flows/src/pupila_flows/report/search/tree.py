@@ -27,11 +27,11 @@ _CHARACTERS = 36
 
 @dataclass(frozen=True)
 class _Node:
-    """An ancestor and its position."""
+    """An ancestor of the chosen model, and its position in the picture."""
 
     relative: Ancestor
     parents: tuple[str, ...]
-    """Those above it in the picture."""
+    """Names of its parents that are drawn above it."""
     row: int
     lane: int
 
@@ -73,7 +73,7 @@ def _nodes(family: Sequence[Ancestor]) -> dict[str, _Node]:
 
 
 def lanes_of(family: Sequence[Ancestor]) -> dict[str, int]:
-    """Give each ancestor a lane that it keeps until its last child.
+    """Assign each ancestor a lane of the picture, which it keeps until its last child.
 
     A parent's last child takes over its lane; other children take the first free one. So lines run
     down their own lanes and never pass through another ancestor.
@@ -94,7 +94,7 @@ def lanes_of(family: Sequence[Ancestor]) -> dict[str, int]:
 
 
 def _known_parents(family: Sequence[Ancestor]) -> dict[str, tuple[str, ...]]:
-    """Return for each name the parents drawn above it, each once."""
+    """Return the parents of each ancestor that are drawn above it, without duplicates."""
     known: dict[str, tuple[str, ...]] = {}
     for relative in family:
         known[relative.name] = tuple(

@@ -1,4 +1,4 @@
-"""The report's section on what the teacher adds: seeds of pupil and control, and sentences."""
+"""The report's section on what the teacher adds: pupil and control by seed, and a summary."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _WIDTH, _HEIGHT, _EDGE = 260.0, 40.0, 10.0
 _PUPIL_Y, _CONTROL_Y = 11.0, 29.0
 _TICKS_HEIGHT = 14.0
 _NAMED = 4
-"""Most pupils that a sentence names; more are counted."""
+"""Most pupils that a sentence names; if there are more, it gives their number."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A gain as a row of the table."""
+    """One row of the table: a pupil's gain over its control, as a plot and as text."""
 
     gain: Gain
     dots: Markup
@@ -31,14 +31,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All gains on one accuracy scale; its ticks are above the column of dots."""
+    """The table of all gains. Its plots share an accuracy scale, whose ticks are above them."""
 
     ticks: Markup
     rows: tuple[Comparison, ...]
 
 
 def comparisons(gains: list[Gain]) -> Comparisons:
-    """Draw every gain."""
+    """Return the table of all gains, drawn on one accuracy scale."""
     scale = _Scale.of(
         [value for gain in gains for accuracies in gain.accuracies for value in accuracies]
     )
@@ -46,7 +46,7 @@ def comparisons(gains: list[Gain]) -> Comparisons:
 
 
 def summary(gains: list[Gain], chosen: str | None) -> str:
-    """Say whether a teacher helped: first the chosen pupil, if it has a control, then all."""
+    """Say whether teachers helped: the chosen pupil first, if it has a control, then all pupils."""
     of_chosen = [f"{gain.pupil}: {gain.verdict}." for gain in gains if gain.pupil == chosen]
     others = len(gains) > len(of_chosen)
     return " ".join([*of_chosen, *([_summary_of_all(gains)] if others else [])])

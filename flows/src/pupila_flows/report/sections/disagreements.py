@@ -1,4 +1,4 @@
-"""The images to which teacher and pupil give different predictions: what a clinician looks at."""
+"""The images that teacher and pupil classify differently: a clinician looks at these."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Opinion:
     is_teacher: bool
     answer: str
     probability: float
-    """Of the positive class; without one, of the predicted class."""
+    """Probability of the positive class; if there is none, of the predicted class."""
     right: bool
     differs: bool
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One image with the models' predictions, teachers first."""
+    """An image with the predictions of the models, teachers first."""
 
     path: str
     picture: str | None
@@ -47,7 +47,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Tally:
-    """How often a pupil and its teacher differ, and who is right."""
+    """On how many images a pupil and its teacher differ, and which of them is right."""
 
     pupil: str
     teacher: str
@@ -59,7 +59,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Disagreements:
-    """Tallies of the pupils shown, and their images, each once."""
+    """The shown pupils' tallies, and the images on which they and their teachers differ."""
 
     tallies: tuple[Tally, ...]
     images: tuple[Disagreement, ...]
@@ -91,7 +91,7 @@ def disagreements(
 def _important(
     result: RunResult, lineage: Lineage, predictions: RunPredictions, chosen: str | None
 ) -> list[_Pair]:
-    """Return the chosen pupil, then final ones: first those close to their teacher, by size."""
+    """Return the chosen pupil, then final pupils by size; those close to their teacher first."""
     pairs = [
         (pupil, teacher)
         for pupil in lineage.pupils()
@@ -113,7 +113,7 @@ def _important(
 def _differing(
     predictions: RunPredictions, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact
 ) -> list[int]:
-    """Return the rows of images with different classes, the largest difference first."""
+    """Return the rows of images that both classify differently, the largest difference first."""
     rows = np.flatnonzero(predictions.chosen(pupil.name) != predictions.chosen(teacher.name))
     mine, theirs = predictions.probabilities[pupil.name], predictions.probabilities[teacher.name]
     distance = np.abs(mine - theirs).max(axis=1)
@@ -123,7 +123,7 @@ def _differing(
 def _ranked(
     predictions: RunPredictions, pairs: list[_Pair], differing: dict[str, list[int]]
 ) -> list[int]:
-    """Merge the pupils' images, first those that most pupils get wrong and a teacher right."""
+    """Merge the pupils' images; those that most pupils get wrong and teachers right go first."""
     rows = {row for rows_of_pupil in differing.values() for row in rows_of_pupil[:_IMAGES_EACH]}
 
     def wrong_pupils(row: int) -> int:

@@ -23,13 +23,13 @@ _FIDELITY = (
     "Explained by colour",
 )
 _PUPILS = 3
-"""Models whose images are shown for a set."""
+"""Most models whose images are shown for one external set."""
 _IMAGES = 8
 
 
 @dataclass(frozen=True)
 class ExternalRow:
-    """One model on one external set."""
+    """One row of the table: a model's metrics on an external set."""
 
     name: str
     teacher: str | None

@@ -20,7 +20,7 @@ Shown = Literal["gain", "loss", "nothing"]
 
 @dataclass(frozen=True)
 class SeedPair:
-    """A pupil and its control, made with one seed."""
+    """The evaluations of a pupil and of its control with the same seed."""
 
     seed: int | None
     pupil: Evaluation
@@ -29,18 +29,18 @@ class SeedPair:
 
 @dataclass(frozen=True)
 class Gain:
-    """A pupil and its control, which was made in the same way but without a teacher."""
+    """The comparison of a pupil with its control: made in the same way, but without a teacher."""
 
     pupil: str
     control: str
     pairs: tuple[SeedPair, ...]
-    """One for each seed with which both were evaluated; at least one."""
+    """One pair for each seed with which both were evaluated; at least one."""
     difference: Estimate | None
     """Accuracy of the pupil minus that of the control; None if predictions are missing."""
 
     @property
     def accuracies(self) -> tuple[list[float], list[float]]:
-        """Accuracy by seed of the pupil and of the control."""
+        """Accuracies of the pupil, then of the control, each by seed."""
         pupil = [pair.pupil.metrics.accuracy.value for pair in self.pairs]
         return pupil, [pair.control.metrics.accuracy.value for pair in self.pairs]
 
@@ -55,20 +55,20 @@ class Gain:
 
     @property
     def value(self) -> float:
-        """Mean difference over seeds, as a fraction."""
+        """Mean accuracy of the pupil minus that of the control, over seeds, as a fraction."""
         pupil, control = self.accuracies
         return sum(pupil) / len(pupil) - sum(control) / len(control)
 
     @property
     def shown(self) -> Shown:
-        """What the interval shows; without an interval, nothing."""
+        """What the interval of the difference shows; nothing if there is no interval."""
         if self.difference is None or self.difference.low <= 0 <= self.difference.high:
             return "nothing"
         return "gain" if self.difference.low > 0 else "loss"
 
     @property
     def verdict(self) -> str:
-        """Say what the teacher added, as far as it is shown."""
+        """A statement of what the teacher added, as far as the interval shows it."""
         if self.difference is None:
             return "nothing is shown: predictions are no longer on disk, so the interval is unknown"
         interval = f"(95 % interval {formatting.points_interval(self.difference)} points)"

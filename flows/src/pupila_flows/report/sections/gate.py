@@ -23,7 +23,7 @@ WORDS: dict[Verdict, str] = {
 }
 _WIDTH, _HEIGHT = 260.0, 22.0
 _MARGINS = 3.0
-"""How many margins a plot shows on each side of no difference."""
+"""Range of a plot on each side of a difference of zero, in margins."""
 _Scale = Callable[[float], float]
 _IMAGES = 8
 """Most images shown for one artifact."""
@@ -36,7 +36,7 @@ class Picture:
     image: WrongImage
     picture: str | None
     against: str
-    """What it is compared with: a teacher's name, `published`, `anchor`; empty for a limit."""
+    """What the artifact is compared with: a teacher, `published`, `anchor`; empty for a limit."""
 
     @property
     def file(self) -> str:
@@ -45,7 +45,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Row:
-    """A finding with its plot."""
+    """One finding of the gate with its plot."""
 
     finding: Finding
     name: str
@@ -54,18 +54,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Panel:
-    """One artifact: all its findings, and the validation images that only it gets wrong."""
+    """The gate's findings on one artifact, and validation images that count against it."""
 
     verdict: ArtifactVerdict
     rows: tuple[Row, ...]
     pictures: tuple[Picture, ...]
     left_out: int
     kept: str | None
-    """Digest of its artifact, if it came closest to passing and is kept."""
+    """Digest of the artifact if it came closest to passing and is therefore kept; else None."""
 
 
 def panels(result: RunResult, folder: Path) -> list[Panel]:
-    """Return a panel for each artifact of the gate; none without a gate."""
+    """Return a panel for each artifact that the gate checked; empty without a gate."""
     if result.gate is None:
         return []
     return [_panel(result, verdict, folder) for verdict in result.gate.artifacts]
@@ -97,12 +97,12 @@ def _panel(result: RunResult, verdict: ArtifactVerdict, folder: Path) -> Panel:
 
 
 def notes(result: RunResult) -> list[str]:
-    """Return remarks that help to read the verdicts; none without a gate."""
+    """Return remarks that help to read the verdicts; empty without a gate."""
     return messages.notes(result.gate) if result.gate else []
 
 
 def plot(finding: Finding) -> Markup:
-    """Draw an interval with its margin, or a number with its limit."""
+    """Draw a finding: its interval with the margin, or its value with the limit."""
     kind = condition_of(finding.condition).plot(finding)
     if kind == "difference" and finding.difference:
         return _difference(finding, finding.difference)

@@ -1,8 +1,9 @@
 """The report's headline: the gate's verdict; without a gate, whether one pupil keeps its accuracy.
 
-That pupil is chosen on the validation images and tested once on the test images. If it were the
-best of several on the test images, the error rate would rise: a pupil that is worse by the margin
-would be said to keep its accuracy in more than one run of forty; with eight pupils, in one of five.
+The pupil is chosen on the validation images and tested once on the test images. So a pupil that is
+worse by the margin is said to keep its accuracy in at most one run of forty. If the pupil were the
+best of several on the test images, this error would be more frequent: with eight pupils, one run
+of five.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pupila_flows.report.predictions import MARGIN, RunPredictions
 from pupila_flows.results import GateResult, RunResult
 
 NEAR = 0.02
-"""Largest loss on the validation images at which a smaller pupil is chosen."""
+"""Largest loss on the validation images at which a pupil counts as close to its teacher."""
 
 _POINTS = f"{100 * MARGIN:.0f} points"
 BADGE = f"shown within {_POINTS}"
@@ -39,7 +40,7 @@ _Pair = tuple[EvaluatedArtifact, EvaluatedArtifact]
 
 @dataclass(frozen=True)
 class Headline:
-    """The verdict; `pupil` and `teacher` are None if there is nothing to compare."""
+    """The headline in words; `pupil` and `teacher` are None if there is nothing to compare."""
 
     title: str
     sentence: str
@@ -49,17 +50,17 @@ class Headline:
     difference: Estimate | None = None
     """Accuracy of the pupil minus that of the teacher, on the same images."""
     badge: str = BADGE
-    """What the pupil is called in a legend."""
+    """Label of the pupil in legends."""
     meaning: str = KEEPS
-    """What the title's words mean."""
+    """Explanation of the words that the title uses."""
 
 
 def headline(result: RunResult, lineage: Lineage, predictions: RunPredictions) -> Headline:
     """Return the gate's verdict; without a gate, whether the chosen pupil keeps its accuracy.
 
-    The smallest pupil close to its teacher on the validation images is chosen, else the closest. A
-    pupil that was trained without some images, or made from one, is not chosen. Of two of the same
-    size, the one that ships a threshold is.
+    Among the pupils close to their teacher on the validation images, the smallest is chosen; if
+    none is close, the closest. Between pupils of the same size, one that ships a threshold wins.
+    Pupils that were trained without some images, or made from such a pupil, are left out.
     """
     if result.gate:
         return _by_gate(result.gate, lineage, predictions)
@@ -92,7 +93,7 @@ def headline(result: RunResult, lineage: Lineage, predictions: RunPredictions) -
 
 
 def _choose(pairs: list[_Pair], result: RunResult) -> _Pair:
-    """Choose by size and validation accuracy; without validation images, by size only."""
+    """Choose a pupil by size and validation accuracy; without validation images, by size only."""
     losses = [_validation_loss(*pair, result) for pair in pairs]
     with_loss = [(loss, pair) for loss, pair in zip(losses, pairs, strict=True) if loss is not None]
     if not with_loss or any(is_near(*pair, result) for _, pair in with_loss):
@@ -102,7 +103,7 @@ def _choose(pairs: list[_Pair], result: RunResult) -> _Pair:
 
 
 def is_near(pupil: EvaluatedArtifact, teacher: EvaluatedArtifact, result: RunResult) -> bool:
-    """Return whether a pupil loses at most `NEAR` on the validation images, or if it is unknown."""
+    """Return whether a pupil's loss on the validation images is unknown or at most `NEAR`."""
     loss = _validation_loss(pupil, teacher, result)
     return loss is None or loss <= as_written(NEAR)
 
@@ -119,7 +120,7 @@ def _validation_loss(
 
 
 def _by_gate(gate: GateResult, lineage: Lineage, predictions: RunPredictions) -> Headline:
-    """Choose the smallest artifact that passed, else the one that came closest."""
+    """Return the headline on the smallest artifact that passed, else on the closest to passing."""
     verdicts = {artifact.entry: artifact.verdict for artifact in gate.artifacts}
     artifacts = {artifact.name: artifact for artifact in lineage.evaluated()}
     passed = [artifacts[name] for name in artifacts if verdicts.get(name) == "pass"]
@@ -154,7 +155,7 @@ def _by_gate(gate: GateResult, lineage: Lineage, predictions: RunPredictions) ->
 
 
 def _by_one_rule(gate: GateResult, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact) -> str:
-    """Return the gate's accuracies if they differ: it uses one threshold rule for both models."""
+    """Say what the gate compared, if it differs: it uses one threshold rule for both models."""
     for artifact in gate.artifacts:
         for finding in artifact.findings:
             subject = artifact.entry, finding.condition, finding.against, finding.where

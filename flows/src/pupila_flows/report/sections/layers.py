@@ -1,4 +1,4 @@
-"""What int8 costs, layer by layer, if a plugin measured `LayerSensitivities`."""
+"""What each layer loses in int8, if a plugin measured `LayerSensitivities`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class LayerBar:
-    """A layer with its divergence in nats; the bar is relative to the worst layer."""
+    """A layer with its divergence in nats, drawn as a bar relative to the worst layer."""
 
     name: str
     operator: str

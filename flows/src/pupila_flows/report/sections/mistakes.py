@@ -27,7 +27,7 @@ class Mistake:
     truth: str
     answer: str
     probability: float
-    """Of the predicted class."""
+    """Probability of the predicted class."""
 
     @property
     def file(self) -> str:
@@ -43,12 +43,12 @@ class Mistakes:
     images: int
     shown: tuple[Mistake, ...]
     accepts: str
-    """Class that it lets through as a filter; empty if it was not given near misses."""
+    """Class that the artifact accepts as a filter; empty if evaluated without near misses."""
     near_misses: int
     accepted: int
-    """How many near misses it takes for that class."""
+    """Number of near misses that the artifact mistakes for that class."""
     let_through: tuple[Mistake, ...]
-    """Those that are shown; their truth is their group."""
+    """The accepted near misses that are shown; `truth` is the name of their group."""
 
 
 def mistakes(
@@ -124,7 +124,7 @@ def _mistake(
 
 
 def _near_misses(artifact: EvaluatedArtifact) -> NegativeGroup | None:
-    """Return all near misses as one group; None if it was not given any."""
+    """Return all near misses as one group; None if the artifact was evaluated without any."""
     open_set = artifact.evaluation.open_set
     together = (group for group in open_set.negatives if group.near_miss) if open_set else ()
     return next((group for group in together if group.name == ALL), None)

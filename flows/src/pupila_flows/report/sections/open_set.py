@@ -13,29 +13,29 @@ from pupila_flows.report.lineage import Lineage
 
 @dataclass(frozen=True)
 class FilterCell:
-    """One artifact on one group of images."""
+    """One cell of the table, such as the fraction of a group that an artifact lets through."""
 
     value: str
     interval: str
     shade: int
-    """Percentage of the images that are answered wrongly."""
+    """Percentage of the group's images that are classified wrongly; it shades the cell."""
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class FilterRow:
-    """One group of images; a cell is None if an artifact was not evaluated on it."""
+    """The row of one group of images; a cell is None if an artifact was not evaluated on it."""
 
     name: str
     images: int
     new: bool | None
-    """Whether training had no such images; None if that does not apply."""
+    """Whether the group was absent from training; None if that does not apply."""
     cells: tuple[FilterCell | None, ...]
 
 
 @dataclass(frozen=True)
 class FilterSection:
-    """Groups of one kind, under one title."""
+    """The rows of groups of one kind, under one title."""
 
     title: str
     rows: tuple[FilterRow, ...]
@@ -43,7 +43,7 @@ class FilterSection:
 
 @dataclass(frozen=True)
 class FilterTable:
-    """All artifacts as filters."""
+    """The table of all artifacts that were evaluated as filters."""
 
     accepts: str
     artifacts: tuple[str, ...]

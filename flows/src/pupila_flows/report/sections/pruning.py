@@ -21,7 +21,7 @@ _TICKS = 3
 
 @dataclass(frozen=True)
 class Curve:
-    """The rounds of one artifact, drawn."""
+    """The plot of an artifact's pruning rounds, with a sentence about them."""
 
     artifact: str
     picture: Markup

@@ -23,9 +23,9 @@ class Cell:
     bar: Markup = field(default_factory=Markup)
     notes: tuple[str, ...] = ()
     label: str = ""
-    """What the value is, if a cell has several."""
+    """Name of the value, if the cell shows several."""
     beside: tuple[Cell, ...] = ()
-    """Numbers that must not be read without this one."""
+    """Further values in the same cell, which must be read together with this one."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Row:
     cells: tuple[Cell, ...]
     chosen: bool
     warning: str
-    """A warning; empty if there is none."""
+    """Warnings about the entry as one text; empty if there are none."""
 
 
 def columns() -> tuple[str, ...]:
-    """Return the titles of the results table, after name and plugin."""
+    """Return the column titles of the results table that follow name and plugin."""
     return (
         "Format · runtime",
         "Size",
@@ -77,7 +77,7 @@ def results(lineage: Lineage, chosen: str | None) -> list[Row]:
 
 @dataclass(frozen=True)
 class _Bars:
-    """Scale of the interval bars of each column: the widest of its intervals."""
+    """The scale of each column's interval bars: it encloses all intervals of the column."""
 
     scales: dict[str, tuple[float, float]]
 
@@ -188,9 +188,9 @@ def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
 
 
 def thresholds_note(lineage: Lineage, specificity: float) -> str:
-    """Name the thresholds of the metrics, and how those that do not ship were chosen.
+    """Say at which thresholds the metrics hold, and how those that do not ship were chosen.
 
-    `specificity` is the target they were chosen for.
+    `specificity` is the target for which the latter were chosen.
     """
     metrics = [artifact.evaluation.metrics for artifact in lineage.evaluated()]
     points = [model.point for model in metrics if not model.shipped]
@@ -223,7 +223,7 @@ def _made_by(entry: Entry) -> str:
 
 
 def warning_of(entry: Entry) -> str:
-    """Return the warnings of the plugin that made an entry, and of ties; empty without any."""
+    """Return the warnings about an entry, by its plugin and about ties; empty if there are none."""
     measured = entry.measured.read(PluginWarning)
     warnings = (measured and measured.warning, entry.evaluation and entry.evaluation.tie_warning)
     return " ".join(sentence for sentence in warnings if sentence)
@@ -261,11 +261,11 @@ def latencies(lineage: Lineage) -> list[tuple[Entry, Measurement, Markup]]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts with their percentage of the row, for the shading."""
+    """A confusion matrix: counts, each with its percentage of the row for the shading."""
 
     name: str
     at: str
-    """The threshold of the metrics, in words."""
+    """How classes were decided, in words: the most probable class, or a threshold."""
     rows: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
 
 
@@ -307,7 +307,7 @@ class GroupTable:
 
 
 def groups(lineage: Lineage) -> list[GroupTable]:
-    """Return one table for each grouping that any evaluation has."""
+    """Return one table for each manifest column by whose values any entry was evaluated."""
     artifacts = lineage.evaluated()
     names = dict.fromkeys(name for artifact in artifacts for name in artifact.evaluation.groups)
     return [_group_table(name, artifacts) for name in names]
@@ -341,25 +341,25 @@ def _group_cells(metrics: Metrics | None) -> tuple[Cell, Cell] | None:
 
 @dataclass(frozen=True)
 class CheckRow:
-    """A check with its outcome: pass, warning or error."""
+    """A data check with its outcome: pass, warning or error."""
 
     check: Check
     outcome: str
 
 
 def checks(data: DataSummary) -> list[CheckRow]:
-    """Return all checks: errors first, then warnings, then passes."""
+    """Return all data checks: errors first, then warnings, then passes."""
     rows = [CheckRow(check, "pass" if check.passed else check.severity) for check in data.checks]
     return sorted(rows, key=lambda row: ("error", "warning", "pass").index(row.outcome))
 
 
 def shortcuts(data: DataSummary) -> list[Check]:
-    """Return the failed checks that found a shortcut: a trait that gives the class away."""
+    """Return the failed checks that found a shortcut: an image property that reveals the class."""
     return [check for check in data.checks if check.shortcut and not check.passed]
 
 
 def counts(data: DataSummary) -> list[tuple[str, list[int], int]]:
-    """Return for each split its name, one count per class, and the total, labelled or not."""
+    """Return name, images per class and total of each split; the total includes unlabelled ones."""
     return [
         (split, [by_class.get(name, 0) for name in data.classes], sum(by_class.values()))
         for split, by_class in data.counts.items()

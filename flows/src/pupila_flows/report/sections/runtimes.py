@@ -21,7 +21,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class RuntimeCheckRow:
-    """An artifact in a runtime; `cells` is empty if it does not run there."""
+    """One artifact checked in one runtime; `cells` is empty if it does not run there."""
 
     artifact: str
     runtime: str

@@ -1,4 +1,4 @@
-"""The mean over images and seeds, both random, with its interval."""
+"""Computes a mean over images and seeds, both random effects, with its interval."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def mean_over_images_and_seeds(
     extremes: Sequence[float],
     patients: NDArray[np.int64] | None = None,
 ) -> Estimate:
-    """Return the mean of `values` `(seeds, images)` with a 95 % interval for new ones of both.
+    """Return the mean of `values` `(seeds, images)`; its 95 % interval is for new seeds and images.
 
     With y_si = μ + seed_s + image_i + rest_si (crossed random effects; Owen 2007, "The pigeonhole
     bootstrap", Ann. Appl. Stat. 1:386), the mean over S seeds and n images has the variance
     σ²_image / n + σ²_seed / S + σ²_rest / nS. The variance over images of the means over seeds,
-    divided by n, estimates the first and the last term; the variance over seeds of the means over
-    images, divided by S, the second and the last. Their sum counts the rest twice: it errs on the
-    wide side. The quantile is Student's, its degrees of freedom those of Satterthwaite 1946
-    (Biometrics Bull. 2:110).
+    divided by n, estimates the first and the last term. The variance over seeds of the means over
+    images, divided by S, estimates the second and the last. Their sum counts the last term twice,
+    so the interval errs on the wide side. It uses Student's quantile with the degrees of freedom of
+    Satterthwaite 1946 (Biometrics Bull. 2:110).
 
-    `extremes` are the values of images added to the data, the same for all seeds, so that the
-    interval has a width even if all values are equal: the smallest and largest possible value,
-    which also bound the interval. With one seed, +1 and -1 for a difference give the interval of
-    Bonett and Price 2012 except for the quantile; 1, 1, 0 and 0 for a proportion give that of
+    `extremes` are the smallest and the largest possible value, which also bound the interval. They
+    are added to the data as further images, the same for all seeds, so that the interval has a
+    width even if all values are equal. With one seed, +1 and -1 for a difference give the interval
+    of Bonett and Price 2012 except for the quantile; 1, 1, 0 and 0 for a proportion give that of
     Agresti and Coull 1998. If `patients` gives each image's patient, the variance over images is
     that of the sums over patients.
     """
@@ -56,7 +56,7 @@ def mean_over_images_and_seeds(
 def _over_images(
     images: NDArray[np.float64], patients: NDArray[np.int64] | None
 ) -> tuple[float, int]:
-    """Return the variance of the mean of images, and its degrees of freedom."""
+    """Return the variance of the mean over images, and its degrees of freedom."""
     total = len(images)
     if patients is None:
         return float(images.var()) / total, total - 1

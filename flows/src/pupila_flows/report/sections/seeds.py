@@ -1,4 +1,4 @@
-"""Every step over all its seeds: the mean of each metric, and its spread."""
+"""Summarizes every step over all its seeds: the mean of each metric, and its spread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pupila_flows.results import Entry, RunResult
 
 @dataclass(frozen=True)
 class Spread:
-    """A metric over seeds."""
+    """Mean, lowest and highest value of a metric over seeds."""
 
     mean: float
     lowest: float
@@ -25,13 +25,13 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread | None:
-        """Return the spread of some values; None without any."""
+        """Return the spread of values; None if there are none."""
         return cls(sum(values) / len(values), min(values), max(values)) if values else None
 
 
 @dataclass(frozen=True)
 class SeedRuns:
-    """An entry and those that repeat it with other seeds, if any."""
+    """An entry and its repeats with other seeds, if any."""
 
     entries: tuple[Entry, ...]
 
@@ -61,14 +61,14 @@ class SeedRuns:
 
     @property
     def validation(self) -> Spread | None:
-        """Accuracy on the validation images; None if not known for every evaluated seed."""
+        """Accuracy on the validation images; None unless known for every evaluated seed."""
         known = [artifact.evaluation.validation for artifact in self.evaluated]
         values = [estimate.value for estimate in known if estimate]
         return Spread.of(values) if len(values) == len(known) else None
 
     @property
     def fidelity(self) -> Spread | None:
-        """Fidelity on altered validation images; None if not known for every evaluated seed."""
+        """Fidelity on altered validation images; None unless known for every evaluated seed."""
         known = [
             artifact.entry.shift.validation if artifact.entry.shift else None
             for artifact in self.evaluated
@@ -88,7 +88,7 @@ class SeedRuns:
         return Spread.of([auc.value for auc in aucs if auc])
 
     def interval(self, predictions: RunPredictions) -> Estimate | None:
-        """Return the accuracy over images and seeds; None if predictions are missing."""
+        """Return the mean accuracy with its interval over images and seeds; None if unknown."""
         artifacts = self.evaluated
         if len(artifacts) == 1:
             return artifacts[0].evaluation.metrics.accuracy
@@ -140,7 +140,7 @@ class SeedRow:
 
 
 def seed_table(result: RunResult, predictions: RunPredictions) -> list[SeedRow]:
-    """Return a row for every entry over all its seeds; none if nothing was repeated."""
+    """Return a row for every entry over all its seeds; empty if nothing was repeated."""
     all_runs = group_by_seed(result.entries)
     if all(len(runs.entries) == 1 for runs in all_runs):
         return []
@@ -171,5 +171,5 @@ def seed_count(runs: SeedRuns) -> str:
 
 
 def percent_range(spread: Spread) -> str:
-    """Write the lowest and the highest as `94.4–97.2`, in percent."""
+    """Write the lowest and the highest value as `94.4–97.2`, in percent."""
     return f"{spread.lowest * 100:.1f}–{spread.highest * 100:.1f}"

@@ -25,7 +25,7 @@ from pupila_flows.report.predictions import locate
 from pupila_flows.results import Entry, RunResult
 
 _DRAWN = 3
-"""Pupils with curves and pictures: first those of the gate, then the lowest values."""
+"""Most pupils with curves and pictures: those in the gate first, then the lowest fidelity."""
 _PICTURES = 6
 _WIDTH, _HEIGHT = 150.0, 104.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 26.0, 6.0, 6.0, 18.0
@@ -34,7 +34,7 @@ _TITLES = ("none", *SEVERITIES)
 
 @dataclass(frozen=True)
 class ShiftRow:
-    """One artifact in the table."""
+    """One row of the table: an artifact's results on altered images, as text."""
 
     name: str
     teacher: str
@@ -44,14 +44,14 @@ class ShiftRow:
     validation: str
     worst: str
     accuracy: str
-    """Mean over families at the middle severity, and the teacher's."""
+    """Accuracies of artifact and teacher, averaged over families at the middle severity."""
     agreement: str
     runtime: str
 
 
 @dataclass(frozen=True)
 class FamilyCurve:
-    """One family of alterations, drawn."""
+    """The plot of one family of alterations."""
 
     name: str
     fidelity: str
@@ -76,7 +76,10 @@ class ShiftPicture:
 
 @dataclass(frozen=True)
 class ShiftPanel:
-    """Curves and pictures of one pupil in one format: that of the gate, or the lowest value."""
+    """Curves and pictures of one pupil in one of its formats.
+
+    That is the format in the gate; if the gate has none of them, the one of the lowest fidelity.
+    """
 
     name: str
     teacher: str
@@ -92,13 +95,13 @@ class ShiftReport:
     families: int
     images: int
     whole: bool
-    """Whether curves show every severity."""
+    """Whether the curves cover every severity."""
     rows: tuple[ShiftRow, ...]
     panels: tuple[ShiftPanel, ...]
 
 
 def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftReport | None:
-    """Return the results of every artifact with altered images, lowest first; None without any."""
+    """Return all results on altered images, the lowest fidelity first; None if there are none."""
     evaluated = [(entry, entry.shift) for entry in lineage.entries.values() if entry.shift]
     if not evaluated:
         return None
@@ -203,7 +206,7 @@ def _frame() -> Markup:
 def _pictures(
     shift: ShiftEvaluation, result: RunResult, size: InputSpec, folder: Path
 ) -> tuple[ShiftPicture, ...]:
-    """Alter the images of the worst family again; empty if one of them is missing."""
+    """Return images altered again by the worst family; empty if any original is missing."""
     labels = np.array(result.test_labels, np.int64)
     cells = Suite((shift.worst.name,), shift.images, shift.seed, ("middle",)).cells(labels)
     rows: list[int] = cells[0].rows.tolist()

@@ -14,19 +14,19 @@ Matrix = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class Panel:
-    """The teachers of some pupils, and how often two of them give an image the same class."""
+    """The teachers of one or more pupils, and how often any two give an image the same class."""
 
     pupils: tuple[str, ...]
     teachers: tuple[str, ...]
     agreement: Matrix
-    """`(teachers, teachers)`: fractions of the images that the pupils learned from."""
+    """Matrix `(teachers, teachers)`: on which fraction of the pupils' training images two agree."""
     accuracies: tuple[str, ...]
-    """Of each teacher on the validation images, as text; empty if not measured."""
+    """Accuracy of each teacher on the validation images, as text; empty if not measured."""
     sentences: tuple[str, ...]
 
 
 def panels(lineage: Lineage) -> list[Panel]:
-    """Return a panel for each set of teachers; pupils with equal measurements share one."""
+    """Return a panel for each set of teachers; pupils with equal measurements share a panel."""
     panels: list[Panel] = []
     for panel in filter(None, map(_panel, lineage.entries.values())):
         alike = next(
@@ -62,7 +62,7 @@ def _disagreement(agreement: TeacherAgreement) -> list[str]:
 
 
 def _taught_by(teaching: OracleTeaching | None) -> list[str]:
-    """Say how many teachers were right, for a pupil that learns from those only."""
+    """Say how often teachers were right, for a pupil that learns only from right teachers."""
     if teaching is None:
         return []
     fractions = teaching.taught_by

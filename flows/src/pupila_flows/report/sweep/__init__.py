@@ -1,4 +1,4 @@
-"""The page of a sweep: what each setting makes of validation and test accuracy."""
+"""The page of a sweep: how its settings affect accuracy on validation and test images."""
 
 from pupila_flows.report.sweep.page import sweep_headline, write_sweep
 

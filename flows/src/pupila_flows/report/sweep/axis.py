@@ -1,4 +1,4 @@
-"""The axis that a sweep is drawn along, and how its settings are written."""
+"""The horizontal axis of a sweep's plot, and the text of its settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOGARITHMIC = 30
 
 @dataclass(frozen=True)
 class Axis:
-    """One swept setting with its values, in the order they are drawn."""
+    """The swept setting that a plot uses as its axis, with its values in plotting order."""
 
     key: str
     values: tuple[Any, ...]
@@ -22,7 +22,7 @@ class Axis:
 
     @classmethod
     def of(cls, sweep: Mapping[str, tuple[Any, ...]]) -> Axis:
-        """Choose the first setting with numeric values, else the first setting."""
+        """Return the axis of the first setting whose values are numbers, else of the first."""
         numeric = (key for key, values in sweep.items() if all(map(_is_number, values)))
         key = next(numeric, None)
         if key is not None:
@@ -37,7 +37,7 @@ class Axis:
         return max(self.values) > _LOGARITHMIC * min(self.values)
 
     def positions(self) -> list[float]:
-        """Return the position of each value, 0..1; categories have equal distances."""
+        """Return the position of each value, 0..1; categories are equally spaced."""
         if len(self.values) == 1:
             return [0.5]
         numbers = [float(value) for value in self.values] if self.numeric else []
@@ -54,7 +54,7 @@ def write_value(value: Any) -> str:
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """Return each setting's name without its step, if that is unambiguous."""
+    """Return a short name for each setting: without its step, if that is unambiguous."""
     all_keys = list(keys)
     short = {key: key.partition(".")[2] or key for key in all_keys}
     names = list(short.values())

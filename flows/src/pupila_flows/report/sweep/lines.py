@@ -15,19 +15,19 @@ Role = Literal["pupil", "control", "teacher"]
 
 @dataclass(frozen=True)
 class Line:
-    """An evaluated entry at each position of the axis; the same one at all if `constant`."""
+    """A line: the evaluated entry at each value of the axis; the same at all if `constant`."""
 
     label: str
     role: Role
     at: tuple[SeedRuns | None, ...]
-    """One for each value of the axis; None if missing or failed."""
+    """The entry at each value of the axis; None where it is missing or failed."""
     constant: bool
 
 
 def roles(result: RunResult) -> dict[str, Role]:
     """Return each entry's role in a sweep, by name.
 
-    A step is a control if each of its points is the control of some entry.
+    A step counts as a control if each of its points is the control of another entry.
     """
     controls = {entry.control for entry in result.entries}
     pupils = {step_of(entry) for entry in result.entries if entry.name not in controls}
@@ -59,7 +59,7 @@ def lines(result: RunResult, axis: Axis) -> list[Line]:
 
 
 def has_several(result: RunResult) -> bool:
-    """Return whether pupils of several steps were evaluated: then settings alone are ambiguous."""
+    """Return whether pupils of several steps were evaluated, so that labels must name the step."""
     role = roles(result)
     evaluated = [entry for entry in result.entries if entry.evaluation]
     return len({step_of(entry) for entry in evaluated if role[entry.name] == "pupil"}) > 1

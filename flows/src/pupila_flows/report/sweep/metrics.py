@@ -24,7 +24,7 @@ _COLUMNS = (
 
 
 def metrics_csv(result: RunResult) -> str:
-    """Return the table; fractions are 0..1, and unknown values are empty."""
+    """Return a sweep's metrics as CSV; fractions are 0..1, and unknown values are empty."""
     stream = io.StringIO()
     table = csv.DictWriter(stream, ("name", "role", *result.sweep, *_COLUMNS))
     table.writeheader()

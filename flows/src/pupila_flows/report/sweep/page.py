@@ -82,7 +82,8 @@ def sweep_headline(result: RunResult, folder: Path) -> list[str]:
 def best_point(result: RunResult) -> SeedRuns | None:
     """Return the pupil with the best mean over seeds; ties go to the first.
 
-    It must have been evaluated with as many seeds as any other: fewer seeds are luckier.
+    Only pupils with the highest number of evaluated seeds are compared: with fewer seeds, a high
+    mean is more often luck.
     """
     return max(_candidates(result), key=lambda point: _score(result, point), default=None)
 
@@ -94,7 +95,7 @@ def _score(result: RunResult, point: SeedRuns) -> float:
 
 
 def _candidates(result: RunResult) -> list[SeedRuns]:
-    """Return the points that may be chosen."""
+    """Return the points among which the best is chosen."""
     role = roles(result)
     pupils = [
         runs
@@ -110,7 +111,7 @@ def _candidates(result: RunResult) -> list[SeedRuns]:
 
 @dataclass(frozen=True)
 class PointRow:
-    """One point of the sweep, a control or a teacher, as text."""
+    """One row of the table, as text: a point of the sweep, a control or a teacher."""
 
     name: str
     note: str
@@ -126,7 +127,7 @@ class PointRow:
 def _rows(
     result: RunResult, predictions: RunPredictions, names: Mapping[str, str], best: SeedRuns | None
 ) -> list[PointRow]:
-    """Return pupils, then controls, then teachers, each in the order of the run."""
+    """Return the rows of pupils, then controls, then teachers, each in the order of the run."""
     gain_of = {gain.pupil: gain for gain in gains(result.entries, predictions)}
     evaluated = [runs for runs in group_by_seed(result.entries) if runs.evaluated]
     order = ("pupil", "control", "teacher")

@@ -23,7 +23,7 @@ from pupila_flows.report.sweep.lines import Line
 from pupila_flows.report.templating import style_sheet
 
 _COLOURS = 5
-"""As many as in `sweep.css`; there is one shape fewer, so pairs of both repeat late."""
+"""Number of colours in `sweep.css`. With four shapes, pairs of both repeat after 20 lines."""
 
 _WIDTH, _PLOT_WIDTH, _PLOT_HEIGHT = 960.0, 318.0, 270.0
 _LEFT, _NAMES_WIDTH, _INSET = 48.0, 132.0, 18.0
@@ -37,11 +37,11 @@ Metric = Callable[[SeedRuns], Spread | None]
 
 @dataclass(frozen=True)
 class PlottedMetric:
-    """Which metric is drawn, and how it is written."""
+    """A metric to plot: its name, how to compute it for each panel, and how to write it."""
 
     name: str
     panels: tuple[tuple[str, Metric], tuple[str, Metric]]
-    """Title and metric, on validation and on test images."""
+    """Title and metric of the panel of validation images, then of that of test images."""
     write: Callable[[float], str]
 
 
@@ -66,7 +66,7 @@ FIDELITY = PlottedMetric(
 def draw(
     plotted: PlottedMetric, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> Markup:
-    """Draw both panels for the page, which has their style sheet."""
+    """Draw both panels for the sweep's page, which contains their style sheet."""
     height, content = _content(plotted, lines, axis, title, best)
     return svg.picture(
         _WIDTH, height, _picture_label(plotted, lines, title), *content, class_="sweep"
@@ -76,7 +76,7 @@ def draw(
 def draw_alone(
     plotted: PlottedMetric, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> str:
-    """Draw both panels as a separate file, with its own colours on white."""
+    """Draw both panels as a standalone SVG file, with its own colours on white."""
     height, content = _content(plotted, lines, axis, title, best)
     ground = svg.element("rect", width=_WIDTH, height=height, fill="#ffffff")
     style = svg.element("style", _own_colours())
@@ -99,7 +99,7 @@ def _picture_label(plotted: PlottedMetric, lines: Sequence[Line], title: str) ->
 
 @dataclass(frozen=True)
 class _Panel:
-    """One of the two plots: its metric and its geometry."""
+    """One of the plot's two panels: its metric and its geometry."""
 
     title: str
     metric: Metric
