@@ -174,7 +174,7 @@ def without_password(address: str) -> str:
 
 
 def hide_passwords_in(address: str, text: str) -> str:
-    """Replace an address's passwords in a text of other software, such as an error, by `***`."""
+    """Replace the passwords of an address by `***` in a text, such as another library's error."""
     start, end = _password(address)
     secrets = {address[start:end], *(match[2] for match in _SECRET_FIELD.finditer(address))} - {""}
     shown = text.replace(address, without_password(address))

@@ -151,7 +151,7 @@ class _Folders:
         return "".join([*parts, text[done:]])
 
     def _end(self, text: str, start: int) -> int | None:
-        """Return the end of the known folder that the path at `start` is in; None if in none."""
+        """Return where the known folder ends in the path at `start`; None if the path has none."""
         end, slash = None, start
         while (slash := text.find("/", slash + 1, start + self._longest + 1)) > 0:
             if text[start:slash] in self._known:

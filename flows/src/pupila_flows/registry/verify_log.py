@@ -68,7 +68,7 @@ def check(registry: Registry, name: str, head: str | None = None) -> CheckedLog:
 
 
 def not_followed(name: str, kind: str) -> str:
-    """Return the problem of an entry that is not a file, such as a link, and was not opened."""
+    """Return the message about an entry that was not opened because it is, for example, a link."""
     return f"{name}: it is {kind}, and was not opened."
 
 

@@ -93,7 +93,8 @@ class Registry:
         """Return a version by its number.
 
         Raises:
-            PupilaError: the version does not exist, or this Pupila cannot read its manifest.
+            PupilaError: the version does not exist, or its manifest is unreadable for this Pupila
+                release.
         """
         version = self.find(name, number)
         if version:
@@ -110,7 +111,7 @@ class Registry:
         """Return a version by its number; None if it does not exist.
 
         Raises:
-            PupilaError: this Pupila cannot read the version's manifest.
+            PupilaError: the manifest is unreadable for this Pupila release.
         """
         content = self.storage.read(f"{folder_of(name, number)}/{MANIFEST}")
         if content is None:
