@@ -1,10 +1,10 @@
-"""`pupila`, also as `python -m pupila_flows`."""
+"""Entry point of the command `pupila` and of `python -m pupila_flows`."""
 
 from pupila_flows.stopping import stoppable
 
 
 def main() -> None:
-    """Run the command line, which signals can stop from its very beginning."""
+    """Run the command line; signals can stop it from the start, even during imports."""
     with stoppable():
         from pupila_flows.cli.main import main as run
 

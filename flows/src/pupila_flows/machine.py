@@ -13,7 +13,7 @@ from pupila.requirements import requirements
 
 
 def describe() -> str:
-    """Return processor, cores, memory and system in one line."""
+    """Return processor, cores, memory and operating system as one line."""
     from pupila.evaluator import cpu_name
 
     memory = psutil.virtual_memory().total / 2**30
@@ -21,9 +21,9 @@ def describe() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that can change a figure.
+    """Return the version of each package that can change results, by name.
 
-    These are Python, every plugin's distribution, and their requirements: see
+    These are Python, the distributions of all plugins, and what those require: see
     `pupila.requirements`.
     """
     distributions = {entry.distribution for entry in installed().plugins}

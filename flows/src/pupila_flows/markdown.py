@@ -1,4 +1,4 @@
-"""Escapes untrusted texts, such as class names, for Markdown."""
+"""Escapes untrusted texts, such as class names, for use in Markdown."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _MARKUP = re.compile(r"(\\.)|([<&\[\]])", re.DOTALL)
 
 
 def plain(text: str) -> str:
-    """Escape a text so that Markdown shows it as it is, in a table too.
+    """Escape a text so that Markdown shows it literally, even in a table.
 
-    Addresses are escaped as well, so that no viewer turns them into links.
+    URLs are escaped as well, so that no viewer turns them into links.
     """
     line = re.sub(r"([\\`*_\[\]|<>&~]|:(?=//)|(?<=www)\.)", r"\\\1", _one_line(text))
     return re.sub(r"^([#=+-])", r"\\\1", line)  # a heading, a rule, a fence, an item
 
 
 def code(text: str) -> str:
-    """Format a text as code, in a table too."""
+    """Format a text as inline code that also works in a table."""
     line = _one_line(text).replace("|", r"\|")
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{fence} {line} {fence}" if len(fence) > 1 or not line else f"`{line}`"
 
 
 def stated(text: str | None) -> str:
-    """Escape a text of a recipe; its lines and lists stay."""
+    """Escape a text that a recipe states, but keep its line breaks and lists."""
     return "\n".join(map(_line, (text or "").strip().splitlines()))
 
 
@@ -39,13 +39,13 @@ def _line(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table whose cells are Markdown already."""
+    """Return the lines of a Markdown table; headings and cells must be Markdown already."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def without_links(markdown: str) -> str:
-    """Return Markdown with tables, in which HTML, links and pictures are shown as source text."""
+    """Return the Markdown so changed that HTML, links and pictures are shown as source text."""
     return _MARKUP.sub(lambda match: match[1] or f"\\{match[2]}", printable(markdown))
 
 

@@ -10,11 +10,11 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 
 
 def printable(text: str) -> str:
-    r"""Return a text with every control character escaped, as `\x1b`.
+    r"""Return a text with every control character escaped, in the form `\x1b`.
 
-    In a terminal such characters move the cursor, rewrite lines or set titles; on a page they can
-    reverse the text after them, figures too. Lone surrogates, which may be in names of files, are
-    escaped too.
+    In a terminal, control characters can move the cursor, rewrite lines or set titles; on a page
+    they can reverse the text after them, even figures. Lone surrogates, which file names may have,
+    are escaped too.
     """
     if text.isprintable():
         return text

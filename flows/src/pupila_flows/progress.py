@@ -28,7 +28,7 @@ def _text(text: str) -> str:
 
 
 class Display(Protocol):
-    """Shows the progress of jobs by title."""
+    """Base of displays, which show the progress of jobs by the jobs' titles."""
 
     def update(self, title: str, done: int, total: int, what: str) -> None: ...
 
@@ -36,7 +36,7 @@ class Display(Protocol):
 
 
 class Silent:
-    """Shows nothing."""
+    """Display that shows nothing."""
 
     def update(self, title: str, done: int, total: int, what: str) -> None:
         del title, done, total, what
@@ -46,7 +46,7 @@ class Silent:
 
 
 class Terminal:
-    """Shows a progress bar for each running job, and a line for each finished one."""
+    """Display with a progress bar for each running job and a line for each finished job."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
@@ -92,4 +92,4 @@ class Terminal:
 
 
 current_display: ContextVar[Display] = ContextVar("display", default=Silent())  # noqa: B039 (it has no state)
-"""The display of this run; Prefect passes it on to the threads of its tasks."""
+"""The display of the current run; Prefect passes it on to the threads of its tasks."""

@@ -1,4 +1,4 @@
-"""The result of a run: written as `result.json`, read by the report and by other programs."""
+"""The result of a run, written as `result.json` for the report and for other programs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class DataSummary(_Model):
 
     @property
     def passed(self) -> bool:
-        """Whether no check that stops a run failed."""
+        """Whether the run may go on: no check of severity `error` failed."""
         return all(check.passed for check in self.checks if check.severity == "error")
 
 
@@ -64,7 +64,7 @@ class SkippedImage(_Model):
 
 
 class ExternalSet(_Model):
-    """External images: from another source than the data, used only for evaluation."""
+    """Description of external images: they come from another source and are only evaluated on."""
 
     name: str
     path: str
@@ -164,7 +164,7 @@ class Entry(_Model):
 
     @property
     def measured(self) -> Measured:
-        """What was measured while it was made, with times; empty if it was not made."""
+        """What was measured while the artifact was made, with times; empty without an artifact."""
         return self.record.measured.with_timings(self.timings) if self.record else Measured()
 
 
@@ -222,14 +222,14 @@ class Finding(_Model):
 
     @property
     def where(self) -> str:
-        """Which images it is about: `where site = North`, `on clinic-b`; empty for all."""
+        """Which images the finding is about: `where site = North`, `on clinic-b`; empty for all."""
         if self.external:
             return f"on {self.external}"
         return f"where {self.group}" if self.group else ""
 
     @property
     def needs(self) -> str:
-        """`needs_images` in words; above ten times the existing images, as a rough multiple."""
+        """`needs_images` as text; above ten times the images tested, as a rough multiple."""
         if self.needs_images is None:
             return ""
         times = self.needs_images / self.tested if self.tested else 0
@@ -240,7 +240,7 @@ class Finding(_Model):
 
 
 class ArtifactVerdict(_Model):
-    """The gate's verdict on one entry's artifact: the worst of its findings."""
+    """The gate's verdict on one entry's artifact: the worst verdict of the findings."""
 
     entry: str
     verdict: Verdict
@@ -249,7 +249,7 @@ class ArtifactVerdict(_Model):
 
 
 class ReusedTestImages(_Model):
-    """How many models these test images have decided about: among many, a bad one may be lucky."""
+    """The models decided on the same test images so far: among many, a bad one may pass by luck."""
 
     test: str = Field(description="Fingerprint of the test images.")
     answers: tuple[str, ...] = Field(
@@ -259,16 +259,16 @@ class ReusedTestImages(_Model):
 
     @property
     def chance(self) -> float:
-        """Probability that at least one of these models passes if each is worse by just the margin.
+        """Probability that at least one model passes by luck, if each is worse by just the margin.
 
-        It is `1 - (1 - LEVEL)^k` for k models that err independently, and less for models whose
-        errors are correlated.
+        It is `1 - (1 - LEVEL)^k` for k models with independent errors; correlated errors make it
+        smaller.
         """
         return 1 - (1 - LEVEL) ** len(self.answers)
 
 
 class GateResult(_Model):
-    """The gate's verdict on a run: the worst of its artifacts."""
+    """The gate's verdict on a run: the worst verdict of its artifacts."""
 
     verdict: Verdict
     artifacts: tuple[ArtifactVerdict, ...]
@@ -305,7 +305,7 @@ class GateResult(_Model):
 
 
 class Publication(_Model):
-    """How a run's artifacts were published in the registry."""
+    """Whether, where and why a run's artifacts were published."""
 
     registry: str = Field(description="Address of the registry.")
     name: str = Field(description="Name under which versions are published.")
@@ -327,7 +327,7 @@ class Publication(_Model):
 
 
 class RunResult(_Model):
-    """A whole run: its data, entries, gate and publication."""
+    """The result of a whole run: its data, entries, gate and publication."""
 
     name: str
     recipe_path: str
@@ -370,7 +370,7 @@ class RunResult(_Model):
 
     @property
     def unproven(self) -> list[str]:
-        """One sentence for each teacher that was not shown to be above chance."""
+        """A sentence for each teacher that was not shown to be above chance."""
         return [
             f"Teacher {entry.name} is {entry.chance.describe('validation')}."
             for entry in self.entries
@@ -379,7 +379,7 @@ class RunResult(_Model):
 
     @property
     def withheld(self) -> str | None:
-        """Why a run without failures may not be published, in one line; None if it may."""
+        """Why a run without failures may not be published, as one line; None if it may."""
         if self.gate is None:
             return None
         if self.gate.verdict == "inconclusive":

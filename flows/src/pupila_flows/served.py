@@ -1,4 +1,4 @@
-"""Which files of a workspace its station serves, and their addresses."""
+"""Decides which files of a workspace a station serves, and at which addresses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 PREFIX = "/pupila/"
-"""Path of the files below the station's address; Prefect has no page there."""
+"""Path at which a station serves the files; Prefect has no pages below it."""
 VARIABLE = "PUPILA_SERVED"
-"""Environment variable with the workspace of the station whose Prefect server is used."""
+"""Environment variable that names the workspace of the station whose server is in use."""
 TYPES: Mapping[str, str] = {
     ".csv": "text/csv; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -26,9 +26,9 @@ _FILES = re.compile(r"runs/[^/]+/[^/]+/[^/]+|data-docs/.+|registry/[^/]+/version
 
 
 def served_file(workspace: Path, path: str) -> Path | None:
-    """Return the file at a path below `PREFIX`; None if it is missing or not served.
+    """Return the file for a URL path below `PREFIX`; None if it is missing or not served.
 
-    The target of a link must be a served file too.
+    A symbolic link is served only if its target is a served file too.
     """
     try:
         root = workspace.resolve(strict=True)
@@ -40,10 +40,10 @@ def served_file(workspace: Path, path: str) -> Path | None:
 
 
 def address_of(workspace: Path, file: Path) -> str | None:
-    """Return the address of a file on the station of its workspace, without host and port.
+    """Return the URL path at which a workspace's station serves a file.
 
-    None if the Prefect server in use does not serve it: it is another station's, or the temporary
-    one of `pupila run`.
+    None if the Prefect server in use does not serve the file: this server is another station's, or
+    the temporary one of `pupila run`.
     """
     root = workspace.resolve()
     if os.environ.get(VARIABLE) != str(root):

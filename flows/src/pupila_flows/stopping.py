@@ -1,7 +1,7 @@
-"""Stops a command: after Ctrl-C, by a service manager, or when its terminal is closed.
+"""Stops a command on Ctrl-C, by a service manager's signal, or when the terminal is closed.
 
-Its work may be killed at any moment without loss, so nothing here waits for long. This module is
-imported before anything that takes time, so that a command can be stopped during its imports too.
+A command's work may be killed at any moment without loss, so nothing here waits for long. This
+module is imported first, so that a command can be stopped while it imports the rest.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _MARK = "PUPILA_COMMAND"
 
 
 class Stop:
-    """Handles the signals that stop a command, in a separate thread.
+    """Handler of the signals that stop a command; does its work in a separate thread.
 
     The first signal raises KeyboardInterrupt in the main thread, clears the progress bars and
-    prints a sentence, after which the command prints nothing more. The second one ends the command.
+    prints a sentence; after it the command prints nothing more. A second signal ends the command.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Stop:
             raise KeyboardInterrupt
 
     def install(self) -> None:
-        """Install this handler: at first, and again after a library has replaced it."""
+        """Install this handler, for the first time or after a library has replaced it."""
         for number in _SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self)
@@ -74,7 +74,7 @@ class Stop:
 
     @contextmanager
     def clearing(self, display: Callable[[], None]) -> Generator[None]:
-        """If a signal comes during the block, call `display` before the sentence is printed."""
+        """During the block, have a signal call `display` before it prints the sentence."""
         self._display = display
         try:
             yield
@@ -107,7 +107,7 @@ class Stop:
 
 @contextmanager
 def stoppable() -> Generator[Stop]:
-    """Let signals stop the block; ignored ones, as SIGHUP under `nohup`, stay ignored."""
+    """Let signals stop the block; those already ignored, as SIGHUP under `nohup`, stay ignored."""
     os.environ[_MARK] = uuid4().hex
     stop = Stop()
     stop.install()
@@ -119,29 +119,29 @@ def stoppable() -> Generator[Stop]:
 
 
 def current() -> Stop | None:
-    """Return the handler of this command; None if this is not a command, but another program."""
+    """Return the signal handler of this command; None if this process is another program."""
     handlers = map(signal.getsignal, _SIGNALS)
     return next((handler for handler in handlers if isinstance(handler, Stop)), None)
 
 
 def say_when_stopped(sentence: str) -> None:
-    """Set the sentence that this command prints when it is stopped."""
+    """Set the sentence that this command prints when it is stopped by a signal."""
     stop = current()
     if stop:
         stop.sentence = sentence
 
 
 def reinstall() -> None:
-    """Install the handler again after a library has replaced it, if this is a command."""
+    """Install this command's handler again after a library replaced it; no-op without one."""
     stop = current()
     if stop:
         stop.install()
 
 
 def end_all(variable: str, value: str, seconds: float) -> int:
-    """Kill all other processes with this environment variable, and return their number.
+    """Kill all other processes that have `variable` set to `value`, and return how many.
 
-    Waits at most `seconds` for them to end.
+    Waits at most `seconds` for these processes to end.
     """
     import psutil
 

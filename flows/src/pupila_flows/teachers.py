@@ -1,7 +1,7 @@
-"""The teacher store: teachers by name, so that a recipe gets the latest without being edited.
+"""The teacher store keeps teachers by name, so that recipes get the latest without edits.
 
-Every version has its own folder, `NAME/NUMBER`, which never changes; the file `current` names one
-of them, and is replaced atomically.
+Every version has its own folder, `NAME/NUMBER`, which never changes. The file `NAME/current` names
+the version in use, and is replaced atomically.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pupila.spec import OutputKind, OutputSpec
 from pupila.store import write_atomically
 
 PREFIX = "teacher:"
-"""Prefix of a teacher's name in a recipe's `path`."""
+"""Prefix by which `path` in a recipe refers to a teacher in the store: `teacher:NAME`."""
 _RECORD, _CURRENT, _MODEL, _DRAFT = "teacher.json", "current", "model", ".incoming-"
 
 
 class TeacherRecord(BaseModel):
-    """Description of one version of a teacher."""
+    """The record of one version of a teacher: where it came from, and what it outputs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,17 +48,17 @@ class TeacherRecord(BaseModel):
 
 @dataclass(frozen=True)
 class StoredTeacher:
-    """One version of a teacher."""
+    """One version of a teacher in the store."""
 
     name: str
     version: int
     path: Path
-    """The model file, SavedModel folder, or folder of an artifact."""
+    """Path of the model: a file, a SavedModel folder, or the folder of an artifact."""
     record: TeacherRecord
 
     @property
     def folder(self) -> Path:
-        """Folder of the version, also with the list of its training images."""
+        """Folder of this version, with its record and the list of its training images, if known."""
         return self.path.parent.parent
 
     @property
@@ -69,14 +69,14 @@ class StoredTeacher:
 
 
 class TeacherStore:
-    """The teachers of a workspace, below `root`; the folder is made when one is added."""
+    """The teachers of a workspace; the folder `root` is made when the first one is added."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @classmethod
     def of(cls, workspace: Path) -> TeacherStore:
-        """Return the teacher store of the workspace at a folder."""
+        """Return the teacher store of the workspace in this folder."""
         return cls(workspace / "teachers")
 
     def names(self) -> list[str]:
@@ -101,7 +101,7 @@ class TeacherStore:
         return self._read(name, version)
 
     def versions(self, name: str) -> list[StoredTeacher]:
-        """Return all versions of a teacher, the oldest first."""
+        """Return all versions of a teacher, oldest first."""
         numbers = sorted(
             int(record.parent.name) for record in (self.root / name).glob(f"[0-9]*/{_RECORD}")
         )
@@ -119,7 +119,7 @@ class TeacherStore:
 
     @contextmanager
     def locked(self, name: str) -> Generator[None]:
-        """Keep others from adding versions of a teacher during the block."""
+        """Keep other processes from adding versions of this teacher during the block."""
         folder = self.root / check_name(name)
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
@@ -129,7 +129,7 @@ class TeacherStore:
 
     @contextmanager
     def draft(self, name: str, source: Path) -> Generator[Path]:
-        """Yield a copy of a model, which is removed after the block unless it was sealed."""
+        """Yield the path of a copy of `source`, which is removed after the block unless sealed."""
         folder = self.root / name / f"{_DRAFT}{uuid4().hex}"
         copy = folder / _MODEL / source.name
         try:
@@ -147,7 +147,7 @@ class TeacherStore:
             _remove(folder)
 
     def seal(self, name: str, copy: Path, record: TeacherRecord) -> StoredTeacher:
-        """Make a draft the next version of a teacher, permanently; it is not current yet."""
+        """Turn a draft into the next version of a teacher, read-only and not yet current."""
         folder = copy.parent.parent
         (folder / _RECORD).write_text(record.model_dump_json(indent=2))
         for path in [*folder.rglob("*"), folder]:
@@ -158,12 +158,12 @@ class TeacherStore:
         return self._read(name, version)
 
     def make_current(self, teacher: StoredTeacher) -> None:
-        """Make all runs that start from now on use this version."""
+        """Make this version current: all runs that start from now on use it."""
         write_atomically(self.root / teacher.name / _CURRENT, f"{teacher.version}\n".encode())
 
 
 def check_name(name: str) -> str:
-    """Return a teacher's name.
+    """Check a teacher's name and return it.
 
     Raises:
         PupilaError: the name is invalid.

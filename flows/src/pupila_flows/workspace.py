@@ -32,17 +32,17 @@ _TITLE_CHARACTERS = 120
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths below `root`.
+    """A workspace folder `root`, the paths in it, and its locks.
 
-    All except `store`, `runs`, `asked`, `registry`, `teachers` and `station` may be deleted at any
-    time.
+    All its subfolders except `store`, `runs`, `asked`, `registry`, `teachers` and `station` may be
+    deleted while nothing runs.
     """
 
     root: Path
 
     @classmethod
     def at(cls, root: Path | str) -> Workspace:
-        """Return the workspace at a folder, which is made if it is missing."""
+        """Return the workspace in the folder `root`; make the folder if it is missing."""
         path = Path(root).resolve()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -55,10 +55,10 @@ class Workspace:
 
     @contextmanager
     def writing(self) -> Generator[None]:
-        """Check for free space, and turn errors of the disk in the block into one sentence.
+        """Check for free space, and turn disk errors in the block into a one-sentence error.
 
         Raises:
-            PupilaError: the disk is full, may only be read, or limits the size of files.
+            PupilaError: the disk is full, is read-only, or limits the size of files.
         """
         check_room(self.root, _NEEDED_BYTES)
         with explain_disk_errors(self.root):
@@ -66,16 +66,16 @@ class Workspace:
 
     @contextmanager
     def in_use(self) -> Generator[None]:
-        """Keep `pupila gc` from running during the block; wait first until a running one ends.
+        """Keep `pupila gc` from running during the block; if it runs already, wait for its end.
 
-        Others may use the workspace at the same time. A process that dies releases its lock.
+        Other processes may use the workspace too. A process that dies releases its lock.
         """
         with self._locked(fcntl.LOCK_SH):
             yield
 
     @contextmanager
     def exclusive(self) -> Generator[None]:
-        """Keep all others from using the workspace during the block.
+        """Keep all other processes from using the workspace during the block.
 
         Raises:
             PupilaError: another process is using it.
@@ -125,7 +125,7 @@ class Workspace:
         return self.root / "runs"
 
     def new_run(self, name: str, started: datetime) -> Path:
-        """Make a new folder for a run, named by its start time, with a number if that is taken."""
+        """Make and return a run's folder, named by start time; add a number if that is taken."""
         second = started.strftime("%Y%m%dT%H%M%SZ")
         (self.runs / name).mkdir(parents=True, exist_ok=True)
         for number in count(1):
@@ -141,43 +141,43 @@ class Workspace:
         return run / "jobs.json"
 
     def verdicts_on(self, test: str) -> Path:
-        """Folder with a file per model that the test images of a fingerprint decided about."""
+        """Folder with a file for each model decided on the test images with this fingerprint."""
         folder = self.root / "asked" / test
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def data_docs(self, key: str) -> Path:
-        """Folder of the Data Docs of one data check."""
+        """Folder of the Data Docs that the job with this key writes."""
         return self.root / "data-docs" / key[:16]
 
     def scratch(self, key: str) -> Path:
-        """Folder of a job's checkpoints: the same for every attempt."""
+        """Folder of the checkpoints of the job with this key, which every attempt of it uses."""
         folder = self.root / "scratch" / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def clear_scratch(self, key: str) -> None:
-        """Remove the checkpoints of a finished job."""
+        """Remove the checkpoints of the job with this key, once it has finished."""
         shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
 
     def lock(self, key: str) -> Path:
-        """File that is locked by the process that works on a key."""
+        """File that a process keeps locked while it works on the job with this key."""
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{key}.lock"
 
     def log(self, title: str, key: str) -> Path:
-        """File for what a child process prints."""
+        """Log file for the output of the child process of a job."""
         folder = self.root / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^\w.()#-]+", "-", title, flags=re.ASCII)[:_TITLE_CHARACTERS]
         return folder / f"{name}-{short_digest(key)}.log"
 
     def configure_prefect(self) -> None:
-        """Set Prefect up for this workspace, before it is first imported.
+        """Configure Prefect for this workspace; call this before Prefect is first imported.
 
-        It gets its own database and no telemetry. Prefect's temporary servers have no password, so
-        they are replaced by `station.temporary`. Variables that the user has set stay as they are.
+        Prefect gets its own database and no telemetry. Its temporary servers have no password, so
+        they are disabled; `station.temporary` takes their place. Variables the user has set stay.
         """
         defaults = {
             "PREFECT_HOME": str(self.root / "prefect"),

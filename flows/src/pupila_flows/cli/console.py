@@ -1,4 +1,4 @@
-"""Output of commands: progress, tables on standard output, logs in a file."""
+"""Output of commands: progress and tables in the terminal, log lines in a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def working(as_json: bool) -> Generator[None]:
-    """Show progress on standard error, unless for JSON; report a failed job and exit with 1."""
+    """Show progress on stderr unless `as_json`; if a job in the block fails, exit with 1."""
     from rich.console import Console
 
     from pupila_flows.execution.child import ChildFailed
@@ -49,7 +49,7 @@ def say(*texts: object, sep: str = " ", file: TextIO | None = None) -> None:
 
 
 def say_if_synthetic(data: Path) -> None:
-    """Print a note if images are synthetic."""
+    """Print a note if the images in this folder are synthetic."""
     from pupila_flows.data.synthetic import is_synthetic
 
     if is_synthetic(data):
@@ -57,7 +57,7 @@ def say_if_synthetic(data: Path) -> None:
 
 
 def print_table(rows: list[dict[str, str]]) -> None:
-    """Print rows as a table with the names of their columns; nothing without rows."""
+    """Print rows, which map column to text, as a table; print nothing if there are no rows."""
     from rich.table import Table
 
     if not rows:
@@ -77,9 +77,9 @@ def _console() -> Console:
 
 
 class LogFile(logging.FileHandler):
-    """Drops a line that cannot be written: the job that fills the disk reports that once.
+    """Log handler that drops lines it cannot write; the job that hits a full disk reports it once.
 
-    The name has no underscore at the start: Prefect ignores handlers with one.
+    The class name has no leading underscore, since Prefect ignores handlers whose name has one.
     """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
@@ -92,10 +92,10 @@ class LogFile(logging.FileHandler):
 
 @contextmanager
 def log_to(path: Path) -> Generator[None]:
-    """Send log lines, also Prefect's, to a file during the block.
+    """Send log lines, Prefect's included, to a file during the block.
 
-    Prefect leaves the root logger alone if it has a handler when Prefect is first imported, so
-    that must happen inside the block.
+    Prefect must be imported first inside the block: it then finds that the root logger has a
+    handler, and leaves it alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = LogFile(path)

@@ -1,4 +1,4 @@
-"""The demo's recipe: for real images and teachers if there are any, otherwise synthetic ones."""
+"""Writes the demo's recipe: for real images and teachers if there are any, else synthetic ones."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ steps:
 
 
 def prepare(workspace: Workspace) -> Path:
-    """Write the demo's recipe and return it.
+    """Write the demo's recipe and return its path.
 
     Raises:
-        PupilaError: folders in the environment variables lack files that the demo needs.
+        PupilaError: the folders that environment variables name lack files the demo needs.
     """
     real = _real()
     data, teacher = real or _synthetic(workspace)

@@ -31,7 +31,7 @@ _FOLDERS = {
 
 
 class DiskUse(NamedTuple):
-    """The disk use of one entry of a workspace."""
+    """The disk use of one file or folder at the top of a workspace."""
 
     name: str
     bytes: int
@@ -58,7 +58,7 @@ def warn_if_nearly_full(workspace: Path) -> None:
 
 
 def disk_use(workspace: Path) -> list[DiskUse]:
-    """Return the disk use of a workspace's entries, largest first; links are not followed."""
+    """Return the disk use of each file and folder at the top of a workspace, largest first."""
     entries = [
         DiskUse(path.name, bytes_of(path), *_FOLDERS.get(path.name, ("not ours", "if it is yours")))
         for path in workspace.iterdir()
@@ -67,7 +67,7 @@ def disk_use(workspace: Path) -> list[DiskUse]:
 
 
 def rows_of(entries: list[DiskUse]) -> list[dict[str, str]]:
-    """Return a row of text for each entry, and one for the total."""
+    """Return a table row for each entry, and one for the total."""
     total = DiskUse("", sum(entry.bytes for entry in entries), "in all", "")
     return [
         {

@@ -118,7 +118,7 @@ def parse_mapping(text: str) -> tuple[str, str]:
     """Split `label=class` into label and class.
 
     Raises:
-        PupilaError: it has another form.
+        PupilaError: the text does not have this form.
     """
     label, sign, name = text.rpartition("=")
     if not sign or not label.strip() or not name.strip():
@@ -246,7 +246,7 @@ def _verdicts(evaluated: EvaluatedModels) -> list[str]:
 
 
 def not_compared_lines(evaluated: EvaluatedModels) -> list[str]:
-    """Name the metrics that were not compared with the teacher's, and say why."""
+    """Return lines that name the metrics not compared with the teacher's, and say why."""
     from pupila_flows.gate.conditions import condition_of
 
     names: dict[str, list[str]] = {}

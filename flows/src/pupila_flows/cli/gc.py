@@ -1,4 +1,4 @@
-"""`pupila gc`: removes what nothing in a workspace needs any more."""
+"""`pupila gc`: removes files from a workspace that nothing needs any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line. Heavy imports stay inside commands: `pupila --help` answers at once."""
+"""The command line. Heavy imports are inside the commands, so that `pupila --help` is fast."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ app.command(name="gc")(gc.collect)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends with one message and exit code 2."""
+    """Run the command line; on a user's mistake, print one message and exit with code 2."""
     try:
         app()
     except PupilaError as error:

@@ -1,4 +1,4 @@
-"""The commands of a registry: `pupila publish`, `history`, `rollback`, `diff` and `verify`."""
+"""The commands for a registry: `pupila publish`, `history`, `rollback`, `diff` and `verify`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Name = Annotated[str, typer.Argument(help="Name that was published.", show_defau
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
+    """Add the registry's commands to the command line `app`."""
     for command in (publish, history, rollback, diff, verify):
         app.command()(command)
 
@@ -79,7 +79,7 @@ def publish(
 
 
 def warn_without_gate(plan: Plan) -> None:
-    """Warn, before anything is trained, that a recipe publishes, but has no gate."""
+    """Warn before a run if its recipe publishes models but has no gate."""
     from pupila_flows.recipe.publish import NO_GATE
 
     if plan.recipe.publish and not plan.recipe.gate:
@@ -87,7 +87,7 @@ def warn_without_gate(plan: Plan) -> None:
 
 
 def print_publication(publication: Publication) -> None:
-    """Print what was published, or a warning that nothing was."""
+    """Print what was published, or warn that nothing was published."""
     where = f"{publication.name} in {publication.registry}"
     if publication.outcome == "withheld":
         say(f"warning: {where}: {publication.reason}", file=sys.stderr)

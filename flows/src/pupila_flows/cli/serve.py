@@ -1,4 +1,4 @@
-"""Serves a site to this machine, with the headers from its `_headers`."""
+"""Serves a site on this machine only, with the headers from the site's file `_headers`."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _CONNECTIONS = 64
 
 
 def find_site(name: str, workspace: Path) -> Path:
-    """Return the folder of a site, given its path or its artifact's digest.
+    """Return the folder of a site, given the folder's path or the digest of the site's artifact.
 
     Raises:
-        PupilaError: it does not exist, or is not a site.
+        PupilaError: the folder does not exist, or is not a site.
     """
     folder = Path(name)
     if _DIGEST.fullmatch(name):
@@ -50,10 +50,10 @@ def find_site(name: str, workspace: Path) -> Path:
 
 
 def read_headers(site: Path) -> dict[str, str]:
-    """Return the headers in `_headers` for all files, under the pattern `/*`.
+    """Return the headers that the site's file `_headers` sets for all files (pattern `/*`).
 
     Raises:
-        PupilaError: a line is not a header, or the headers are for other files.
+        PupilaError: the first line is not `/*`, or a later line is not a header.
     """
     text = (site / HEADERS).read_bytes().decode("latin-1")
     first, *lines = text.split("\n") if text else [""]
@@ -67,7 +67,7 @@ def read_headers(site: Path) -> dict[str, str]:
 
 
 def serve(site: Path, port: int, say: Callable[[str], None]) -> None:
-    """Serve a site until Ctrl-C; `say` receives the address once it answers.
+    """Serve a site until Ctrl-C; `say` gets a line with the address once the server answers.
 
     Raises:
         PupilaError: the port is taken, or `_headers` cannot be read.
@@ -80,9 +80,9 @@ def serve(site: Path, port: int, say: Callable[[str], None]) -> None:
 def open_server(
     site: Path, port: int, seconds: float = _SECONDS, connections: int = _CONNECTIONS
 ) -> ThreadingHTTPServer:
-    """Return a server of the site on a loopback port; 0 takes any free one.
+    """Return a server for the site on a loopback port; port 0 takes any free one.
 
-    A request may take `seconds`, and at most `connections` are open at the same time.
+    A request may take up to `seconds`; at most `connections` are open at the same time.
 
     Raises:
         PupilaError: the port is taken, or cannot be used.

@@ -1,4 +1,4 @@
-"""`pupila teacher`: teachers by name, in the teacher store."""
+"""`pupila teacher`: adds teachers to the teacher store under a name, and lists them."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class CheckRuntime(Job[RuntimeCheck]):
     artifact: str
     runtime: str
     source: str | None
-    """Digest of the model that the artifact was exported from, which runs in its own runtime."""
+    """Digest of the model that the artifact was exported from; its answers are the reference."""
     images: ImagesByContent
     threads: int | None
     latency_repeats: int

@@ -1,7 +1,8 @@
 """The parts of a job's key that are not settings: the code that runs, and the images.
 
-A key is a digest: jobs with the same key are the same job. The paths of the workspace and of the
-images are left out, since they cannot change the result; so both may be moved.
+A key is a digest: jobs with the same key are the same job. Only what cannot change the result is
+left out: the path of the workspace, and paths of images where only their contents count. So both
+may be moved.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def _name(frame: Path) -> str:
 class Images(BaseModel):
     """The images that a job works on, as a file in the workspace that lists them.
 
-    All columns of the manifest are part of the key, even paths; compare `ImagesByContent`.
+    All columns of the manifest are part of the key, even paths; see also `ImagesByContent`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

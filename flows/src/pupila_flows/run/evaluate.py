@@ -51,8 +51,8 @@ def evaluate_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
 def best_of(teachers: Sequence[str], evaluated: Mapping[str, Entry]) -> str | None:
     """Return the teacher that a model is compared with: the best on the validation images.
 
-    Ties go to the first. A teacher that could not be evaluated is returned before all others:
-    otherwise a model might pass only because it is compared with a worse teacher.
+    Ties go to the first. A teacher that could not be evaluated counts as the best: otherwise a
+    model might pass only because it is compared with a worse teacher.
     """
 
     def accuracy(name: str) -> float:

@@ -1,4 +1,4 @@
-"""Evaluates models on images and compares them with a teacher, as a command asks."""
+"""Evaluates models on images for `pupila evaluate`, and compares them with a teacher."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The station: a Prefect server, its deployments and a worker, brought up by one command."""
+"""The station: a Prefect server, its deployments and a worker, started by one command."""

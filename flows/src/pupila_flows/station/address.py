@@ -1,4 +1,4 @@
-"""A station's address and password, and the record by which other processes find it."""
+"""A station's address and password, and the record with which other processes find it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
 
 @dataclass(frozen=True)
 class Address:
-    """Host and port of a server, and its `user:password`.
+    """Host, port and credentials (`auth`, as `user:password`) of a server.
 
-    `auth_file` is the file with the password, `urls` are the addresses at which proxies serve it.
+    `auth_file` is the file with the credentials; `urls` are addresses at which proxies serve it.
     """
 
     host: str
@@ -40,12 +40,12 @@ class Address:
 
     @property
     def reached(self) -> str:
-        """The host under which this machine reaches it."""
+        """The host name under which this machine reaches the server."""
         return LOOPBACK if self.host in _EVERYWHERE else self.host
 
     @property
     def root(self) -> str:
-        """Address of the UI on this machine."""
+        """URL of the UI as seen from this machine."""
         return f"http://{_bracketed(self.reached)}:{self.port}"
 
     @property
@@ -54,7 +54,7 @@ class Address:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The names under which it is reached, without those of proxies."""
+        """The host names under which clients reach the server, except names of proxies."""
         here = names_of_this_machine() if self.host in _EVERYWHERE else {self.host.lower()}
         return frozenset({*ITSELF, *here})
 
@@ -66,9 +66,10 @@ def listen_address(
     auth_file: Path | None = None,
     urls: Collection[str] = (),
 ) -> Address:
-    """Return a valid address to listen at, always with a password.
+    """Return the address at which to listen, always with a password.
 
-    The password comes from `auth_file`, the environment, or the workspace, where one is made.
+    The password comes from `auth_file`, else the environment, else the workspace's password
+    file, which is made if it is missing.
 
     Raises:
         PupilaError: a password or a URL is invalid.
@@ -81,7 +82,7 @@ def listen_address(
 
 
 def station_folder(workspace: Path) -> Path:
-    """Return a workspace's folder for the station's files, which only its user may read."""
+    """Make and return the folder for a workspace's station files; only its owner may read it."""
     folder = workspace / "station"
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
@@ -89,7 +90,7 @@ def station_folder(workspace: Path) -> Path:
 
 
 def password_file_of(workspace: Path) -> Path:
-    """Return the file with the password of a workspace's stations; make it if it is missing."""
+    """Return the file with the password of a workspace's station; make it if it is missing."""
     file = station_folder(workspace) / "password"
     if not file.exists():
         with tempfile.NamedTemporaryFile("w", dir=file.parent) as draft:  # 0600
@@ -120,7 +121,7 @@ def _check_origin(url: str) -> str:
 
 
 def check_free(address: Address) -> None:
-    """Check that an address is free, so that no other program is taken for our server.
+    """Check that no other program listens at an address and could be mistaken for our server.
 
     Raises:
         PupilaError: the port is in use, or this machine does not have the address.
@@ -166,7 +167,7 @@ def _bracketed(host: str) -> str:
 
 
 class StationRecord(BaseModel):
-    """Data of a running station, in a file of its workspace, for other processes to find it."""
+    """How to reach a running station: a file in its workspace, read by other processes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -176,7 +177,7 @@ class StationRecord(BaseModel):
 
 
 def record_file(workspace: Path) -> Path:
-    """Return the file that exists while a station is up."""
+    """Return the path of the station's record, a file that exists while the station is up."""
     return workspace / "station" / "station.json"
 
 

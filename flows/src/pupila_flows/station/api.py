@@ -1,4 +1,4 @@
-"""A small client for a Prefect server, which does not import Prefect."""
+"""A small client for a Prefect server that works without importing Prefect."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SECONDS = 30.0
 
 
 class Api:
-    """A Prefect server's JSON API.
+    """Client of a Prefect server's JSON API.
 
-    Its methods raise `OSError` if the server does not answer, refuses, or breaks off.
+    The methods raise `OSError` if the server does not answer, refuses, or breaks off.
     """
 
     def __init__(self, url: str, auth: str | None = None) -> None:
@@ -39,7 +39,7 @@ class Api:
         return self._ask("PATCH", path, value)
 
     def answers(self) -> bool:
-        """Return whether the server is up."""
+        """Return whether the server answers and is healthy."""
         try:
             return self.get("/health") is True
         except OSError:

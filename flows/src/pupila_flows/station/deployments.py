@@ -18,12 +18,12 @@ POOL = "pupila"
 WORKER = "station"
 """Name of the worker that a station starts."""
 TAG = "pupila-station"
-"""Tag of a station's deployments; those whose recipe is no longer named are removed."""
+"""Tag of a station's deployments; tagged ones whose recipe is no longer named are removed."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A Prefect deployment: one way to start a flow."""
+    """A Prefect deployment: a flow, its parameters, and what starts it."""
 
     name: str
     flow: Literal["compress", "sweep"]
@@ -31,13 +31,13 @@ class Deployment:
     parameters: dict[str, str]
     tags: tuple[str, ...]
     night: Night | None = None
-    """Its schedule, if it has one."""
+    """When the deployment runs; None without a schedule."""
     teachers: tuple[str, ...] = ()
-    """Resource ids of the teachers that start it when they are retrained."""
+    """Resource ids of teachers; retraining one of them starts the deployment."""
 
 
 def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> list[Deployment]:
-    """Return the deployments of recipes: by hand, every night, and after a retraining.
+    """Return the deployments of recipes, started by hand, every night, or by retrained teachers.
 
     Raises:
         PupilaError: two recipes have the same name, or the time zone or cron schedule is invalid.

@@ -12,17 +12,19 @@ from pupila_flows.station.address import Address
 from pupila_flows.station.loopback import unproxied
 
 MARK = "PUPILA_STATION"
-"""Environment variable of all processes of a station, and of those they start."""
+"""Environment variable that marks a station's processes, and those they start."""
 
 
 KEEP_SECONDS = 90 * 24 * 3600.0
-"""How long a server keeps runs that have ended."""
+"""How long a station's server keeps runs that have ended."""
 
 
 def environment(
     workspace: Path, address: Address, mark: str = "", keep_seconds: float = KEEP_SECONDS
 ) -> dict[str, str]:
-    """Return the environment of server and worker; variables set by the user stay as they are."""
+    """Return the environment variables for a station's server and worker.
+
+    Settings that the user has made stay, except the server's address, password and telemetry."""
     fixed = {
         MARK: mark,
         served.VARIABLE: str(workspace),

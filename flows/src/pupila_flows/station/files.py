@@ -37,9 +37,9 @@ _HEADERS = {
 
 
 class Files:
-    """An ASGI application that serves the files below `/pupila/`, and passes on other requests.
+    """An ASGI application that serves files below `/pupila/` and passes on all other requests.
 
-    It does not check who asks: `Guard` does.
+    It does not check the password: `Guard`, around it, does.
     """
 
     def __init__(self, workspace: Path, app: ASGIApp) -> None:

@@ -1,10 +1,10 @@
-"""Access control for a server, as an ASGI application around another one.
+"""Access control for a server: an ASGI application wrapped around another one.
 
 Prefect reads a request without a Content-Type as JSON and ignores the Host, so a page of another
 site could start programs through the user's browser: by a blind POST, or by a domain that resolves
-to this machine (DNS rebinding). Here the Host must be one of our names, the Origin the same one,
-and the client must have the password: as Basic authentication, as a cookie, or in the first message
-of a websocket, as Prefect's clients send it.
+to this machine (DNS rebinding). Here the Host must be one of our names, the Origin must match the
+Host, and the client must have the password: as Basic authentication, as a cookie, or in the first
+message of a websocket, as Prefect's clients send it.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Guard:
-    """Passes requests to `app` that have the password `auth`, `user:password`.
+    """Passes a request on to `app` only if it has the password in `auth` (`user:password`).
 
-    `hosts` are the names under which it is reached, in lower case and without a port; `urls` are
-    the addresses (scheme, host and port) at which proxies serve it.
+    `hosts` are the names under which the server is reached, in lower case and without a port;
+    `urls` are the addresses (scheme, host and port) at which proxies serve it.
     """
 
     app: ASGIApp

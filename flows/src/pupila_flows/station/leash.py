@@ -1,6 +1,6 @@
 """Runs a module as `python -m` does, and ends it when its parent process ends.
 
-The parent keeps our standard input open; however it dies, that pipe then ends.
+The parent holds the other end of our standard input. However it dies, that pipe is then closed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import psutil
 
 
 def leash(*command: str) -> list[str]:
-    """Return the command that runs a module with arguments, and ends it with its parent."""
+    """Return the command that runs a module with arguments and ends with its parent."""
     # -P: files in the user's folder must not replace our modules
     return [sys.executable, "-P", "-m", __name__, *command]
 
@@ -32,7 +32,7 @@ def _end_with(holder: int) -> None:
 
 
 def main() -> None:
-    """Run the module that the command line names."""
+    """Run the module named in `sys.argv`; kill it and its children when the parent ends."""
     holder = os.dup(0)  # no child inherits it
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

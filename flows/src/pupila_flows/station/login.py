@@ -1,4 +1,4 @@
-"""Logs a browser in: by a form or a printed link, then by a cookie."""
+"""Logs a browser in with a form or a printed link, and keeps it logged in with a cookie."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ _POLICY = (
 
 
 def login_link(root: str, auth: str) -> str:
-    """Return the address that logs a browser in."""
+    """Return the link that logs a browser in to the server at `root`."""
     return f"{root}{PATH}?token={link_token(auth)}"
 
 
 def page_with_link(workspace: Path, address: Address) -> Path:
-    """Write a page that only its user may read and that logs a browser in; return its path."""
+    """Write a local page that redirects to the login link; only its owner may read it."""
     file = station_folder(workspace) / "open.html"
     file.unlink(missing_ok=True)
     file.touch(0o600)
@@ -66,31 +66,31 @@ def page_with_link(workspace: Path, address: Address) -> Path:
 
 
 def link_token(auth: str) -> str:
-    """Return the token in a link that logs a browser in."""
+    """Return the token that a login link contains, derived from the password."""
     return _derive(auth, "link")
 
 
 def cookie_value(auth: str) -> str:
-    """Return the value of the cookie of a logged-in browser; it is not the password."""
+    """Return the cookie of a logged-in browser: derived from the password, not the password."""
     return _derive(auth, "cookie")
 
 
 def is_password(text: str, auth: str) -> bool:
-    """Return whether a text is `user:password`, or only the password."""
+    """Return whether a text equals `auth` (`user:password`), or only its password."""
     given = text.strip().encode()
     whole = hmac.compare_digest(given, auth.encode())
     return hmac.compare_digest(given, auth.partition(":")[2].encode()) or whole
 
 
 def page(target: str, said: str = "") -> Response:
-    """Return the login form, which leads to a path of this server."""
+    """Return the login form, showing the message `said`; after login it leads to `target`."""
     text = _PAGE.format(action=PATH, said=escape(said), target=escape(_local_path(target)))
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
     return HTMLResponse(text, 401, headers)
 
 
 def log_in(target: str, cookie: str, auth: str, *, secure: bool) -> Response:
-    """Return the response that sets the cookie and redirects the browser to `target`."""
+    """Return the response that sets the login cookie and redirects the browser to `target`."""
     # 303 turns a POST into a GET; Lax: links in mails or chats send the cookie, forms do not
     answer = RedirectResponse(_local_path(target), 303, {"Cache-Control": "no-store"})
     answer.set_cookie(

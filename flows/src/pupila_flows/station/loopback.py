@@ -10,7 +10,7 @@ import psutil
 
 _UNPROXIED = ("no_proxy", "NO_PROXY")
 ITSELF = ("127.0.0.1", "localhost", "::1")
-"""Names of this machine that only it can use."""
+"""Loopback names of this machine, which work only on the machine itself."""
 
 
 def is_loopback(host: str) -> bool:
@@ -22,9 +22,9 @@ def is_loopback(host: str) -> bool:
 
 
 def unproxied(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
-    """Return the environment variables that exclude this machine and some hosts from proxies.
+    """Return `no_proxy` variables that exclude this machine and `hosts` from proxies.
 
-    Hosts that the user has named in them stay.
+    Hosts that these variables already have in `environment` stay.
     """
     given = ",".join(filter(None, (environment.get(name, "") for name in _UNPROXIED)))
     named = [host.strip() for host in given.split(",") if host.strip()]

@@ -1,4 +1,4 @@
-"""Reports what happens on a station's server: runs that start and end, and failed nights."""
+"""Reports events on a station's server: runs that change state, and automations that fire."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIRED = "prefect.automation.triggered"
 
 
 class Monitor:
-    """Reports every event of a server once."""
+    """Reports each event on a server once."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -27,9 +27,9 @@ class Monitor:
         self._names: dict[str, str] = {}
 
     def news(self) -> Iterator[str]:
-        """Yield a line for each event since the last call.
+        """Yield a line of text for each event since the last call.
 
-        If the server goes away, the rest is yielded by the next call.
+        If the server stops answering, the next call yields the remaining events.
 
         Raises:
             OSError: the server does not answer.

@@ -1,4 +1,4 @@
-"""Recovers runs whose process has died: the server would keep the pool's only slot for them."""
+"""Recovers runs whose process has died, which would occupy the pool's only slot for good."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila_flows.station.supervisor import flow_runs_of
 
 
 def unfinished_runs(api: Api) -> list[dict[str, Any]]:
-    """Return the pool's runs that have started and not ended.
+    """Return the runs of the pool that are pending, running or being cancelled.
 
     Raises:
         OSError: the server does not answer.
@@ -26,8 +26,8 @@ def unfinished_runs(api: Api) -> list[dict[str, Any]]:
 def resume(api: Api) -> list[str]:
     """Reschedule runs whose processes are gone, and return their names.
 
-    They continue from their checkpoints; a run that was being cancelled is cancelled. Call this
-    while no worker of the pool is up.
+    The runs continue from their checkpoints. A run that was being cancelled is marked as cancelled
+    and not in the list. Call this only while no worker of the pool is up.
 
     Raises:
         OSError: the server does not answer.
@@ -45,7 +45,7 @@ def resume(api: Api) -> list[str]:
 
 
 class InterruptedRuns:
-    """Ends runs whose process died without a report, for example killed with its worker."""
+    """Ends runs whose process died without reporting it, for example because it was killed."""
 
     def __init__(self, api: Api, mark: str, patience_seconds: float = 30.0) -> None:
         self._api, self._mark, self._patience = api, mark, patience_seconds
@@ -55,7 +55,7 @@ class InterruptedRuns:
     def end(self) -> list[str]:
         """End runs that have had no process for `patience_seconds`, and return their names.
 
-        With a worker on another machine nothing is ended: its processes cannot be seen from here.
+        While the pool has other workers, nothing is ended: their processes cannot be seen here.
 
         Raises:
             OSError: the server does not answer.

@@ -1,7 +1,7 @@
 """Registers the work pool, the deployments and the automations with a Prefect server.
 
-It imports Prefect, which reads its settings from the environment: a station runs it in a separate
-process, with the deployments as JSON on standard input.
+This module imports Prefect, which reads its settings from the environment. So a station runs it in
+a separate process, with the deployments as JSON on standard input.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def register(deployments: Iterable[Deployment], notify: str | None = None) -> No
     """Register deployments with the server in Prefect's settings.
 
     The pool runs one flow at a time, so that two never train at once. Existing deployments are
-    updated; those of recipes that are no longer named are removed last.
+    updated; finally, deployments of recipes that are no longer named are removed.
 
     Args:
         deployments: All deployments that should exist; if empty, the registered ones stay.
@@ -84,7 +84,7 @@ def _refusal(status: int, error: Exception) -> str:
 
 
 def as_json(deployments: Iterable[Deployment], notify: str | None) -> str:
-    """Return the input of `main`."""
+    """Return the JSON that `main` reads from standard input."""
     return json.dumps({"deployments": [asdict(spec) for spec in deployments], "notify": notify})
 
 
@@ -193,7 +193,7 @@ def _notification(block: str, automation: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Register the deployments on standard input; an error is one message and exit code 2."""
+    """Register the deployments read from standard input; on error, print it and exit with 2."""
     given = json.load(sys.stdin)
     specs = [
         Deployment(**spec | {"night": Night(**spec["night"]) if spec["night"] else None})

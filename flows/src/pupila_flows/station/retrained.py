@@ -1,4 +1,4 @@
-"""Emits a Prefect event when a teacher was retrained; it triggers the runs that depend on it."""
+"""Emits a Prefect event after a teacher was retrained, which starts the runs that use it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def resource_id(teacher: str) -> str:
 
 
 def emit_retrained(api: Api, teacher: StoredTeacher) -> None:
-    """Emit `pupila.teacher.retrained`.
+    """Emit the event `pupila.teacher.retrained` for this teacher.
 
     Unlike Prefect's `emit_event`, which sends in a background thread, this fails if the event does
     not arrive.

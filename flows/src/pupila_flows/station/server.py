@@ -1,4 +1,4 @@
-"""A program that runs a Prefect server protected by a password."""
+"""Runs a Prefect server protected by a password, as a separate program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHUTDOWN_SECONDS = 5
 
 
 def server_command(address: Address, *more: str) -> tuple[str, ...]:
-    """Return module and arguments of the program; its environment has the password."""
+    """Return module and arguments to run this program; the password goes in its environment."""
     urls = (argument for url in sorted(address.urls) for argument in ("--url", url))
     where = ("--host", address.host, "--port", str(address.port))
     return (__name__, *where, *urls, *more)
@@ -35,10 +35,10 @@ def serve(
     listener: socket.socket | None = None,
     started: int | None = None,
 ) -> None:
-    """Serve Prefect's API and UI, and the pages of a workspace, until a signal.
+    """Serve Prefect's API and UI, and a workspace's pages, until a signal ends the server.
 
-    A `temporary` server has only the API. It listens with `listener`, if given, and writes a line
-    to the descriptor `started` once it answers.
+    A `temporary` server has only the API. The server listens on the socket `listener`, if given,
+    and writes a line to the file descriptor `started` once it answers.
 
     Raises:
         PupilaError: the server could not be started.
@@ -100,7 +100,7 @@ def _run(app: Guard, address: Address, listener: socket.socket | None, started: 
 
 
 def main() -> None:
-    """Run the program."""
+    """Run the server that the command line describes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)

@@ -1,4 +1,4 @@
-"""Runs server, deployments and worker during a block."""
+"""Runs a station (server, deployments and worker) during a block."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _REGISTER_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Station:
-    """A running station."""
+    """A running station: its server, its worker, and what recovers interrupted runs."""
 
     address: Address
     api: Api
@@ -50,7 +50,7 @@ class Station:
     interrupted: InterruptedRuns
 
     def ensure_running(self) -> list[str]:
-        """Restart programs that have ended, and return their names."""
+        """Restart the server or worker if it has ended, and return the names of those restarted."""
         return [program.name for program in (self.server, self.worker) if program.ensure_running()]
 
 
@@ -64,10 +64,10 @@ def running(
     keep_seconds: float = KEEP_SECONDS,
     say: Say = lambda text: None,
 ) -> Generator[Station]:
-    """Run a station during the block; afterwards none of its processes is left.
+    """Run a station during the block, and end all its processes afterwards.
 
-    Its database is in the workspace and keeps all runs, except those that ended more than
-    `keep_seconds` ago. Its processes end with this one, however it ends.
+    The station's database is in the workspace and keeps all runs, except those that ended more than
+    `keep_seconds` ago. If this process dies, server and worker end too.
 
     Raises:
         PupilaError: another station is up, the port is in use, the server does not start, or it
@@ -101,7 +101,7 @@ def running(
 
 @contextmanager
 def lock_station(workspace: Workspace) -> Generator[None]:
-    """Lock the workspace's database, and end the processes that a killed station has left."""
+    """Lock the station's database for the block; end processes left by a killed station."""
     try:
         with FileLock(station_folder(workspace.root) / ".lock", timeout=0):
             left = read_record(workspace.root)

@@ -1,4 +1,4 @@
-"""Keeps programs running, and ends them with all processes that they have started."""
+"""Keeps programs running, and ends them together with all processes they have started."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 
 @dataclass
 class Supervised:
-    """A program that is restarted when it ends; its output goes into a log file.
+    """A program that can be restarted when it ends; its output goes into a log file.
 
-    Its standard input stays open as long as this process lives.
+    The program's standard input stays open as long as this process lives.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Supervised:
     _died_at_once: int = field(default=0)
 
     def start(self) -> None:
-        """Start it in a new session, so that Ctrl-C reaches only this process."""
+        """Start the program in a new session, so that Ctrl-C does not reach it."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -62,10 +62,10 @@ class Supervised:
         return self._process is not None and self._process.poll() is None
 
     def ensure_running(self) -> bool:
-        """Restart it if it has ended, and return whether it had.
+        """Restart the program if it has ended; return whether it was restarted.
 
         Raises:
-            PupilaError: it has ended soon after its start several times.
+            PupilaError: the program has ended right after its start several times.
         """
         if self.alive:
             return False
@@ -80,17 +80,17 @@ class Supervised:
         return True
 
     def tail(self) -> str:
-        """Return the end of the process's log."""
+        """Return the last lines of the program's log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the program at once."""
         if self._process:
             self._process.kill()
             self._process.wait()
 
     def end(self) -> None:
-        """Let it save its last data and end, but wait only briefly before killing it."""
+        """Ask the program to save its data and end; kill it if it takes more than a few seconds."""
         if self._process:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -99,16 +99,16 @@ class Supervised:
 
 
 def end_all(mark: str) -> int:
-    """Kill every process with a station's mark, and return their number.
+    """Kill every process that has a station's mark, and return how many.
 
-    A run whose worker was killed has lost its parent, but not its mark. Killing a run at any time
-    leaves no half-written file.
+    This also finds runs whose worker was killed: they have lost their parent, but not the mark.
+    Killing a run at any time leaves no half-written file.
     """
     return stopping.end_all(MARK, mark, _GONE_SECONDS)
 
 
 def flow_runs_of(mark: str) -> set[str]:
-    """Return the ids of the flow runs whose processes have a station's mark."""
+    """Return the ids of the flow runs that have a process with a station's mark."""
     ids: set[str] = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is another user's

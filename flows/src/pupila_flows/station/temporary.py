@@ -27,15 +27,15 @@ _GRACE_SECONDS = 3.0
 
 
 class TemporaryServer:
-    """A server that has been started, and may not answer yet.
+    """A temporary Prefect server, started on construction; `wait` waits until it answers.
 
-    It runs in its own session, so that Ctrl-C does not reach it, and ends with this process in any
-    case. If it ends earlier, it is restarted: requests meanwhile wait in the queue of the socket,
-    which belongs to this process.
+    The server runs in its own session, so that Ctrl-C does not reach it, and ends when this process
+    ends, however that happens. If the server ends earlier, it is restarted; meanwhile requests wait
+    in the queue of the listening socket, which belongs to this process.
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        """Start a server, and configure Prefect for it, which must not have been imported."""
+        """Start the server, and configure Prefect, which must not be imported yet, to use it."""
         self.log = workspace.root / "logs" / "prefect-server.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
@@ -52,10 +52,10 @@ class TemporaryServer:
         atexit.register(self.end)
 
     def wait(self, say: Callable[[str], None]) -> None:
-        """Wait until it answers; from then on it is restarted if it ends.
+        """Wait until the server answers; from then on, restart it if it ends.
 
         Raises:
-            PupilaError: it has ended, or takes too long.
+            PupilaError: the server has ended, or takes too long to answer.
         """
         begun = time.monotonic()
         if not self._answers(_SLOW_SECONDS):
@@ -75,7 +75,7 @@ class TemporaryServer:
         threading.Thread(target=self._keep, daemon=True).start()
 
     def end(self) -> None:
-        """Let it save its last data and end, but wait only briefly before killing it."""
+        """Ask the server to save its data and end; kill it if it takes more than a few seconds."""
         with self._lock:
             self._ended = True
         self._listener.close()

@@ -1,4 +1,4 @@
-"""A worker of the pool, which resumes the runs of a worker that was interrupted."""
+"""Runs a worker of the pool, and resumes the runs that an interrupted worker left."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _LOOK_SECONDS = 2.0
 
 
 def worker_command(name: str) -> list[str]:
-    """Return the module and arguments that run a worker of this name."""
+    """Return the module and arguments that run a worker under this name."""
     worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", name]
     return ["prefect", "--no-prompt", *worker]
 
 
 def resume_last(api: Api, say: Callable[[str], None]) -> None:
-    """Resume the runs of an interrupted worker, once the server has noticed its end.
+    """Resume the runs that an interrupted worker left, once the server has noticed its end.
 
-    While another worker of the pool is up, its runs are left alone.
+    If another worker of the pool is up, nothing is resumed: the runs may be that worker's.
 
     Raises:
         PupilaError: the server does not answer, or refuses.
