@@ -16,11 +16,11 @@ from pupila_flows.gate.rules import MarginRule
 from pupila_flows.results import Finding, Verdict, WrongImage
 
 _IMAGES = 24
-"""Most validation images shown with a finding."""
+"""Maximum number of validation images shown with a finding."""
 
 
 def _rows(images: Images | None, group: tuple[str, str] | None) -> Rows:
-    """Return which images belong to a group; all of them if it is None."""
+    """Return the rows of the images in a group, or of all images if `group` is None."""
     if images is None:
         return np.array([], np.int64)
     if group is None:
@@ -45,9 +45,10 @@ def compare_metrics(
     margins: Mapping[str, float],
     external: str | None = None,
 ) -> Iterator[Finding]:
-    """Compare each metric on the images of `inputs.test`, or on a group of them.
+    """Compare two models by each metric in `margins`, on `inputs.test` or on one group of it.
 
-    `external` is the name of the external set, if the images come from one.
+    A group is a column and its value. `external` names the external set that the images come
+    from, if any.
     """
     rows = _rows(inputs.test, group)
     for field, margin in margins.items():
@@ -94,7 +95,7 @@ def _newly_wrong(
     rule: MarginRule,
     group: tuple[str, str] | None,
 ) -> tuple[WrongImage, ...]:
-    """Return validation images that the artifact gets wrong and the other model gets right."""
+    """Return the validation images that the artifact gets wrong and the other model gets right."""
     mine, other = ours.validation, theirs.validation
     if mine is None or other is None:
         return ()
@@ -105,7 +106,7 @@ def _newly_wrong(
 def describe_images(
     inputs: GateInputs, ours: ModelPredictions, rows: Rows, predicted: Rows, others: Rows | None
 ) -> tuple[WrongImage, ...]:
-    """Describe some validation images, starting with those the artifact gets most wrong."""
+    """Describe at most 24 validation images of `rows`: those the artifact gets most wrong."""
     images, classes = inputs.validation, inputs.classes
     if images is None:
         return ()

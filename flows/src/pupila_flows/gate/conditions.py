@@ -33,19 +33,19 @@ class Condition:
     """One thing that the gate checks on an artifact."""
 
     field: str
-    """In the recipe, and in `Finding.condition`."""
+    """Name of the condition in `Finding.condition`; also of its margin or limit in the recipe."""
     title: str
-    """What it is called in sentences and tables."""
+    """Name of the condition in sentences and tables."""
     unit: Unit = FRACTION
     margin: MarginRule | None = None
-    """How it is compared with another model; None if a recipe cannot set a margin."""
+    """How the metric is compared with another model's; None if a recipe cannot set a margin."""
     limit: LimitRule | None = None
-    """How it is compared with a limit; None if a recipe cannot set one."""
+    """How the metric is compared with a limit; None if a recipe cannot set a limit."""
     drawn: Plot | None = None
-    """How it is drawn if it has neither rule."""
+    """How a finding is drawn if the condition has neither a margin nor a limit."""
 
     def plot(self, finding: Finding) -> Plot | None:
-        """Return how one of its findings is drawn; None if there is nothing to draw."""
+        """Return how a finding of this condition is drawn; None if there is nothing to draw."""
         rule = self.margin if finding.difference else self.limit
         return rule.plot if rule else self.drawn
 
@@ -93,7 +93,7 @@ def _thresholds_note(
     rows: Rows,
     correct: Callable[[ModelPredictions], Bools],
 ) -> str:
-    """Say which thresholds were used, and the value of another metric at them."""
+    """Return a sentence on the thresholds of both models, and on another metric at these."""
 
     def at(predictions: ModelPredictions) -> str:
         other = (
@@ -108,7 +108,7 @@ def _thresholds_note(
 
 
 def _accuracy_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> str:
-    """Say which thresholds accuracy was computed at, if a threshold decides the class."""
+    """Return a sentence on the thresholds behind the accuracy; empty if none decides the class."""
     return "" if ours.uses_most_probable else _thresholds_note(ours, theirs, "", rows[:0], _right)
 
 
@@ -175,17 +175,17 @@ LATENCY = Condition(
 )
 
 ELSEWHERE = Condition(field="external_fidelity", title="fidelity", unit=AREA, drawn="interval")
-"""On an external set: `gate.external.fidelity` in a recipe, see `pupila.fidelity`."""
+"""Fidelity on an external set, `gate.external.fidelity` in a recipe: see `pupila.fidelity`."""
 
 # What the gate always checks, without a margin or a limit.
 CHANCE = Condition(field="chance", title="above chance")
-"""Every model in a comparison tells the classes apart: see `pupila.chance`."""
+"""Every model in a comparison tells the classes apart better than chance: see `pupila.chance`."""
 RUNS = Condition(field="runs", title="runs")
 """Every artifact was made and evaluated, and passed its runtime checks."""
 COMPARISON = Condition(field="comparison", title="comparison")
 """The published version has an artifact to compare with."""
 GROUPS = Condition(field="groups", title="groups")
-"""Some test image has a value in a column of `gate.groups`."""
+"""At least one test image has a value in each column of `gate.groups`."""
 ANYTHING = Condition(field="anything", title="any condition")
 """At least one condition was checked."""
 
@@ -197,7 +197,7 @@ CONDITIONS: tuple[Condition, ...] = (
 
 
 def condition_of(field: str) -> Condition:
-    """Return the condition of a field.
+    """Return the condition with this `field`.
 
     Raises:
         PupilaError: no condition has that field.
@@ -212,7 +212,7 @@ def condition_of(field: str) -> Condition:
 
 
 def margin_rule(field: str) -> MarginRule:
-    """Return how a field's metric is compared with another model's.
+    """Return the rule that compares a condition's metric with another model's.
 
     Raises:
         PupilaError: the condition takes no margin.
@@ -224,7 +224,7 @@ def margin_rule(field: str) -> MarginRule:
 
 
 def limit_rule(field: str) -> LimitRule:
-    """Return how a field's metric is compared with a limit.
+    """Return the rule that compares a condition's metric with a limit.
 
     Raises:
         PupilaError: the condition takes no limit.

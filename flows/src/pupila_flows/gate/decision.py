@@ -1,11 +1,12 @@
 """Turns the models' predictions into verdicts.
 
-Three verdicts of a margin. *Pass*: a loss of the margin or more is rejected at 2.5 %. *Fail*: the
-whole 95 % interval of the difference lies below the margin. *Inconclusive*: neither, and the
-number of images that would decide it. An artifact's verdict is the worst of its findings: since
-every metric, group and artifact has to pass, no p-value is adjusted for their number (Berger 1982).
+A metric with a margin gets one of three verdicts. *Pass*: a test at 2.5 % rejects a loss of the
+margin or more. *Fail*: the whole 95 % interval of the difference is a loss larger than the margin.
+*Inconclusive*: neither; the finding says how many images would decide. An artifact's verdict is the
+worst of its findings. Since every metric, group and artifact has to pass, p-values are not adjusted
+for the number of tests (Berger 1982).
 
-How one metric is compared with another model or with its limit: `pupila_flows.gate.conditions`.
+`pupila_flows.gate.conditions` compares one metric with another model's or with its limit.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ def decide(inputs: GateInputs) -> GateResult:
 
 
 def _closest(inputs: GateInputs, verdicts: tuple[ArtifactVerdict, ...]) -> str | None:
-    """Return what came closest to a pass: fewest failures, fewest inconclusive, most accurate.
+    """Return the entry that came closest to a pass; None if an artifact passed.
 
-    Accuracy is on the validation images: test images must not decide what is tried next.
+    It has the fewest failures, then the fewest inconclusive findings, then the highest accuracy on
+    the validation images. Test images must not decide what is tried next.
     """
     if not verdicts or any(verdict.verdict == "pass" for verdict in verdicts):
         return None
@@ -65,7 +67,7 @@ def _closest(inputs: GateInputs, verdicts: tuple[ArtifactVerdict, ...]) -> str |
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the worst verdict; without any, the gate fails."""
+    """Return the worst verdict; `fail` if there are none."""
     if "fail" in verdicts or not verdicts:
         return "fail"
     return "inconclusive" if "inconclusive" in verdicts else "pass"
@@ -147,7 +149,7 @@ def _against_teacher(
 def _against_incumbent(
     inputs: GateInputs, ours: ModelPredictions, entry: str, incumbent: Incumbent
 ) -> Iterator[Finding]:
-    """Compare with a published version, unless it has the same artifact: then nothing is lost."""
+    """Compare with a published version, or pass if it has the same artifact."""
     margins = inputs.section.against_published.asked
     if not margins:
         return
@@ -166,14 +168,17 @@ def _against(
     against: str,
     margins: Mapping[str, float],
 ) -> Iterator[Finding]:
-    """Compare with one model on all test images, and on each group of them."""
+    """Compare with another model on all test images, then on each group of test images."""
     theirs = ModelPredictions.of(inputs, other, like=ours)
     for group in (None, *_groups(inputs)):
         yield from compare_metrics(inputs, ours, theirs, against, group, margins)
 
 
 def _groups(inputs: GateInputs) -> Iterator[tuple[str, str]]:
-    """Yield each value of each column that has any; images without a value are a group too."""
+    """Yield column and value of each group; skip empty columns.
+
+    In other columns, the images without a value are a group too.
+    """
     for column in inputs.section.groups:
         values = inputs.test.columns[column]
         for value in sorted(set(values)) if any(values) else ():
@@ -211,7 +216,7 @@ def _limit_finding(
 def _wrong(
     inputs: GateInputs, ours: ModelPredictions, theirs: ModelPredictions | None, rule: LimitRule
 ) -> tuple[WrongImage, ...]:
-    """Return validation images that count against an artifact."""
+    """Return the validation images that count against an artifact."""
     mine, other = ours.validation, theirs.validation if theirs else None
     if mine is None or (theirs and other is None):
         return ()

@@ -14,7 +14,7 @@ from pupila_flows.gate.predictions import ModelPredictions
 from pupila_flows.results import Finding
 
 MARGIN = 0.05
-"""Margin of the differences that are shown, unless the recipe sets another."""
+"""Margin given to the comparisons whose differences are shown."""
 COMPARED: tuple[str, ...] = ("accuracy", "auc", "sensitivity", "specificity")
 """Metrics whose differences are shown, in this order."""
 _TEACHER = "the teacher"
@@ -23,7 +23,7 @@ _TEACHER = "the teacher"
 def check_external(inputs: GateInputs, case: Case) -> Iterator[Finding]:
     """Check that an artifact is not worse than its teacher on each external set.
 
-    If the teacher itself is not above chance there, nothing can be shown.
+    If the teacher itself is not above chance on a set, the margins there are inconclusive.
     """
     floor = inputs.section.external.fidelity
     for external in inputs.external:
@@ -36,10 +36,10 @@ def check_external(inputs: GateInputs, case: Case) -> Iterator[Finding]:
 def differences(
     inputs: GateInputs, case: Case, external: GateExternalSet, group: tuple[str, str] | None = None
 ) -> dict[str, Estimate]:
-    """Return the paired differences of an artifact and its teacher on an external set, by metric.
+    """Return the paired differences between artifact and teacher on an external set, by metric.
 
-    Computed as the gate does; on all images, or on those with a value in a column. What cannot be
-    compared is left out.
+    They are computed as in the gate, on all images or on one group: a column and its value. Metrics
+    that cannot be compared are left out.
     """
     pair = _pair(inputs, case, external) if external.labelled else None
     if pair is None:
@@ -88,7 +88,10 @@ def _fidelity(case: Case, external: GateExternalSet, floor: float) -> Finding:
 def _pair(
     inputs: GateInputs, case: Case, external: GateExternalSet
 ) -> tuple[GateInputs, ModelPredictions, ModelPredictions] | None:
-    """Return the predictions of artifact and teacher there; None if one was not evaluated."""
+    """Return the inputs with the set as test images, and the predictions of artifact and teacher.
+
+    None if one of the two was not evaluated on the set.
+    """
     ours, teacher = _model_on(case.artifact, case.entry, external), None
     if case.teacher:
         teacher = _model_on(case.teacher, case.teacher.name, external)

@@ -16,7 +16,7 @@ _PICTURES = ImageSubset("images of each family (`shift.images`)", lambda _, rows
 
 @dataclass(frozen=True, kw_only=True)
 class FidelityAtLeast(LimitRule):
-    """The interval of the shift suite's value must not lie below its floor."""
+    """Passes if the whole interval of the shift suite's fidelity is at or above the limit."""
 
     bound = "at least"
     missed = "less than required:"
@@ -61,13 +61,13 @@ class FidelityAtLeast(LimitRule):
 
 
 def _validation_fidelity(model: GateModel) -> float | None:
-    """Return the fidelity by which models are chosen; None if it is not known."""
+    """Return the fidelity on altered validation images, which ranks models; None if unknown."""
     fidelity = model.shift.validation if model.shift else None
     return fidelity.value if fidelity else None
 
 
 def _needed(value: Estimate, limit: float, images: int) -> int | None:
-    """Return how many images would decide it, if the interval shrinks with their square root."""
+    """Return how many images would decide, if the interval shrinks with their square root."""
     distance = abs(value.value - limit)
     end = value.low if value.value > limit else value.high
     return round(images * (abs(value.value - end) / distance) ** 2) if distance else None

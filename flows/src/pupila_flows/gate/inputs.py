@@ -47,12 +47,12 @@ class Incumbent(_Model):
 
     @property
     def called(self) -> str:
-        """What it is called in sentences: `version 2 (published)`."""
+        """Name of the version in sentences, such as `version 2 (published)`."""
         return f"{self.title} ({self.role})"
 
 
 class Case(_Model):
-    """One artifact that the gate checks."""
+    """One artifact that the gate checks, with the models it is compared with."""
 
     entry: str
     made: str = Field(description="How it was made, in words.")
@@ -106,7 +106,7 @@ class GateExternalSet(_Model):
     predictions: tuple[ExternalPredictions, ...]
 
     def predictions_of(self, name: str) -> ExternalPredictions | None:
-        """Return a model's predictions; None if it was not evaluated there."""
+        """Return a model's predictions on this set; None if it was not evaluated on it."""
         return next((model for model in self.predictions if model.name == name), None)
 
 
@@ -136,7 +136,10 @@ class GateInputs(_Model):
     )
 
     def identity(self) -> dict[str, Any]:
-        """Return the inputs without folders of predictions: a workspace may be moved."""
+        """Return the inputs as JSON values, with predictions files named without their folders.
+
+        They stay the same if the workspace is moved.
+        """
         return _without_folders(self.model_dump(mode="json"))
 
 

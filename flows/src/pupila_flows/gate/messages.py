@@ -23,7 +23,7 @@ from pupila_flows.gate.units import Unit, percent
 from pupila_flows.results import Finding, GateResult, Verdict
 
 _OTHERS = 3
-"""Most other steps that advice names."""
+"""Maximum number of other steps that advice names."""
 _EXTERNAL_ADVICE = (
     "It does not answer as its teacher does there: it learned something else. Try a student made "
     "of the first layers of its teacher, stronger alterations in training, or unlabelled images "
@@ -76,7 +76,7 @@ def broken(entry: str, reason: str) -> Finding:
 
 
 def unchanged(entry: str, incumbent: Incumbent) -> Finding:
-    """Return the finding that a published version has the same artifact."""
+    """Return the finding that an artifact is the same as in a published version."""
     return Finding(
         condition=COMPARISON.field,
         against=incumbent.role,
@@ -88,7 +88,7 @@ def unchanged(entry: str, incumbent: Incumbent) -> Finding:
 
 
 def unpublished(entry: str, incumbent: Incumbent) -> Finding:
-    """Return the finding that a published version has no artifact with an entry's name."""
+    """Return the finding that a published version has no artifact named `entry`."""
     fix = (
         "`published: {}`" if incumbent.role == "published" else "`anchor: first` or another number"
     )
@@ -144,7 +144,7 @@ def not_comparable(
     reason: str | None = None,
     external: str | None = None,
 ) -> Finding:
-    """Return the finding that a condition could not be checked, so nothing is shown."""
+    """Return the inconclusive finding that a condition could not be checked."""
     why = reason or f"{against} is missing, so it has no evaluated model to compare with."
     finding = Finding(
         condition=field,
@@ -166,7 +166,8 @@ def describe_chance(
 ) -> Finding:
     """Return the finding on whether a model is above chance; `against` is as in `Finding`.
 
-    If it is not shown, it is inconclusive where the metric is above chance or images are too few.
+    A model that is not shown to be above chance fails. The finding is inconclusive instead if the
+    metric is above chance or unknown, or if there are too few images.
     """
     is_open = check.reached is None or check.reached > check.chance or not check.has_enough_images
     verdict: Verdict = "pass" if check.above else "inconclusive" if is_open else "fail"
@@ -185,7 +186,7 @@ def describe_chance(
 def nothing_to_show(check: ChanceCheck, teacher: GateModel, external: str) -> Finding:
     """Return the finding that a teacher is not above chance on an external set.
 
-    The artifact does not fail for it, but cannot pass.
+    The artifact does not fail because of its teacher, but cannot pass.
     """
     return Finding(
         condition=CHANCE.field,
@@ -201,7 +202,7 @@ def nothing_to_show(check: ChanceCheck, teacher: GateModel, external: str) -> Fi
 
 
 def describe_fidelity(teacher: str, correlation: Estimate, floor: float, of: str) -> Finding:
-    """Return the finding on an artifact's correlation of logits with its teacher's, on a set."""
+    """Return the finding on how an artifact's logits correlate with its teacher's on set `of`."""
     verdict: Verdict = (
         "pass"
         if correlation.low >= floor
@@ -246,7 +247,7 @@ def describe_comparison(
     rows: Rows,
     inputs: GateInputs,
 ) -> Finding:
-    """Add the sentences of a comparison with another model on some test images."""
+    """Return the finding of a comparison with another model, with text and advice added."""
     difference = finding.difference
     if difference is None or finding.other is None:
         return finding
@@ -264,7 +265,7 @@ def describe_comparison(
 
 
 def describe_limit(finding: Finding, own: GateModel, inputs: GateInputs) -> Finding:
-    """Add the sentences of a metric that was compared with a limit."""
+    """Return the finding of a comparison with a limit, with text and advice added."""
     condition, rule = condition_of(finding.condition), limit_rule(finding.condition)
     unit = condition.unit
     with_whom = f" with {finding.against}" if finding.against else ""
@@ -290,7 +291,7 @@ def describe_limit(finding: Finding, own: GateModel, inputs: GateInputs) -> Find
 
 
 def _margin_verdict(finding: Finding, difference: Estimate, unit: Unit, images: ImageSubset) -> str:
-    """Say what the interval shows."""
+    """Say whether the interval of the difference shows a loss within the margin."""
     margin = unit.amount(finding.limit)
     if finding.verdict == "pass":
         return f"It is shown to lose less than {margin}."
@@ -304,7 +305,7 @@ def _margin_verdict(finding: Finding, difference: Estimate, unit: Unit, images: 
 
 
 def _needed(finding: Finding, images: ImageSubset) -> str:
-    """Say how many test images would decide it, and how many there are."""
+    """Say how many test images would decide an inconclusive finding, and how many there are."""
     if finding.needs_images is None:
         return f": it is exactly at the margin, so no number of {images.title} would decide it"
     about = finding.needs if "more" in finding.needs else f"about {finding.needs}"
@@ -317,7 +318,7 @@ def _needed(finding: Finding, images: ImageSubset) -> str:
 def _advice(
     finding: Finding, rule: MarginRule | LimitRule, unit: Unit, own: GateModel, inputs: GateInputs
 ) -> str:
-    """Say what to try, including better steps of this run; nothing after a pass."""
+    """Return advice on what to try, including better steps of this run; empty after a pass."""
     if finding.verdict == "pass":
         return ""
     if finding.external:
@@ -331,7 +332,7 @@ def _advice(
 
 
 def _better(rule: MarginRule | LimitRule, unit: Unit, own: GateModel, inputs: GateInputs) -> str:
-    """Name the steps of this run that do better than an artifact, best first."""
+    """Return a sentence that names the steps of this run that do better, best first."""
     ranking = rule.ranking(unit)
     mine = ranking.merit(own)
     if mine is None:

@@ -1,9 +1,9 @@
-"""Chooses the threshold at which each model is evaluated, by one rule for both of a pair.
+"""Chooses the thresholds at which two models are compared, by the same rule for both.
 
-An artifact uses the threshold that ships with it; without one, the threshold that the validation
-images give for `evaluate.specificity`. The model it is compared with uses the threshold that the
-*same rule* gives on the same validation images, whatever it ships itself. So a model compared with
-itself shows no difference.
+An artifact uses the threshold that ships with it. If none does, it uses the threshold that reaches
+`evaluate.specificity` on the validation images. The model it is compared with uses the threshold
+that the *same rule* gives on the same validation images, whatever threshold it ships itself. So a
+model compared with itself shows no difference.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class AppliedThreshold:
-    """The probability from which a model calls an image positive, and the rule that chose it."""
+    """The lowest probability at which a model calls an image positive, and the rule behind it."""
 
     column: int
-    """Of the class whose probability is compared with the threshold."""
+    """Column of the class whose probability is compared with the threshold."""
     rule: ThresholdRule | None
     value: float | None
-    """The threshold; None if there is none, for `reason`."""
+    """The threshold; None if there is none: then `reason` says why."""
     ships: bool
-    """Whether the artifact ships one; then it decides every prediction."""
+    """Whether the artifact ships a threshold; with two classes, it decides every prediction."""
     origin: str
-    """What it is called in a sentence."""
+    """Words for the threshold in a sentence, such as `its shipped threshold`."""
     reason: str = ""
 
     def calls(self, scores: Floats, positive: int) -> NDArray[np.bool_]:
         """Return which images are called positive, from probabilities `(images, classes)`.
 
         Raises:
-            PupilaError: it has no threshold.
+            PupilaError: there is no threshold; the message is `reason`.
         """
         if self.value is None:
             raise PupilaError(self.reason)
@@ -51,7 +51,10 @@ class AppliedThreshold:
 def own_threshold(
     inputs: GateInputs, model: GateModel, validation: Floats | None
 ) -> AppliedThreshold:
-    """Return an artifact's own threshold; `validation` are its validation probabilities."""
+    """Return an artifact's threshold: the one that ships, or one chosen on validation images.
+
+    `validation` holds the artifact's probabilities for the validation images.
+    """
     shipped, classes = model.threshold, inputs.classes
     # with two classes, a threshold for the other one works too
     known = [inputs.positive] if len(classes) > 2 else classes
@@ -75,7 +78,11 @@ def matching_threshold(
     ours: AppliedThreshold,
     artifact: str,
 ) -> AppliedThreshold:
-    """Return the threshold that an artifact's rule gives the model it is compared with."""
+    """Return the threshold of a model by the rule of the artifact that is compared with it.
+
+    `ours` is the threshold of the artifact, `artifact` its name. `validation` holds the model's
+    probabilities for the validation images.
+    """
     threshold = replace(ours, value=None, origin="the threshold that the same rule gives it")
     own = model.threshold
     if ours.rule is None and ours.ships:
@@ -104,7 +111,10 @@ def _aim(rule: ThresholdRule | None) -> tuple[str, float] | None:
 
 
 def _default_rule(inputs: GateInputs, column: int) -> ThresholdRule | None:
-    """Return the rule if no threshold ships; None without validation images of both kinds."""
+    """Return the rule for an artifact that ships no threshold.
+
+    None unless there are validation images of the class at `column` and of others.
+    """
     images = inputs.validation
     if images is None:
         return None
@@ -124,7 +134,7 @@ def _default_rule(inputs: GateInputs, column: int) -> ThresholdRule | None:
 def _choose(
     inputs: GateInputs, threshold: AppliedThreshold, model: GateModel, validation: Floats | None
 ) -> AppliedThreshold:
-    """Add the value that the rule chooses."""
+    """Return a threshold with the value that its rule chooses, or with the reason for none."""
     if threshold.rule is None or validation is None or inputs.validation is None:
         return replace(
             threshold,

@@ -29,11 +29,11 @@ class ModelPredictions:
     positive: int
     """Column of the positive class."""
     threshold: AppliedThreshold
-    """The threshold for the positive class; it was not chosen on these images."""
+    """The threshold at which images are called positive."""
     patients: NDArray[np.str_] | None = None
     """Patient of each test image, `(images,)`; None if the data has no patients."""
     validation: ModelPredictions | None = None
-    """The same model on the validation images; None if there are none."""
+    """The same model's predictions on the validation images; None if there are none."""
 
     @classmethod
     def of(
@@ -41,7 +41,7 @@ class ModelPredictions:
     ) -> ModelPredictions:
         """Read a model's predictions on the test and validation images.
 
-        Its threshold follows its own rule; with `like`, the rule of that model.
+        The threshold follows the model's own rule or, with `like`, the rule of that model.
 
         Raises:
             PupilaError: a predictions file is missing, or belongs to other data.
@@ -67,7 +67,10 @@ class ModelPredictions:
         return cls(model, scores, labels, positive, threshold, patients, validation)
 
     def patients_of(self, rows: Rows) -> NDArray[np.str_] | None:
-        """Return the patient of some test images, for statistics by cluster."""
+        """Return the patient of each image in `rows`, so that statistics can cluster by patient.
+
+        None if the data has no patients.
+        """
         return None if self.patients is None else self.patients[rows]
 
     @property
@@ -77,7 +80,7 @@ class ModelPredictions:
 
     @property
     def called_positive(self) -> Bools:
-        """Images that are called positive at the threshold.
+        """Whether each image is called positive at the threshold.
 
         Raises:
             PupilaError: the model has no threshold.
@@ -86,7 +89,7 @@ class ModelPredictions:
 
     @property
     def at_threshold(self) -> Rows:
-        """Column of each image's class: positive at the threshold, else the most probable other."""
+        """Column of each image's class: positive if called so, else the likeliest other class."""
         others = self.scores.copy()
         others[:, self.positive] = -np.inf
         return np.where(self.called_positive, self.positive, others.argmax(axis=1))
@@ -101,12 +104,12 @@ class ModelPredictions:
 
     @property
     def uses_most_probable(self) -> bool:
-        """Whether the answer is the most probable class, not what a shipped threshold says."""
+        """Whether `chosen` takes the most probable class, not the answer of a shipped threshold."""
         return not self.threshold.ships or self.scores.shape[1] > 2
 
     @property
     def right(self) -> Bools:
-        """Images that the shipped model classifies correctly; see `chosen`."""
+        """Whether the shipped model classifies each image correctly; see `chosen`."""
         return self.chosen == self.labels
 
     @property
@@ -116,7 +119,7 @@ class ModelPredictions:
 
     @property
     def is_positive(self) -> Bools:
-        """Images of the positive class."""
+        """Whether each image is of the positive class."""
         return self.labels == self.positive
 
 

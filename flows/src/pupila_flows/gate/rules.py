@@ -1,4 +1,4 @@
-"""How a metric is decided: compared with another model, or with a limit."""
+"""Rules that compare a metric with another model's, or with a limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from pupila_flows.gate.units import Unit, percent
 from pupila_flows.results import Verdict
 
 Plot = Literal["difference", "interval", "bar"]
-"""A paired difference against its margin; an interval or a plain number against its limit."""
+"""How a finding is drawn.
+
+It is a paired difference with its margin, or an interval or a bar (plain number) with its limit.
+"""
 _IMPROVE = (
     "Look at the validation images that only it gets wrong; once you look at test images, you need "
     "fresh ones. Try more training images like them, a larger student or longer training; after "
@@ -34,15 +37,15 @@ class Ranking:
     """
 
     merit: Callable[[GateModel], float | None]
-    """Larger is better; None if not known."""
+    """Value that ranks a model: larger is better; None if unknown."""
     shown: Callable[[GateModel], str]
-    """The value, as shown after a step's name."""
+    """The value as text, shown after a step's name."""
     where: str = ""
-    """On which images, in a sentence."""
+    """End of a sentence on the images measured, such as ` on the validation images`."""
 
 
 def validation_accuracy(model: GateModel) -> float | None:
-    """Return the accuracy on the validation images, by which models are chosen; None if none."""
+    """Return the accuracy on the validation images, which ranks models; None if unknown."""
     accuracy = model.evaluation.validation
     return accuracy.value if accuracy else None
 
@@ -59,9 +62,9 @@ class ImageSubset:
     """The test images that a metric is computed on."""
 
     title: str
-    """What they are called in a sentence."""
+    """Words for the images in a sentence."""
     select: Callable[[ModelPredictions, Rows], Rows]
-    """Select those among some rows."""
+    """Returns the rows that belong to the subset, out of the given ones."""
 
 
 ALL_IMAGES = ImageSubset("images", lambda _, rows: rows)
@@ -87,15 +90,15 @@ def _no_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> st
 
 @dataclass(frozen=True, kw_only=True)
 class MarginRule:
-    """How a metric, here a fraction of the test images, is compared with another model's."""
+    """Compares a metric, here a fraction of the test images, with another model's."""
 
     correct: Callable[[ModelPredictions], Bools] = _right
-    """Which images are right, `(images,)`; raises if that cannot be decided."""
+    """Returns whether each image is classified correctly, `(images,)`; raises if undecidable."""
     predicted: Callable[[ModelPredictions], Rows] = _chosen
-    """Column of the predicted class of each image, `(images,)`."""
+    """Returns the column of the predicted class of each image, `(images,)`."""
     images: ImageSubset = ALL_IMAGES
     note: Callable[[ModelPredictions, ModelPredictions, Rows], str] = _no_note
-    """A last sentence about the metrics of artifact and other model on some rows."""
+    """Returns a last sentence for the finding, about both models on the compared rows."""
     advice: str = _IMPROVE
     """What to try after a failure."""
     plot: Plot = "difference"
@@ -103,10 +106,10 @@ class MarginRule:
     def compare(
         self, ours: ModelPredictions, theirs: ModelPredictions, rows: Rows, margin: float
     ) -> Comparison:
-        """Compare two models on some rows.
+        """Compare two models on the images in `rows`.
 
         Raises:
-            PupilaError: they cannot be compared; says why.
+            PupilaError: a comparison is not possible; the message says why.
         """
         selected = self.images.select(ours, rows)
         if not len(selected):
@@ -120,13 +123,16 @@ class MarginRule:
         return selected[(self.correct(theirs) & ~self.correct(ours))[selected]]
 
     def ranking(self, unit: Unit) -> Ranking:
-        """Return the order in which other steps of the run are named."""
+        """Return how to rank the other steps of the run, so that advice can name better ones."""
         return BY_ACCURACY
 
 
 @dataclass(frozen=True, kw_only=True)
 class AreaMargin(MarginRule):
-    """Compares areas under the ROC curve: of the positive class, or of each of several classes."""
+    """Compares areas under the ROC curve.
+
+    With two classes it is the area of the positive one, with more the areas of all.
+    """
 
     def compare(
         self, ours: ModelPredictions, theirs: ModelPredictions, rows: Rows, margin: float
@@ -140,34 +146,34 @@ class AreaMargin(MarginRule):
 
 @dataclass(frozen=True)
 class LimitResult:
-    """A metric compared with a limit."""
+    """Result of comparing a metric with a limit."""
 
     verdict: Verdict
     value: float
     interval: Estimate | None = None
     needs_images: int | None = None
-    """Images that would decide it, if that can be computed."""
+    """Number of images that would decide an inconclusive verdict; None if unknown."""
     tested: int | None = None
-    """Images it was computed on, if not all test images."""
+    """Number of images that the metric was computed on; None for all test images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimitRule(ABC):
-    """How a metric is compared with a limit."""
+    """Compares a metric with a limit."""
 
     bound: ClassVar[str]
-    """`at most`, or `at least`."""
+    """Kind of limit, in words: `at most` or `at least`."""
     missed: ClassVar[str]
-    """The words between the missing amount and the bound."""
+    """Words between the amount that is missing and the bound, in a failed finding."""
     plot: ClassVar[Plot]
 
     advice: str = _IMPROVE
     """What to try after a failure."""
     more: str = "Add test images."
-    """What to try if it is inconclusive."""
+    """What to try if the verdict is inconclusive."""
     images: ImageSubset = ALL_IMAGES
     needs_teacher: bool = False
-    """Whether it needs a teacher."""
+    """Whether only an artifact with a teacher can be checked."""
 
     @abstractmethod
     def check(
@@ -176,7 +182,7 @@ class LimitRule(ABC):
         """Compare an artifact with a limit; `teacher` is given if the rule needs one.
 
         Raises:
-            PupilaError: they cannot be compared; says why.
+            PupilaError: a comparison is not possible; the message says why.
         """
 
     def wrong(self, ours: ModelPredictions, teacher: ModelPredictions | None) -> Rows:
@@ -184,17 +190,17 @@ class LimitRule(ABC):
         return np.array([], np.int64)
 
     def note(self, ours: GateModel) -> str:
-        """Return a last sentence about the metric."""
+        """Return a last sentence for the finding; by default it is empty."""
         return ""
 
     def ranking(self, unit: Unit) -> Ranking:
-        """Return the order in which other steps of the run are named."""
+        """Return how to rank the other steps of the run, so that advice can name better ones."""
         return BY_ACCURACY
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtMost(LimitRule):
-    """A cost that must not be larger than its limit."""
+    """Passes if a cost, such as size or time, is not larger than the limit."""
 
     bound = "at most"
     missed = "more than allowed:"
@@ -214,14 +220,14 @@ class AtMost(LimitRule):
 
 @dataclass(frozen=True, kw_only=True)
 class AtLeast(LimitRule):
-    """A fraction of the test images whose interval must not lie below its limit."""
+    """Compares a fraction of the test images, with its interval, with a lower limit."""
 
     bound = "at least"
     missed = "less than required:"
     plot = "interval"
 
     correct: Callable[[ModelPredictions, ModelPredictions | None], Bools]
-    """Which of all images count, `(images,)`, by the predictions of artifact and teacher."""
+    """Returns whether each image counts, `(images,)`, from predictions of artifact and teacher."""
 
     def check(
         self, ours: ModelPredictions, teacher: ModelPredictions | None, limit: float

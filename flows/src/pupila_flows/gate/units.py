@@ -1,4 +1,4 @@
-"""How numbers are written in the gate's sentences."""
+"""Formats numbers for the gate's sentences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 def percent(fraction: float) -> str:
-    """Write a fraction in percent: `94.5 %`."""
+    """Format a fraction as a percentage, such as `94.5 %`."""
     return f"{100 * fraction:.1f} %"
 
 
@@ -38,16 +38,16 @@ def _milliseconds(value: float) -> str:
 
 @dataclass(frozen=True)
 class Unit:
-    """How numbers of one kind are written in a sentence."""
+    """Formats numbers of one kind, such as fractions, for a sentence."""
 
     value: Callable[[float], str]
-    """The value itself: `94.5 %`."""
+    """Formats a value, such as `94.5 %`."""
     amount: Callable[[float], str]
-    """An amount, such as a margin: `3 points`."""
+    """Formats an amount, such as a margin of `3 points`."""
     change: Callable[[float], str] = _signed_digits
-    """A difference with its sign: `−1.0`."""
+    """Formats a difference with its sign, such as `−1.0`."""
     change_unit: str = ""
-    """What follows a difference: ` points`."""
+    """Unit written after a difference, such as ` points`."""
 
 
 FRACTION = Unit(percent, _points, _signed_points, " points")
