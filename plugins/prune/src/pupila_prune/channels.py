@@ -1,6 +1,6 @@
-"""Groups of channels that can only be cut together, and where they are in a model's weights.
+"""Groups of channels that can only be cut together, and their positions in a model's weights.
 
-Such a group is a *unit*. `pupila_prune.graph` finds which channels are tied.
+Such a group is called a *unit*. `pupila_prune.graph` finds the units of a model.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Units = NDArray[np.int64]
-"""A unit's number for each entry along an axis; `FIXED` for entries that are never cut."""
+"""For each entry along an axis, the number of its unit; `FIXED` if the entry is never cut."""
 Keep = NDArray[np.bool_]
-"""Whether each unit is kept, `(units,)`."""
+"""Mask `(units,)` of the units that are kept."""
 Role = Literal["filters", "follows", "reads"]
-"""What the entries of an axis do with their channels: make them, alter them, or read them."""
+"""Role of the entries along an axis: they make channels, alter them, or read them."""
 
 FIXED = -1
 
@@ -42,19 +42,19 @@ class Channels:
     """Number of units; they are numbered from 0."""
     axes: tuple[Axis, ...]
     untouched: tuple[str, ...]
-    """Names of unsupported layers and operations: the channels they read are never cut."""
+    """Names of unsupported layers and operations. The channels that they read are never cut."""
     sizes: dict[tuple[str, str], int]
-    """Entries of each weight, by layer and name."""
+    """Number of entries of each weight, by layer and name of the weight."""
     widths: dict[str, Units]
-    """Units along the last axis of each layer's output, by the layer's name."""
+    """The units along the last axis of each layer's output, by layer name."""
 
     @property
     def filters(self) -> tuple[Axis, ...]:
-        """The axes along which channels are made, one for each layer that makes channels."""
+        """The axes with the role `filters`, one for each layer that makes channels."""
         return tuple(axis for axis in self.axes if axis.role == "filters")
 
     def parameters(self, keep: Keep) -> int:
-        """Return the parameters of the model when only some units are kept."""
+        """Return the number of parameters of the model if only the units in `keep` remain."""
         sizes = dict(self.sizes)
         for axis in self.axes:
             weight, kept = (axis.layer, axis.weight), len(kept_entries(axis.units, keep))
@@ -62,7 +62,7 @@ class Channels:
         return sum(sizes.values())
 
     def costs(self) -> NDArray[np.float64]:
-        """Return how many parameters are removed if each unit alone is cut `(units,)`."""
+        """Return for each unit how many parameters cutting it alone removes, `(units,)`."""
         costs = np.zeros(self.count)
         by_weight: dict[tuple[str, str], list[Axis]] = defaultdict(list)
         for axis in self.axes:
@@ -75,10 +75,10 @@ class Channels:
         return costs
 
     def entries(self, axis: Axis) -> Units:
-        """Return how many entries of an axis each unit has `(units,)`."""
+        """Return for each unit its number of entries along an axis, `(units,)`."""
         return np.bincount(axis.units[axis.units != FIXED], minlength=self.count)
 
 
 def kept_entries(units: Units, keep: Keep) -> Units:
-    """Return the indices of the entries along an axis that are kept."""
+    """Return the indices along an axis that remain when only the units in `keep` do."""
     return np.flatnonzero(np.append(keep, True)[units])  # index FIXED, -1, is the appended True

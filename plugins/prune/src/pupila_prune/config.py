@@ -15,11 +15,11 @@ Scope = Literal["layer", "global"]
 Pattern = Literal["2:4"]
 
 _PATTERN_SETTINGS: dict[str, Any] = {"sparsity": 0.5, "rounds": 1, "scope": "layer"}
-"""The settings that the pattern fixes: two of four weights, in one round, within a kernel."""
+"""Settings that follow from the pattern 2:4: half of each kernel is cut, in one round."""
 
 
 class Retraining(SoftTargets, EpochChoice, Schedule):
-    """How a changed model is retrained, and how much accuracy it may lose."""
+    """Settings of retraining a changed model, and how much accuracy it may lose."""
 
     budget: float = Field(
         default=0.02,
@@ -51,7 +51,7 @@ class Retraining(SoftTargets, EpochChoice, Schedule):
 
 
 class Cycle(Retraining):
-    """How much is cut, in how many rounds, and how the model is retrained after each."""
+    """Settings of pruning in rounds: how much is cut, and how each round retrains."""
 
     sparsity: float = Field(gt=0, lt=1, description="Fraction to cut by the last round.")
     rounds: int = Field(
@@ -60,7 +60,7 @@ class Cycle(Retraining):
 
 
 class FilterPruning(Cycle):
-    """How much is cut, by what measure, and how the thinner model is retrained."""
+    """Settings of `prune-filters`: how much is cut, by which score, and how it is retrained."""
 
     former_names: ClassVar[Mapping[str, str]] = {"least": "min_fraction_kept"}
 
@@ -79,7 +79,7 @@ class FilterPruning(Cycle):
 
 
 class WeightPruning(Cycle):
-    """How many weights are set to 0, and how the others are retrained."""
+    """Settings of `prune-obd` and `prune-synflow`: how many weights are cut, and retraining."""
 
     sparsity: float = Field(
         default=0.8,
@@ -90,7 +90,7 @@ class WeightPruning(Cycle):
 
 
 class MagnitudePruning(WeightPruning):
-    """How many weights are set to 0, among which they are compared, and how others retrain."""
+    """Settings of `prune-magnitude`: how many weights are cut, by which rule, and retraining."""
 
     scope: Scope = Field(
         default="layer",
@@ -123,7 +123,7 @@ class MagnitudePruning(WeightPruning):
 
 
 class Clustering(Retraining):
-    """How many values a kernel may have, and how they are retrained."""
+    """Settings of `cluster`: how many values a kernel may have, and how they are retrained."""
 
     clusters: int = Field(
         default=16,

@@ -1,8 +1,8 @@
 """Keeps weights at 0, or equal within a cluster, while a model is trained.
 
-Keras' optimizers apply the constraint of each variable after every step: a step's change of a cut
-weight is undone, and weights of one cluster move by the mean of their steps. The constraints are
-set on the variables, not on the layers, so they are not saved with the model.
+Keras' optimizers apply the constraint of each variable after every step. It sets cut weights back
+to 0, or lets the weights of one cluster move together, by the mean of their steps. The constraints
+are set on the variables, not on the layers, so they are not saved with the model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ops = keras.ops
 
 
 class MaskConstraint(keras.constraints.Constraint):
-    """Sets weights that are not kept to 0."""
+    """Sets all weights to 0 that a mask does not keep."""
 
     def __init__(self, keep: NDArray[np.bool_]) -> None:
         self._keep = ops.convert_to_tensor(keep)
@@ -35,7 +35,8 @@ class ClusterConstraint(keras.constraints.Constraint):
     """Sets the weights of a cluster to their mean, so that the optimizer moves the centroid.
 
     Han et al. 2016, "Deep compression" (arXiv 1510.00149), section 3.3, sum the gradients of a
-    cluster's weights: for a cluster of n, plain gradient descent takes n times the step taken here.
+    cluster's weights, so for a cluster of n weights their plain gradient descent takes n times the
+    step taken here.
     A cluster of zeros stays 0.
     """
 
@@ -53,14 +54,14 @@ class ClusterConstraint(keras.constraints.Constraint):
 
 @contextmanager
 def keep_zeros(model: Any) -> Generator[None]:
-    """Keep every zero in a kernel at 0."""
+    """Context in which every zero in a kernel stays 0 during training."""
     with _constrain((kernel, MaskConstraint(kernel.values != 0)) for kernel in kernels_of(model)):
         yield
 
 
 @contextmanager
 def keep_clusters(model: Any) -> Generator[None]:
-    """Keep equal weights of each clustered kernel equal, and every zero in a kernel at 0."""
+    """Context in which equal weights of a clustered kernel stay equal, and zeros stay 0."""
     clustered = ((kernel, ClusterConstraint(kernel.values)) for kernel in clustered_kernels(model))
     with keep_zeros(model), _constrain(clustered):
         yield

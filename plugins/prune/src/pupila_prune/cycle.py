@@ -34,29 +34,31 @@ keras = import_keras()
 
 
 class Strategy(Protocol):
-    """What differs between the techniques."""
+    """The interface of a technique: how it cuts a model, and keeps it cut."""
 
     name: str
     rounds: int
 
     def cut(self, model: Any, number: int) -> Any:
-        """Return a new model to retrain, of round `number`, from 1; None if nothing can be cut.
+        """Return a cut copy of `model`, to be retrained; None if nothing can be cut.
 
-        `model` is that of the round before.
+        `model` is the result of the round before; `number` counts rounds from 1.
         """
         ...
 
     def keep_cut(self, model: Any) -> AbstractContextManager[None]:
-        """Keep what a round has cut from coming back while its model is trained."""
+        """Return a context for training in which cut weights stay cut."""
         ...
 
     def parameters(self, model: Any) -> int:
-        """Return how many parameters remain."""
+        """Return the number of parameters that remain in a model."""
         ...
 
 
 def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
-    """Cut and retrain a model from `pupila_prune.training_targets.open_model`.
+    """Cut and retrain a model in rounds, and return the rounds.
+
+    `model` comes from `pupila_prune.training_targets.open_model`.
 
     Raises:
         PupilaError: the loss of a round is no longer finite.
@@ -79,7 +81,7 @@ def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
 
 
 def write_chosen(step: Step[Any], rounds: Rounds) -> Any:
-    """Write the chosen model with the declared output, and return it."""
+    """Write the model of the chosen round, ending in its declared output, and return it."""
     (artifact,) = step.inputs
     model = add_output(rounds.model(rounds.chosen), artifact.record.output)
     save(model, step.output)
@@ -89,7 +91,7 @@ def write_chosen(step: Step[Any], rounds: Rounds) -> Any:
 def _retrain(
     step: Step[Any], model: Any, strategy: Strategy, targets: TrainingTargets, rounds: Rounds
 ) -> TrainingHistory:
-    """Train a cut model."""
+    """Retrain the cut model of a round."""
     config, number = step.config, len(rounds.curve)
     with strategy.keep_cut(model):
         return fit(

@@ -1,8 +1,8 @@
-"""The strategy of `prune-filters`: cuts filters and builds a thinner model of the rest.
+"""The strategy of `prune-filters`: cuts filters and builds a thinner model from the rest.
 
 Molchanov et al. 2019 cut a few filters every few steps of training; here each round cuts to a
-target. Of N parameters, with the sparsity s, round r of R leaves N · (1 - s)^(r/R): each cuts the
-same fraction of what remains.
+target. Of N parameters, with the sparsity s, round r of R leaves N · (1 - s)^(r/R): each round
+cuts the same fraction of what remains.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from pupila_prune.selection import choose, min_filters
 from pupila_prune.training_targets import ranking_batches
 
 _MAX_IMAGES = 512
-"""Most training images used to rank units; which ones depends on the seed."""
+"""Most training images used to score units; the seed chooses them at random."""
 
 _ROUNDING = 1e-6
 
 
 class FilterStrategy:
-    """Cuts the units with the lowest scores, within each layer's minimum of filters."""
+    """Cuts the units with the lowest scores, but leaves each layer its minimum of filters."""
 
     name = "prune-filters"
 
@@ -55,7 +55,7 @@ class FilterStrategy:
         return parameters(model)
 
     def measured(self, rounds: Rounds) -> Measured:
-        """Return the pruning curve, and which layers are not supported.
+        """Return the pruning curve, a warning if the budget is not met, and unsupported layers.
 
         Raises:
             PupilaError: no filter could be cut.

@@ -1,9 +1,10 @@
 """Finds which channels of a model can only be cut together.
 
-A channel that one layer makes is normalised, added, multiplied and read by others: if it is cut,
-all these must be cut too. Fang et al. 2023 (CVPR; arXiv 2301.12900), "DepGraph: towards any
-structural pruning", find such groups of layers. Here each channel is followed by itself, which also
-handles layers that share only some channels, for example an addition to a concatenation:
+A channel that one layer makes is normalised, added, multiplied and read by other layers. If the
+channel is cut, its entries in all their weights must be cut too. Fang et al. 2023 (CVPR; arXiv
+2301.12900), "DepGraph: towards any structural pruning", find groups of layers that depend on each
+other. Here each channel is followed separately, which also handles layers that share only some
+channels, for example an addition to a concatenation:
 
 * a convolution or dense layer makes new channels, and reads those of its input;
 * pooling, padding, dropout, batch normalisation and elementwise activations pass them on;
@@ -31,7 +32,7 @@ raw = keras.src.ops  # operations as a graph holds them; Keras exports only the 
 
 
 def channels_of(model: Any) -> Channels:
-    """Follow the channels through a flat functional model.
+    """Follow the channels through a flat functional model, and return its units.
 
     Raises:
         PupilaError: a layer is not one of Keras' own.
@@ -40,7 +41,7 @@ def channels_of(model: Any) -> Channels:
 
 
 class _Ties:
-    """Numbered channels, and which are tied (union-find); those tied to 0 are fixed."""
+    """Channels by number, and which are tied (union-find). Channels tied to 0 are never cut."""
 
     def __init__(self) -> None:
         self._parents = [0]
@@ -69,7 +70,7 @@ class _Ties:
 
 
 class _Walk:
-    """Visits each call of a model in order, with the channels of its inputs."""
+    """Follows channels through a model's layer calls, in order."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -201,7 +202,7 @@ class _Walk:
         return made
 
     def _assign(self, layer: Any, weight: str, number: int, channels: Units, role: Role) -> None:
-        """Assign channels to an axis; if the layer was called before, tie them to the earlier."""
+        """Assign channels to an axis; if an earlier call assigned others, tie the two."""
         position = (layer.name, weight, number)
         before, _ = self._axes.setdefault(position, (channels, role))
         if before is not channels:

@@ -15,10 +15,10 @@ layers, ops = keras.layers, keras.ops
 
 
 def logits_of(model: Any, kind: OutputKind) -> Any:
-    """Return a copy of a flat model that ends in its logits, with all layers trainable.
+    """Return a copy of a flat model that outputs logits, with all layers trainable.
 
     Raises:
-        PupilaError: the last layer does not compute an output of that kind from logits.
+        PupilaError: the model does not end in an activation of this kind.
     """
     settings: dict[str, Any] = {}
     if kind != "logits":
@@ -39,9 +39,9 @@ def logits_of(model: Any, kind: OutputKind) -> Any:
 
 
 def training_form(model: Any, kind: OutputKind) -> Any:
-    """Return a model of the same layers that outputs a logit for each class `(batch, classes)`.
+    """Return a model with the same layers that outputs one logit per class, `(batch, classes)`.
 
-    A single logit z, of the second class, becomes the two logits 0 and z.
+    If `model` has a single logit z, which is that of the second class, the new logits are 0 and z.
     """
     if kind != "sigmoid":
         return model
@@ -51,7 +51,7 @@ def training_form(model: Any, kind: OutputKind) -> Any:
 
 
 def add_output(model: Any, output: OutputSpec) -> Any:
-    """Return a model of the same layers that ends in the declared output."""
+    """Return a model with the same layers that ends in the activation of the declared output."""
     if output.kind == "logits":
         return model
     name = "probabilities"

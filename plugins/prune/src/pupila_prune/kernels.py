@@ -1,4 +1,4 @@
-"""Kernels: the weights that are pruned one by one, or clustered.
+"""Finds the kernels of a model: the weights that are pruned one by one, or clustered.
 
 These are the kernels of convolutions (plain, grouped, dilated, transposed, depthwise, separable)
 and of dense layers, including the last one, as `tfmot.sparsity.keras.prune_low_magnitude` does with
@@ -26,14 +26,14 @@ _NAMES = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel of a model."""
+    """One kernel of a model: the layer, and the variable with the weights."""
 
     layer: Any
     variable: Any
 
     @property
     def name(self) -> str:
-        """Layer and variable, as in `conv_1/kernel`."""
+        """Names of the layer and of the variable, such as `conv_1/kernel`."""
         return f"{self.layer.name}/{self.variable.name}"
 
     @property
@@ -43,13 +43,13 @@ class Kernel:
 
     @property
     def is_depthwise(self) -> bool:
-        """Whether each output reads one channel only."""
+        """Whether the convolution is depthwise: each output reads only one channel."""
         depthwise = isinstance(self.layer, layers.DepthwiseConv2D)
         return depthwise or self.variable.name == "depthwise_kernel"
 
     @property
     def output_axis(self) -> int:
-        """Axis of the outputs, in a kernel that is not depthwise."""
+        """The axis of output channels. Not valid for depthwise kernels."""
         return -2 if isinstance(self.layer, layers.Conv2DTranspose) else -1
 
 
@@ -57,7 +57,7 @@ def kernels_of(model: Any) -> list[Kernel]:
     """Return the kernels of a flat model in the order of its layers.
 
     Raises:
-        PupilaError: it has no kernels.
+        PupilaError: the model has no kernels.
     """
     kinds = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D)
     kernels = [
@@ -76,10 +76,10 @@ def kernels_of(model: Any) -> list[Kernel]:
 
 
 def clustered_kernels(model: Any) -> list[Kernel]:
-    """Return the kernels whose weights may share values: see `pupila_prune.clusters`.
+    """Return the kernels that are clustered: all but depthwise ones.
 
     Raises:
-        PupilaError: it has no such kernels.
+        PupilaError: all kernels are depthwise, or the model has none.
     """
     kernels = [kernel for kernel in kernels_of(model) if not kernel.is_depthwise]
     if not kernels:
@@ -91,20 +91,20 @@ def clustered_kernels(model: Any) -> list[Kernel]:
 
 
 def count_zeros(model: Any) -> int:
-    """Return how many weights of kernels are 0."""
+    """Return the number of kernel weights that are 0."""
     return sum(int((kernel.values == 0).sum()) for kernel in kernels_of(model))
 
 
 def sparsity(model: Any) -> float:
-    """Return the fraction of all kernel weights that is 0."""
+    """Return the fraction of all kernel weights that are 0."""
     return count_zeros(model) / sum(prod(kernel.variable.shape) for kernel in kernels_of(model))
 
 
 def nonzero_parameters(model: Any) -> int:
-    """Return how many parameters the model has without the zeros of kernels."""
+    """Return the number of parameters, not counting kernel weights that are 0."""
     return parameters(model) - count_zeros(model)
 
 
 def sparsity_by_kernel(model: Any) -> dict[str, float]:
-    """Return the fraction of the weights of each kernel that is 0."""
+    """Return the fraction of each kernel's weights that are 0, by the kernel's name."""
     return {kernel.name: float((kernel.values == 0).mean()) for kernel in kernels_of(model)}

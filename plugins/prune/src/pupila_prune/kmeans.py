@@ -1,4 +1,4 @@
-"""k-means in one dimension, fast for millions of numbers.
+"""k-means clustering in one dimension, fast for millions of numbers.
 
 Lloyd's algorithm, as in Han et al. 2016, "Deep compression" (arXiv 1510.00149), section 3.1.
 Clusters of sorted numbers are intervals, so an iteration takes k binary searches, and sums over an
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 
 _MAX_ITERATIONS = 300
-"""The default of scikit-learn."""
+"""Most iterations; the default of scikit-learn."""
 
 
 def centroids(values: NDArray[np.floating[Any]], clusters: int) -> Numbers:
     """Return the centroids of at most `clusters` clusters of `values`, in ascending order.
 
-    There are fewer if there are fewer different values, or if a cluster ends empty.
+    There are fewer if `values` has fewer different numbers, or if a cluster ends empty.
     """
     ordered = np.sort(values.ravel()).astype(np.float64)
     totals = np.concatenate([[0.0], np.cumsum(ordered)])
@@ -39,7 +39,7 @@ def centroids(values: NDArray[np.floating[Any]], clusters: int) -> Numbers:
 
 
 def nearest(values: NDArray[np.float32], centroids: Numbers) -> NDArray[np.float32]:
-    """Replace each value by the nearest centroid; centroids are in ascending order."""
+    """Replace each value by the nearest centroid. `centroids` must be in ascending order."""
     return centroids[np.searchsorted(_midpoints(centroids), values)].astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Chooses which weights are kept, by their scores, and the sparsity after each round.
+"""Chooses which weights to keep by their scores, and the sparsity after each round.
 
 The schedule is that of Zhu and Gupta 2017, "To prune, or not to prune" (arXiv 1710.01878),
 equation 1, with one round as a step: with the initial sparsity s_i and the final one s_f, after
@@ -21,20 +21,20 @@ from numpy.typing import NDArray
 from pupila_prune.kernels import Kernel
 
 Scores = Sequence[NDArray[np.floating[Any]]]
-"""The score of each weight, not negative, in the shape of each kernel: the lowest are cut first."""
+"""Scores of all weights, an array in the shape of each kernel. The lowest are cut first."""
 Masks = list[NDArray[np.bool_]]
-"""Which weights of each kernel are kept, in its shape."""
+"""Masks of the weights that are kept, an array in the shape of each kernel."""
 
 _GROUP, _KEPT = 4, 2
 
 
 def sparsity_after(initial: float, final: float, number: int, rounds: int) -> float:
-    """Return the sparsity after round `number`, from 1, by the formula at the top of this file."""
+    """Return the sparsity after round `number`, counted from 1, by the formula of this module."""
     return final + (initial - final) * (1 - number / rounds) ** 3
 
 
 def masks_per_layer(scores: Scores, sparsity: float) -> Masks:
-    """Cut the same fraction of each kernel, but never all of it."""
+    """Return masks that cut the fraction `sparsity` of each kernel, but never a whole kernel."""
     return [
         _without_lowest(score, min(round(sparsity * score.size), score.size - 1))
         for score in scores
@@ -42,7 +42,7 @@ def masks_per_layer(scores: Scores, sparsity: float) -> Masks:
 
 
 def masks_across_layers(scores: Scores, sparsity: float) -> Masks:
-    """Cut the lowest scores among all kernels."""
+    """Return masks that cut the fraction `sparsity` of all weights, compared across kernels."""
     joined = np.concatenate([score.ravel() for score in scores])
     kept = _without_lowest(joined, min(round(sparsity * joined.size), joined.size - 1))
     ends = np.cumsum([score.size for score in scores])[:-1]
@@ -51,10 +51,10 @@ def masks_across_layers(scores: Scores, sparsity: float) -> Masks:
 
 
 def has_groups(kernel: Kernel) -> bool:
-    """Return whether a kernel can have the pattern 2:4.
+    """Return whether a kernel can have the pattern 2:4, in which two of every four weights are 0.
 
-    The number of weights of one output must be a multiple of four. Depthwise kernels stay dense:
-    the pattern is for matrix products, and they have nine weights for each output.
+    The number of weights per output must be a multiple of four. Depthwise kernels stay dense: the
+    pattern is for matrix products, and these kernels have only nine weights per output.
     """
     if kernel.is_depthwise:
         return False
@@ -63,10 +63,10 @@ def has_groups(kernel: Kernel) -> bool:
 
 
 def two_of_four(kernel: Kernel, scores: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-    """Keep the two highest scores of every four successive weights of an output.
+    """Return a mask that keeps, of every four successive weights of an output, the best two.
 
     Mishra et al. 2021, "Accelerating sparse deep neural networks" (arXiv 2104.08378), section 3:
-    rows run along (height, width, input channels), the last fastest.
+    successive weights run along (height, width, input channels), the last axis fastest.
     """
     moved = np.moveaxis(scores, kernel.output_axis, 0)
     groups = moved.reshape(moved.shape[0], -1, _GROUP)
@@ -75,7 +75,7 @@ def two_of_four(kernel: Kernel, scores: NDArray[np.floating[Any]]) -> NDArray[np
 
 
 def _without_lowest(scores: NDArray[np.floating[Any]], count: int) -> NDArray[np.bool_]:
-    """Keep all but the `count` lowest scores."""
+    """Return a mask that keeps all but the `count` lowest scores."""
     keep = np.ones(scores.size, bool)
     keep[np.argpartition(scores.ravel(), count)[:count]] = False
     return keep.reshape(scores.shape)

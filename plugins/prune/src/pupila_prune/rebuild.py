@@ -15,8 +15,8 @@ keras = import_keras()
 layers = keras.layers
 
 _MOMENTUM = 0.9
-"""Highest momentum of moving averages. Large models have 0.99 or 0.999, with which the averages
-would hardly follow in a few dozen steps, though every cut changes what is normalised."""
+"""Highest momentum of moving averages. Every cut changes what is normalised, and with the 0.99 or
+0.999 of large models the averages would hardly follow in a few dozen steps."""
 
 
 def rebuild(
@@ -27,8 +27,8 @@ def rebuild(
 ) -> Any:
     """Return a new model with only the kept units and their weights, and all layers trainable.
 
-    `model` is flat, `channels` are those of it, and it is not changed. Layers keep their names.
-    `settings` are changes of layers' settings, by the layer's name.
+    `model` must be flat, with `channels` as its units, and is not changed. Layers keep their names.
+    `settings` are changes to the configuration of layers, by layer name.
 
     Batch normalisation is trainable too, even if it was frozen in a teacher's backbone: its
     statistics no longer fit a cut model. Its momentum becomes at most 0.9, so that the moving
@@ -54,7 +54,7 @@ def rebuild(
 
 
 def copy_model(model: Any) -> Any:
-    """Return a copy of a flat model, with its own, newly seeded random generators."""
+    """Return a copy of a flat model, with newly seeded random generators of its own."""
     channels = channels_of(model)
     return rebuild(model, channels, keep_all(channels))
 
@@ -65,7 +65,7 @@ def keep_all(channels: Channels) -> Keep:
 
 
 def _widths(layer: Any, channels: Channels, keep: Keep) -> dict[str, Any]:
-    """Return the settings of a layer that set the number of its output channels."""
+    """Return the settings that give a layer its new number of output channels."""
     width = len(kept_entries(channels.widths[layer.name], keep))
     if isinstance(layer, layers.Reshape):
         return {"target_shape": (*layer.target_shape[:-1], width)}

@@ -1,4 +1,4 @@
-"""Stores finished rounds, their figures and models, and chooses which one is kept."""
+"""Stores the figures and models of finished rounds, and chooses the round to keep."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ keras = import_keras()
 
 @dataclass(frozen=True)
 class Round:
-    """A model after one round; round 0 is the uncut one."""
+    """Figures of the model after one round; round 0 is the uncut model."""
 
     parameters: int
-    """Those that remain."""
+    """Number of parameters that remain."""
     parameters_removed: float
-    """Fraction of the uncut model's parameters that is removed."""
+    """Fraction of the uncut model's parameters that were removed."""
     validation_accuracy: float
     macs: int
     history: dict[str, list[float]]
     """Metrics of the retraining, one value for each epoch."""
     validation_fidelity: float | None = None
-    """To the uncut model on altered validation images, if rounds are chosen by it."""
+    """Fidelity to the uncut model on altered validation images; None if it does not choose."""
 
 
 class Rounds:
@@ -42,7 +42,10 @@ class Rounds:
     """
 
     def __init__(self, folder: Path, key: str, max_rounds: int, budget: float, images: int) -> None:
-        """Continue the rounds in the folder, if any; `images` counts the validation images."""
+        """Continue the rounds in `folder` if they have this `key`; otherwise start with none.
+
+        `images` is the number of validation images.
+        """
         self.key, self.max_rounds, self.budget = key, max_rounds, budget
         self._images = images
         self.curve: list[Round] = []
@@ -52,7 +55,7 @@ class Rounds:
             self.curve = [Round(**fields) for fields in stored["curve"]]
 
     def begin(self, uncut: Round) -> None:
-        """Set round 0, unless a run is continued."""
+        """Set round 0, unless earlier rounds are continued."""
         self.curve = self.curve or [uncut]
 
     def add(self, finished: Round, model: Any) -> None:
@@ -65,36 +68,36 @@ class Rounds:
         write_atomically(self._path, json.dumps(content).encode())
 
     def model(self, number: int) -> Any:
-        """Return the model of a finished round, from 1."""
+        """Return the model of the finished round `number`, counted from 1."""
         return keras.saving.load_model(self._model_folder(number) / MODEL_NAME, compile=False)
 
     def last_model(self) -> Any:
-        """Return the model of the last round; None before the first."""
+        """Return the model of the last finished round; None if no round has finished."""
         return self.model(len(self.curve) - 1) if len(self.curve) > 1 else None
 
     def is_finished(self) -> bool:
-        """Return whether all rounds are done, or the last two lost more than the budget.
+        """Return whether all rounds are done, or the last two both lost more than the budget.
 
-        A single round may exceed it by chance, and the next may not (a VGG16 lost 2.9 percentage
-        points with 38 % removed, none with 52 %).
+        One such round is not enough, as it may be chance: a VGG16 lost 2.9 percentage points with
+        38 % removed, but none with 52 %.
         """
         last = len(self.curve) - 1
         over = [not self.is_within_budget(number) for number in range(1, last + 1)]
         return last == self.max_rounds or over[-2:] == [True, True]
 
     def is_within_budget(self, number: int) -> bool:
-        """Return whether a round lost no more than the budget."""
+        """Return whether round `number` lost no more than the budget."""
         return self._drop(number) <= as_written(self.budget)
 
     @property
     def chosen(self) -> int:
-        """The last round within the budget, or if there is none, the one that lost the least."""
+        """Number of the last round within the budget; if none is, of the one that lost least."""
         cut = range(1, len(self.curve))
         within = [number for number in cut if self.is_within_budget(number)]
         return within[-1] if within else min(cut, key=self._drop)
 
     def result(self) -> PruningCurve:
-        """Return the curve, which round is kept, and why."""
+        """Return the curve of all rounds, the round that is kept, and the reason."""
         number = self.chosen
         kept = self.curve[number]
         return PruningCurve(
@@ -115,7 +118,7 @@ class Rounds:
         return Measured(PluginWarning(warning=self._reason()))
 
     def _reason(self) -> str:
-        """Return why a round is kept, and why it was not followed by another."""
+        """Return a sentence on why the chosen round is kept, and no later one."""
         number, last, budget = self.chosen, len(self.curve) - 1, f"the budget of {self.budget:.4g}"
         if not self.is_within_budget(number):
             return f"Round {number} lost {self._drop_in_words(number)}, more than {budget}."

@@ -1,4 +1,4 @@
-"""Scores units of channels by how much they matter.
+"""Scores units by how much they matter to the model; see `pupila_prune.channels` for units.
 
 **taylor.** Molchanov et al. 2019 (CVPR; arXiv 1906.10771), "Importance estimation for neural
 network pruning", equation 8, for all weights w of a unit, with the gradient g of the cross-entropy
@@ -7,9 +7,9 @@ on labelled images:
     I = E[(Σ g · w)²]
 
 I is the square of the first-order change of the loss if these weights became 0; the expectation is
-over batches. All weights that would be cut count: those that make, alter and read the unit's
+over batches. The sum is over all weights that would be cut, which make, alter or read the unit's
 channels, as in DepGraph (Fang et al. 2023). Running statistics have no gradient and do not count. A
-weight between two channels of one unit counts for each.
+weight between two channels of one unit counts twice.
 
 As in the paper, units of all layers are compared without normalisation, since all are changes of
 the same loss. The score is √I divided by the parameters that the unit removes: the change of the
@@ -41,7 +41,7 @@ Scores = NDArray[np.float64]
 
 
 def taylor(model: Any, channels: Channels, batches: Batches) -> Scores:
-    """Return each unit's change of the loss per parameter, see the top of this module.
+    """Return for each unit the change of the loss per parameter saved, by Taylor expansion.
 
     `model` outputs logits `(batch, classes)`; `channels` are those of its layers; `batches` are
     images with labels `(batch, classes)`. The model runs in inference mode: normalisation uses its
@@ -58,7 +58,7 @@ def taylor(model: Any, channels: Channels, batches: Batches) -> Scores:
 
 
 def magnitude(model: Any, channels: Channels) -> Scores:
-    """Return the norm of each unit's filters, relative to the mean of units of the same layers."""
+    """Return the norm of each unit's filters, relative to the mean over the same layers' units."""
     axes = channels.filters
     squares = [_sum_other_axes(ops.square(_weight(model, axis)), axis) for axis in axes]
     norms = np.sqrt(_sum_by_unit(channels, axes, [np.asarray(square) for square in squares]))

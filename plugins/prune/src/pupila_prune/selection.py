@@ -13,7 +13,7 @@ from pupila_prune.saliency import Scores
 
 
 def min_filters(channels: Channels, min_fraction_kept: float) -> dict[str, int]:
-    """Return the fewest filters that each layer keeps: a fraction of its own, and at least one."""
+    """Return the minimum of filters by layer: a fraction of the layer's filters, at least one."""
     return {
         axis.layer: max(1, int(np.ceil(min_fraction_kept * len(axis.units))))
         for axis in channels.filters
@@ -23,10 +23,10 @@ def min_filters(channels: Channels, min_fraction_kept: float) -> dict[str, int]:
 def choose(
     channels: Channels, scores: Scores, target: float, min_filters: Mapping[str, int]
 ) -> Keep:
-    """Cut the units with the lowest scores until at most `target` parameters remain.
+    """Return which units to keep, cutting the lowest scores until `target` parameters remain.
 
-    A unit is skipped if a layer would keep too few filters without it; so more parameters than the
-    target may remain.
+    A unit is kept if without it a layer would have too few filters, so more than `target`
+    parameters may remain.
     """
     order = _within(channels, np.argsort(scores, kind="stable").tolist(), min_filters)
 

@@ -14,9 +14,10 @@ _LEVEL = 6
 
 
 def file_sizes(uncut: Artifact, folder: Path, stored: str) -> FileSizes:
-    """Return the sizes of both model files, plain and compressed, and a sentence about them.
+    """Return the sizes of the uncut and the cut model file, plain and compressed.
 
-    `stored` says, for that sentence, what is stored like any other weight.
+    The result has a sentence about them, "… are stored like any other weight", in which `stored` is
+    the subject.
     """
     before, after = (_bytes(location / MODEL_NAME) for location in (uncut.path, folder))
     note = (

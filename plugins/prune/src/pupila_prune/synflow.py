@@ -8,18 +8,18 @@ all weights replaced by |w|, the score of a weight is
 
 the share of R that flows through it. The flow into a layer equals the flow out of it, so S has the
 same sum in all layers, and the weights of a small layer score higher. Weights are cut in 100
-iterations; each keeps the same fraction of the remaining weights and computes the scores again.
+iterations. Each computes the scores again, and keeps the same fraction of the remaining weights.
 
 The flow is conserved only if R is a sum, over paths, of products of weights. So in the measured net
 
-* biases, and the shift and running mean of batch normalisation are 0, and it multiplies by
+* biases are 0, and so are the shift and running mean of batch normalisation, which multiplies by
   |γ| / √(σ² + ε). The authors' code takes absolute values of all these instead, in a newly
   initialised net, where shifts and means are 0;
-* activations, softmax and dropout are the identity. ReLU is anyway, as nothing is negative; ReLU6,
-  sigmoid and swish are not;
+* activations, softmax and dropout are the identity. ReLU would be the
+  identity anyway, as nothing is negative; ReLU6, sigmoid and swish would not;
 * a product of two branches, as in squeeze and excitation, becomes their sum;
-* the scaling of images is left out, so that ones reach the first layer. Constants that are added in
-  the graph are left out too, and constant factors lose their sign.
+* the scaling of images is left out, so that the image of ones reaches the first layer. Constants
+  that are added in the graph are left out too, and constant factors lose their sign.
 
 Pooling, padding, sums and concatenations are unchanged. All is computed in float64: R is a product
 of as many factors as there are layers.
@@ -45,11 +45,11 @@ raw = keras.src.ops  # operations as a graph holds them; Keras exports only the 
 Weights = list[NDArray[np.float64]]
 
 _ITERATIONS = 100
-"""Iterations of one cut: the n of the authors' experiments."""
+"""Iterations of one cut, as many as in the authors' experiments."""
 
 
 def synflow_masks(model: Any, kernels: Sequence[Kernel], sparsity: float) -> Masks:
-    """Return which weights are kept, so that the fraction `sparsity` of all is cut.
+    """Return masks that cut the fraction `sparsity` of all weights, those with the least flow.
 
     Raises:
         PupilaError: a layer is not supported, or the flow is 0 or infinite.
@@ -67,10 +67,10 @@ def synflow_masks(model: Any, kernels: Sequence[Kernel], sparsity: float) -> Mas
 
 
 def synaptic_flow(model: Any, kernels: Sequence[Kernel]) -> Callable[[Weights], Weights]:
-    """Return a function from |w| of all kernels to S of each weight.
+    """Return a function that computes the score S of each weight from |w| of all kernels.
 
-    Raises (the function):
-        PupilaError: see `synflow_masks`.
+    Raises (the returned function):
+        PupilaError: a layer is not supported, or the flow is 0 or infinite.
     """
     (image,) = model.inputs
     ones = np.ones((1, *image.shape[1:]))

@@ -1,4 +1,4 @@
-"""The pruning techniques and `cluster`; `pupila_prune.cycle` has what they share."""
+"""The pruning techniques and `cluster`; their common cycle is in `pupila_prune.cycle`."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ def prune_magnitude(step: Step[MagnitudePruning]) -> StepResult:
 
 
 def prune_obd(step: Step[WeightPruning]) -> StepResult:
-    """Set to 0 the weights whose removal raises the loss least; otherwise as `prune_magnitude`."""
+    """Like `prune_magnitude`, but cut the weights whose removal raises the loss least."""
     return _prune_weights(step, "prune-obd", by_obd(step))
 
 
 def prune_synflow(step: Step[WeightPruning]) -> StepResult:
-    """Set the weights with the least synaptic flow to 0; otherwise as `prune_magnitude`.
+    """Like `prune_magnitude`, but cut the weights with the least synaptic flow.
 
     Raises:
-        PupilaError: as there, or a layer is not supported by SynFlow.
+        PupilaError: as for `prune_magnitude`; or SynFlow does not support a layer.
     """
     return _prune_weights(step, "prune-synflow", by_synflow)
 
 
 def cluster(step: Step[Clustering]) -> StepResult:
-    """Let the weights of each kernel share a few values, and retrain these.
+    """Cluster the weights of each kernel into a few shared values, and retrain the values.
 
     Raises:
         PupilaError: the model is not a graph of Keras' own layers, does not end as declared, or has

@@ -1,4 +1,4 @@
-"""Opens the uncut model, and gathers the images and targets on which cut models are retrained."""
+"""Opens the uncut model, and gathers the images and targets for retraining."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from pupila_prune.heads import logits_of
 
 @dataclass(frozen=True)
 class TrainingTargets:
-    """The images and targets of every round."""
+    """Images with targets for retraining and evaluation, the same in every round."""
 
     train: Images
-    """With labels and the uncut model's answers, for each view."""
+    """Training images, with labels and the uncut model's answers for each augmented view."""
     validation: Images
     altered: Altered | None
-    """Images by which epochs and rounds are chosen, if not by loss and accuracy."""
+    """Altered images for choosing epochs and rounds by fidelity; None if loss and accuracy do."""
 
 
 def open_model(artifact: Artifact) -> Any:
-    """Return a flat, trainable copy of the model that outputs logits.
+    """Return a flat, trainable copy of an artifact's model that outputs logits.
 
     Raises:
-        PupilaError: it is not a graph of Keras' own layers, does not end as declared, or has a
-            weight that is not finite.
+        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, or has
+            a weight that is not finite.
     """
     model = flatten(load(artifact))
     for layer in model.layers:
@@ -51,7 +51,7 @@ def open_model(artifact: Artifact) -> Any:
 
 
 def gather_targets(step: Step[Any]) -> TrainingTargets:
-    """Gather images, labels and the uncut model's answers, in the order of the model's classes."""
+    """Gather images, labels and the uncut model's answers, columns in the model's class order."""
     (artifact,), config = step.inputs, step.config
     size = artifact.record.input
     train, validation = step.split("train"), step.split("validation")
@@ -73,7 +73,7 @@ def gather_targets(step: Step[Any]) -> TrainingTargets:
 
 
 def ranking_batches(step: Step[Any], max_images: int, batch_size: int) -> Batches:
-    """Return at most `max_images` unaltered training images with labels, drawn by the seed."""
+    """Return batches of at most `max_images` random training images, unaugmented, with labels."""
     train = step.split("train")
     labels = [labels_of(train)[:, _columns(step)]]
     size = step.inputs[0].record.input
@@ -89,13 +89,13 @@ def uncut_accuracy(step: Step[Any]) -> float:
 
 
 def key_of(step: Step[Retraining], technique: str) -> str:
-    """Return the digest of everything that determines the weights."""
+    """Return a digest of everything that determines the weights of every round."""
     data = [step.split(name).fingerprint for name in ("train", "validation")]
     models = [artifact.digest for artifact in step.inputs]
     return digest_json([technique, step.config.model_dump(), step.seed, data, models])
 
 
 def _columns(step: Step[Any]) -> list[int]:
-    """Return the index of each of the model's classes in the classes of the data."""
+    """Return, for each class of the model, its index among the classes of the data."""
     named = step.split("train").classes
     return [named.index(name) for name in step.inputs[0].record.output.classes]

@@ -1,16 +1,16 @@
-"""Scores single weights by how much they matter.
+"""Scores single weights by how much they matter to the model.
 
 **magnitude.** Han et al. 2015 (arXiv 1506.02626): |w|.
 
-**obd.** LeCun, Denker and Solla 1990, "Optimal brain damage": how much the loss E would grow if the
-weight became 0, at a minimum of the loss, to second order and without off-diagonal terms:
+**obd.** LeCun, Denker and Solla 1990, "Optimal brain damage": the growth of the loss if the weight
+became 0, at a minimum of the loss, to second order and without off-diagonal terms:
 
     s_k = h_kk · w_k² / 2
 
-As in the paper, h is the diagonal not of the Hessian but of its Gauss-Newton form (the paper says
-Levenberg-Marquardt) Jᵀ H J, with the Jacobian J of the logits and the Hessian H of the
-cross-entropy by the logits: this h is never negative. The paper propagates h layer by layer and
-drops off-diagonal terms in each; here h is computed exactly. For a softmax p,
+As in the paper, h is the diagonal not of the full Hessian but of its Gauss-Newton form Jᵀ H J (the
+paper says Levenberg-Marquardt), with the Jacobian J of the logits and the Hessian H of the
+cross-entropy with respect to the logits. This h is never negative. The paper propagates h layer by
+layer and drops off-diagonal terms in each; here h is computed exactly. For a softmax p,
 H = diag(p) - p pᵀ = Σ_c p_c (e_c - p)(e_c - p)ᵀ holds exactly and needs no labels, so
 
     h_kk = E[Σ_c p_c · (d log p_c / d w_k)²]
@@ -38,12 +38,12 @@ ops = keras.ops
 
 
 def magnitude(kernels: Sequence[Kernel]) -> Scores:
-    """Return |w| of each kernel's weights."""
+    """Return |w| of all weights, an array for each kernel."""
     return [np.abs(kernel.values) for kernel in kernels]
 
 
 def obd(model: Any, kernels: Sequence[Kernel], pictures: Batches) -> Scores:
-    """Return the growth of the loss without each weight, see the top of this module.
+    """Return for each weight how much the loss would grow without it, as this module defines.
 
     `model` outputs logits `(1, classes)` and has the kernels; `pictures` are batches of one image.
     The model runs in inference mode: normalisation uses its running statistics, dropout is off.

@@ -35,10 +35,10 @@ from pupila_prune.training_targets import ranking_batches
 from pupila_prune.weight_saliency import magnitude, obd
 
 MaskRule = Callable[[Any, Sequence[Kernel], float], Masks]
-"""Returns which weights of a model's kernels are kept at a sparsity; zeros are never kept."""
+"""Takes a model, its kernels and a sparsity; returns masks of the weights to keep."""
 
 _MAX_IMAGES = 128
-"""Most training images used to measure curvature; which ones depends on the seed. Each needs a
+"""Most training images used to measure curvature, chosen at random by the seed. Each image needs a
 backward pass for each class."""
 
 
@@ -81,7 +81,7 @@ class WeightStrategy:
 
 
 def by_magnitude(config: MagnitudePruning) -> MaskRule:
-    """Cut the smallest weights, of each kernel or of all, or two of every four."""
+    """Return a rule that cuts the smallest weights: per kernel, of all, or two of every four."""
 
     def masks(model: Any, kernels: Sequence[Kernel], target: float) -> Masks:
         scores = _zeros_first(kernels, magnitude(kernels))
@@ -94,7 +94,7 @@ def by_magnitude(config: MagnitudePruning) -> MaskRule:
 
 
 def by_obd(step: Step[WeightPruning]) -> MaskRule:
-    """Cut the weights whose removal raises the loss least."""
+    """Return a rule that cuts the weights whose removal raises the loss least."""
 
     def masks(model: Any, kernels: Sequence[Kernel], target: float) -> Masks:
         form = training_form(model, step.inputs[0].record.output.kind)
@@ -105,7 +105,7 @@ def by_obd(step: Step[WeightPruning]) -> MaskRule:
 
 
 by_synflow: MaskRule = synflow_masks
-"""Cut the weights with the least synaptic flow."""
+"""The rule that cuts the weights with the least synaptic flow."""
 
 
 def _pattern_mask(kernel: Kernel, scores: Any) -> Any:
@@ -113,5 +113,5 @@ def _pattern_mask(kernel: Kernel, scores: Any) -> Any:
 
 
 def _zeros_first(kernels: Sequence[Kernel], scores: Scores) -> Scores:
-    """Give zeros the lowest score, so that they are cut again first."""
+    """Return scores in which zeros have the lowest, so that they are cut first."""
     return [np.where(k.values == 0, -1, s) for k, s in zip(kernels, scores, strict=True)]

@@ -53,7 +53,7 @@ def pupila_techniques() -> Iterable[Technique]:
 
 
 def _after_training(name: str, summary: str, config: type[Config] = Config) -> Technique:
-    """Describe a technique that rewrites a flatbuffer; those with settings are calibrated."""
+    """Describe a technique that rewrites a flatbuffer. It is calibrated if it has settings."""
     return Technique(
         name=name,
         summary=summary,

@@ -9,12 +9,12 @@ and gradients ignore the rounding. Weights are symmetric, with a range for each 
 activations have one range for each tensor, a moving average over the batches (section 3.1). TFLite
 does the same, so the exported file answers like the model in training.
 
-Sparse and clustered kernels stay so: see `pupila_quantize.structure`.
+Sparse kernels stay sparse, and clustered ones clustered: see `pupila_quantize.structure`.
 
-The wrappers are those of TensorFlow Model Optimization, but not its rules, which do not suit small
-models (version 0.8.1): ranges of activations start at -6..6 and move by 0.1 % of the distance per
-step; depthwise convolutions have one range for all channels; a convolution followed by ReLU without
-normalisation keeps float weights; and unknown layers are refused one at a time.
+The wrappers are those of TensorFlow Model Optimization. Its rules are not used, as they do not suit
+small models (version 0.8.1): ranges of activations start at -6..6 and move by 0.1 % of the distance
+per step; depthwise convolutions have one range for all channels; a convolution followed by ReLU
+without normalisation keeps float weights; and unknown layers are refused one at a time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _DECAY = 0.99
 """Decay of the moving averages of ranges: about 100 steps, a few epochs of a small dataset."""
 
 _NARROWEST_RANGE = 1e-4
-"""Range of activations that are all zero: int8 needs a scale above zero."""
+"""Width of the range of activations that are all zero: int8 needs a scale above zero."""
 
 _NEARLY_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 _SMALLEST_WEIGHT = 1e-9
@@ -58,7 +58,7 @@ _PASSING = (
     *(layers.Reshape, layers.Permute, layers.ZeroPadding2D, layers.Cropping2D),
     layers.UpSampling2D,
 )
-"""Layers whose int8 kernels output the scale of their input."""
+"""Layers whose int8 kernels give the output the same scale as the input."""
 
 _FIXED = ("sigmoid", "softmax", "tanh")
 """Activations whose int8 kernels have a fixed output scale."""
@@ -69,7 +69,7 @@ _COMPUTING = (
     *(layers.Concatenate, layers.GlobalAveragePooling2D),
     *(layers.ReLU, layers.LeakyReLU, layers.PReLU),
 )
-"""Layers with an int8 kernel and their own output scale."""
+"""Layers with an int8 kernel and an output scale of their own."""
 
 _COMPUTING_ACTIVATIONS = ("swish", "gelu", "relu")
 
@@ -79,19 +79,19 @@ class Quantised:
     """A model with fake quantisation."""
 
     model: Any
-    """Takes raw RGB `(batch, height, width, 3)` in 0..255."""
+    """The `tf_keras` model; its input is raw RGB `(batch, height, width, 3)` in 0..255."""
     output_only: list[str]
-    """Layers without an int8 kernel: only their output is quantised."""
+    """Names of layers without an int8 kernel, of which only the output is quantised."""
 
 
 def add_fake_quantisation(flat: Any, preprocessing: Preprocessing | None = None) -> Quantised:
     """Return a flat `tf_keras` model with fake quantisation everywhere, and `preprocessing` first.
 
-    The ranges of activations start with the first batch: call the model once with `training=True`
+    The first batch initialises the ranges of activations: call the model once with `training=True`
     before using its answers.
 
     Raises:
-        PupilaError: batch normalisation is along another axis than the last.
+        PupilaError: batch normalisation is along an axis other than the last.
     """
     float_model = lower(flat, preprocessing)
     wrapped: dict[int, Any] = {}
@@ -129,7 +129,7 @@ def _wrap(layer: Any) -> Any:
 
 
 def _is_quantised_after(layer: Any) -> bool:
-    """Return whether a layer's output is quantised: not if it is fused with its only consumer."""
+    """Return whether a layer's own output is quantised, and not only that of a fused consumer."""
     following = sole_consumer(layer)
     if isinstance(following, layers.Concatenate):
         return False  # it rounds its inputs itself
@@ -158,7 +158,7 @@ def _is_known(layer: Any) -> bool:
 
 
 def _kernel(layer: Any) -> tuple[str, tuple[int, ...]] | None:
-    """Return the name of a layer's kernel, and its axes that share a range."""
+    """Return the name of a layer's kernel and the axes over which a range is shared."""
     if isinstance(layer, layers.DepthwiseConv2D):
         return "depthwise_kernel", (0, 1)
     if isinstance(layer, layers.Conv2DTranspose):
@@ -210,11 +210,11 @@ class _FixedRange(layers.Layer):
 
 
 class _Concatenation(layers.Concatenate):
-    """Rounds its inputs to their common range before it joins them.
+    """A concatenation that rounds its inputs to their common range before it joins them.
 
-    Its int8 kernel needs inputs of one scale. By itself, the converter takes the scale of an input
-    that already has one, and clips the others to it; a second rounding of such an input is dropped.
-    So an input with a scale goes through an operator whose output has its own scale: a leaky ReLU
+    The int8 kernel needs inputs of the same scale. If an input already has a scale, the converter
+    would use that for all, clip the others to it, and drop a second rounding of that input. So
+    an input with a scale goes through an operator whose output has its own scale: a leaky ReLU
     with a slope of nearly 1 (one of exactly 1 would be removed).
     """
 
@@ -282,7 +282,7 @@ class _Range(_quantization.quantizers.Quantizer):
 
 
 def _move_range(low: Any, high: Any, inputs: Any) -> tuple[Any, Any]:
-    """Move a range towards that of a batch, which includes zero; the first batch sets it."""
+    """Move a range towards that of a batch, extended to include zero; the first batch sets it."""
     decay = tf.where(low < high, _DECAY, 0.0)
     smallest = tf.minimum(tf.reduce_min(inputs), 0.0)
     largest = tf.maximum(tf.reduce_max(inputs), smallest + _NARROWEST_RANGE)

@@ -34,16 +34,16 @@ _BRIGHTEST = 255.0
 
 _RENAMED = {"negative_slope": "alpha"}
 _DROPPED = ("_initializer", "_regularizer", "_constraint")
-"""Settings that are not needed: weights are copied, and the original training is over."""
+"""Suffixes of settings that are not copied: initialisers, regularisers and constraints."""
 
 _ACTIVATIONS = {"silu": "swish"}
 _FAMILIAR = frozenset({"elu", "exponential", "gelu", "linear", "relu", "selu", "sigmoid"}) | {
     *("softmax", "softplus", "softsign", "swish", "tanh", "relu6")
 }
-"""Activations that are the same in both. `hard_sigmoid` differs; others are new in Keras 3."""
+"""Activations that are equal in Keras 2 and 3. `hard_sigmoid` differs; others are new in 3."""
 
 _RAW_OPERATIONS = {"Add": "Add", "Multiply": "Multiply", "Subtract": "Subtract"}
-"""Names of operations such as `x + y` in a graph, and the layers that do the same."""
+"""Layers that replace operations of a graph such as `x + y`, by the operation's name."""
 
 
 @cache
@@ -55,10 +55,10 @@ def import_tf_keras() -> Any:
 
 @cache
 def import_tfmot() -> Any:
-    """Return `tensorflow_model_optimization`, without its changes of the environment.
+    """Import and return `tensorflow_model_optimization`, undoing its change of the environment.
 
-    Importing it sets `TF_USE_LEGACY_KERAS`, which child processes would inherit, and which would
-    make `tensorflow.keras` mean Keras 2 if it was not used before.
+    The import sets `TF_USE_LEGACY_KERAS`. Child processes would inherit it, and `tensorflow.keras`
+    would mean Keras 2 unless it was already in use.
     """
     import_tf_keras()
     tensorflow = import_module("tensorflow")
@@ -82,18 +82,18 @@ def _preserve_environment() -> Generator[None]:
 class Preprocessing:
     """What a model does to each pixel before its first layer: `pixel @ matrix + offset`.
 
-    The models of `keras.applications` need nothing else: scaling, subtracting means, swapping red
-    and blue.
+    This covers the models of `keras.applications`, which scale, subtract means, and swap red and
+    blue.
     """
 
     matrix: NDArray[np.float32]
-    """`(3, channels)`."""
+    """Factors from RGB to the first layer's channels, `(3, channels)`."""
     offset: NDArray[np.float32]
-    """`(channels,)`."""
+    """Offsets, `(channels,)`."""
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Smallest and largest result for pixels in 0..255."""
+        """Smallest and largest output value for pixels in 0..255."""
         contributions = self.matrix * _BRIGHTEST
         low = np.minimum(contributions, 0).sum(axis=0) + self.offset
         high = np.maximum(contributions, 0).sum(axis=0) + self.offset
@@ -101,10 +101,10 @@ class Preprocessing:
 
 
 def split_preprocessing(model: Any) -> tuple[Preprocessing | None, Any]:
-    """Split a Keras 3 model into its preprocessing of pixels and the flat rest.
+    """Split a Keras 3 model into its preprocessing of pixels, and the rest as a flat model.
 
-    The preprocessing is everything before the first layer that has trained weights or reads more
-    than one pixel; None if there is nothing.
+    Preprocessing is everything before the first layer that has trained weights or reads more than
+    one pixel. It is None if there is nothing before that layer.
 
     Raises:
         PupilaError: the model is not a graph, a weight is not finite, or the preprocessing is not
@@ -144,7 +144,7 @@ def relative_difference(expected: NDArray[np.float32], actual: NDArray[np.float3
 
 
 def _head_output(flat: Any) -> Any:
-    """Return the tensor between preprocessing and the rest."""
+    """Return the tensor at which preprocessing ends and the rest begins."""
     (image,) = flat.inputs
     in_head = {id(image)}
     for node in _nodes(flat):
@@ -229,7 +229,7 @@ def _check_same(flat: Any, translated: Any) -> None:
 
 
 def _translate(flat: Any) -> Any:
-    """Call the counterpart of every layer; a layer that is called twice has one counterpart."""
+    """Rebuild a model from the counterparts of its layers, one per layer even if called twice."""
     tf_keras = import_tf_keras()
     (original,) = flat.inputs
     image = tf_keras.Input(batch_shape=original.shape, dtype="float32", name=original.name)
@@ -290,7 +290,7 @@ def _activation(layer: Any, value: Any) -> str:
     """Return the name of an activation in `tf_keras`.
 
     Raises:
-        PupilaError: it differs there, or does not exist.
+        PupilaError: the activation differs there, or does not exist.
     """
     name = value if isinstance(value, str) else _name_of(value)
     name = _ACTIVATIONS.get(name, name)
@@ -300,7 +300,7 @@ def _activation(layer: Any, value: Any) -> str:
 
 
 def _name_of(value: Any) -> str:
-    """Return the name of a serialised activation; None is linear."""
+    """Return the name of a serialised activation; None stands for `linear`."""
     if value is None:
         return "linear"
     return str(value.get("registered_name") or value.get("config") or value.get("class_name"))

@@ -1,4 +1,4 @@
-"""Calibration: chooses images, and measures the range of every activation on them."""
+"""Calibration: chooses images, and measures the range of every activation on these images."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from pupila_quantize.edge_quantizer import (
 )
 
 _FEWEST_IMAGES = 10
-"""With fewer, a single unusual image would set the range of every activation."""
+"""Fewest images to calibrate with: of fewer, one unusual image could set every range."""
 
 Ranges = dict[str, QSV]
 """Smallest and largest value of each tensor, by its name."""
 
 
 def choose_rows(train: Dataset, count: int, seed: int) -> list[int]:
-    """Draw up to `count` rows by `seed`, as evenly from the classes as possible.
+    """Return up to `count` random row numbers, as evenly from the classes as possible.
 
     Raises:
-        PupilaError: there are fewer images than `count`, and fewer than ten.
+        PupilaError: there are fewer images than both `count` and ten.
     """
     if len(train) < min(count, _FEWEST_IMAGES):
         raise PupilaError(
@@ -58,11 +58,11 @@ def measure_ranges(
     """Run `images[rows]` through a float flatbuffer and return the range of every activation.
 
     The range is the smallest and largest value over all images. A moving average of the ranges (the
-    library's default) is less exact: the probabilities of EfficientNet-Lite0 were 0.033 off on
-    average, with this range 0.019.
+    library's default) is less exact: with it the probabilities of EfficientNet-Lite0 were off by
+    0.033 on average, with this range by 0.019.
 
     Raises:
-        PupilaError: the flatbuffer has no signature, which calibration needs.
+        PupilaError: the flatbuffer lacks a signature, which calibration needs.
     """
     signature, argument, dtype = _signature(path)
     calibrator = Calibrator(
@@ -79,7 +79,7 @@ def measure_ranges(
 
 
 def _signature(path: Path) -> tuple[str, str, Any]:
-    """Return the name of the signature, of its one argument, and the argument's type."""
+    """Return the names of the signature and of its only argument, and the argument's type."""
     signature = read_signature(path)
     if signature is None:
         raise PupilaError(

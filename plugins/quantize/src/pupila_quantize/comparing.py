@@ -1,4 +1,4 @@
-"""Compares a quantised flatbuffer with the float one it was made from, on validation images."""
+"""Compares a quantised flatbuffer with its float original on validation images."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from pupila.threads import model_threads
 from pupila_quantize.calibration import choose_rows
 
 COLLAPSE = 0.05
-"""Loss of accuracy on the validation images, as a fraction, that counts as a collapse."""
+"""Smallest loss of validation accuracy, as a fraction, that counts as a collapse."""
 
 _MIN_PROBABILITY = 1e-7
 
 _MAX_IMAGES = 500
-"""Most validation images that are compared, drawn evenly from the classes: `quantize-mixed`
+"""Most validation images in a comparison, chosen evenly from the classes: `quantize-mixed`
 compares once for each layer."""
 
 
 @dataclass(frozen=True)
 class FloatReference:
-    """The float model's answers to the validation images, with which others are compared."""
+    """The float model's answers to the validation images, for comparing quantised models."""
 
     images: Pixels
     labels: NDArray[np.int64]
-    """Column of each image's class in the model's output."""
+    """For each image, the column of its true class in the model's output."""
     expected: NDArray[np.float32]
-    """Probabilities `(images, classes)` of the float model, in the model's order of classes."""
+    """Probabilities of the float model `(images, classes)`, columns in the model's class order."""
     progress: Progress
 
     @classmethod
     def of(cls, step: Step[Any]) -> FloatReference:
-        """Predict with the float model of a step, unless its answers are cached.
+        """Return the answers of a step's float model, cached or predicted now.
 
         Raises:
             PupilaError: the step has no data, or no validation images.
@@ -61,7 +61,7 @@ class FloatReference:
         )
 
     def compare(self, flatbuffer: Path, output: OutputSpec) -> FloatComparison:
-        """Compare a quantised flatbuffer, with `output` as its output, with the float model."""
+        """Compare a quantised flatbuffer with the float model; `output` is its output spec."""
         actual = output.probabilities(predict(flatbuffer, self.images, self.progress))
         return FloatComparison(
             validation_images=len(self.labels),
@@ -79,7 +79,7 @@ class FloatReference:
 
 
 def accuracy_lost(comparison: FloatComparison) -> Fraction:
-    """Return the loss of accuracy against the float model, as an exact fraction.
+    """Return how much accuracy quantisation loses, as an exact fraction.
 
     It is negative if the quantised model is better.
     """
@@ -88,7 +88,7 @@ def accuracy_lost(comparison: FloatComparison) -> Fraction:
 
 
 def add_warning(comparison: FloatComparison, warning: str | None = None) -> Measured:
-    """Return a comparison with warnings of collapsed accuracy and tied answers, and `warning`."""
+    """Return a comparison with its warnings: `warning`, collapsed accuracy, and tied answers."""
     warnings = (warning, _collapse(comparison), _ties(comparison))
     sentences = " ".join(sentence for sentence in warnings if sentence)
     return Measured(comparison, PluginWarning(warning=sentences) if sentences else {})
@@ -105,7 +105,7 @@ def _collapse(comparison: FloatComparison) -> str | None:
 
 
 def _ties(comparison: FloatComparison) -> str | None:
-    """Return a warning if quantisation ties more images than the float model does."""
+    """Return a warning if more images have tied answers than in the float model."""
     if comparison.tied <= comparison.float_tied:
         return None
     return ties.warning_of(comparison.tied, comparison.validation_images, "validation images")
@@ -127,7 +127,7 @@ def predict(
 
 
 def _divergence(p: NDArray[np.float32], q: NDArray[np.float32]) -> float:
-    """Mean over images of KL(p ‖ q), probabilities `(images, classes)`."""
+    """Return the mean over images of KL(p ‖ q), for probabilities `(images, classes)`."""
     true, actual = (
         np.clip(probabilities.astype(np.float64), _MIN_PROBABILITY, 1) for probabilities in (p, q)
     )

@@ -15,7 +15,7 @@ Correction = Literal["none", "bias", "gptq"]
 
 
 class WithIoType(Config):
-    """Settings of every int8 form."""
+    """Common settings of the int8 techniques: the type of input and output."""
 
     former_names: ClassVar[Mapping[str, str]] = {"borders": "io_type"}
 
@@ -31,7 +31,7 @@ class WithIoType(Config):
 
 
 class Calibrated(Config):
-    """Settings of every calibrated form, such as `quantize-int16x8`."""
+    """Common settings of the calibrated techniques; all settings of `quantize-int16x8`."""
 
     calibration_images: int = Field(
         default=100,

@@ -5,12 +5,12 @@ Rounding shifts the mean output of a layer, which is corrected in its bias: Nage
 
     b' = b - (W' - W) E[x]
 
-with W' the rounded weights. E[x] is measured on the calibration images in the float model (their
-"empirical" form), for each position of a kernel, so that padding is included. Before that, with
-`correction: gptq`, weights are rounded again: see `pupila_quantize.gptq`.
+with W' the rounded weights. E[x] is measured in the float model on the calibration images (the
+paper's "empirical" form), for each position in the kernel, so that padding is included. With
+`correction: gptq`, weights are first rounded again: see `pupila_quantize.gptq`.
 
 Accuracy and divergence from the float model on ACRIMA's 105 validation images, with 100 training
-images for calibration (optimistic, as the same images chose between the corrections):
+images for calibration. They are optimistic, as the same images chose between the corrections:
 
 |                        | SqueezeNet (.924)  | EfficientNet-Lite0 (.962) |
 |------------------------|--------------------|---------------------------|
@@ -20,8 +20,9 @@ images for calibration (optimistic, as the same images chose between the correct
 | int4, bias             | .914, .0360        | .867, .0915               |
 | int4, gptq             | .933, .0110        | .962, .0117               |
 
-In eight bits `gptq` gains too little for its time to be the default: SqueezeNet's .0031 became
-.0026. Scales below the largest weight, of the least squared error, made `gptq` worse at int4.
+In eight bits `gptq` gains too little for its time to be the default: SqueezeNet's divergence of
+.0031 became .0026. At int4, `gptq` got worse with scales chosen for the least squared error, which
+clip the largest weights.
 """
 
 from __future__ import annotations
@@ -37,17 +38,17 @@ from pupila_quantize.observing import InputStats
 from pupila_quantize.weighted import Constant, WeightedOperator, read_weighted_operators
 
 _ROWS = 512
-"""Outputs of a layer that are converted to floats at a time, to save memory."""
+"""Number of a layer's outputs whose weights are converted to floats at once, to save memory."""
 
 _LARGEST = {True: 7, False: 127}
-"""Largest stored weight, by whether it has four bits."""
+"""Largest stored weight; the key is whether weights have four bits."""
 
 
 def correct(quantised: Path, source: Path, inputs: list[InputStats]) -> dict[str, int]:
-    """Correct a quantised flatbuffer in place; `source` is the float one that it was made from.
+    """Correct a quantised flatbuffer in place; `source` is its float original.
 
-    Layers in float, weights in blocks, and a bias or a kernel that two layers share are not
-    corrected. Returns the numbers of `corrected_biases` and `rounded_kernels`.
+    Not corrected: layers in float, kernels with a scale for each block, and kernels or biases that
+    layers share. Returns the numbers of `corrected_biases` and `rounded_kernels`.
     """
     counts = {"corrected_biases": 0, "rounded_kernels": 0}
     operators = read_weighted_operators(quantised, write=True)
@@ -94,7 +95,7 @@ def _correct_bias(
 
 
 def _mean_output(operator: WeightedOperator, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return W E[x] `(outputs,)` with the stored weights.
+    """Return W E[x] `(outputs,)`, with W the weights as stored.
 
     Outputs of a grouped convolution read only the channels of their group.
     """

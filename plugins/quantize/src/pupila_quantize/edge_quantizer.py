@@ -1,7 +1,7 @@
-"""The names used from ai-edge-quantizer and from the LiteRT tools that it is built on.
+"""Imports what is used of ai-edge-quantizer and of the LiteRT tools that it is built on.
 
-Both are annotated but have no `py.typed`, so pyright asks for stubs, which do not exist. Importing
-them here needs that exception only once.
+Both packages are annotated but lack `py.typed`, so pyright asks for stubs, which do not exist. With
+all imports here, only this module needs to silence it.
 """
 
 # pyright: reportMissingTypeStubs=false

@@ -1,10 +1,10 @@
-"""The final softmax or sigmoid of a model, for which eight bits are not enough.
+"""Handles the final softmax or sigmoid of a model, for which eight bits are not enough.
 
 In int8 its scale is 1/256, so all probabilities above 255.5/256 become 255/256, and a confident
 model no longer ranks images: a student trained without a teacher gave the same probability to 38 of
 ACRIMA's 107 test images. *Logits* have their own scale and lose little. So the last activation is
-computed in float; with `io_type: int8` a softmax is left out, the file ends in its logits, and the
-caller computes the softmax, as the output spec says.
+computed in float. With `io_type: int8` a softmax is left out instead: the file ends in its logits,
+which its output spec says, and the caller computes the softmax.
 
 Alternatives are compared in `docs/results/quantisation.md`: a last layer with float weights is
 larger and not better; a softmax from int8 to int16 is not supported by most accelerators, and a
@@ -25,7 +25,7 @@ from pupila_quantize.edge_quantizer import convert_object_to_bytearray, read_mod
 from pupila_quantize.graph import scope_of
 
 _ACTIVATIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
-"""Final operators of a model, and the kind of output that they compute."""
+"""Kind of output that each final operator computes, by the operator's name."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,18 @@ class Ending:
     """How a quantised flatbuffer handles the last activation."""
 
     in_float: tuple[str, ...]
-    """Scope of the operator that stays in float, if any."""
+    """Scope of the last operator if it stays in float; otherwise empty."""
     cut: bool
     """Whether the last operator is left out, so that the file ends in its logits."""
     output: OutputSpec
-    """Output of the quantised file."""
+    """Output spec of the quantised file."""
 
     @classmethod
     def of(cls, source: Path, output: OutputSpec, io_type: IoType) -> Ending:
-        """Read how a float flatbuffer with this output ends.
+        """Return how the quantised form of a float flatbuffer must end.
 
-        With `io_type: int8` a single sigmoid stays, in int8: an output spec has no single logit.
+        With `io_type: int8` a final sigmoid stays and is computed in int8, since an output spec
+        cannot declare a single logit.
         """
         model = map_model(source)
         graph = model.Subgraphs(0)
@@ -57,12 +58,12 @@ class Ending:
         return cls((), False, output)
 
     def read(self, source: Path) -> str | bytearray:
-        """Return what the quantiser reads: the file's name, or its content without the softmax."""
+        """Return the quantiser's input: the path, or if `cut` the content without the softmax."""
         return _without_last_operator(source) if self.cut else str(source)
 
 
 def append_activation(flatbuffer: bytes, kind: OutputKind) -> bytes:
-    """Return a model of float output with a softmax or sigmoid in float appended."""
+    """Append a softmax or sigmoid in float to a flatbuffer with float output, and return it."""
     schema: Any = import_schema()
     model: Any = read_model(flatbuffer)
     graph = model.subgraphs[0]

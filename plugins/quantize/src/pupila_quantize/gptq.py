@@ -1,16 +1,16 @@
-"""Rounds the weights of a layer one after the other, each compensating for those before it (GPTQ).
+"""Rounds a layer's weights in turn; those not yet rounded compensate for each error (GPTQ).
 
 Frantar et al. 2023, "GPTQ: accurate post-training quantization for generative pre-trained
 transformers" (ICLR), section 3.3. Rounding to nearest minimises the error of each weight, but not
-that of the layer's output. With H = E[x xᵀ] of its inputs, after the weights of input q are
-rounded, those of the remaining inputs F compensate for the error,
+that of the layer's output. Let H = E[x xᵀ] over the layer's inputs x. After the weights
+of input q are rounded, those of the remaining inputs F are changed to compensate for the error,
 
     δ_F = -(w_q - round(w_q)) / [H_F⁻¹]_qq · (H_F⁻¹)_:,q
 
 which minimises the remaining mean squared error of the output. All H_F⁻¹ come from one Cholesky
-factor of H⁻¹. The largest inputs come first (the "act-order" of the authors' code), and 1 % of its
-mean is added to the diagonal of H, as there. A weight of zero stays zero and passes its share of
-the error on: pruned layers stay sparse.
+factor of H⁻¹. The largest inputs come first (the "act-order" of the authors' code), and as in that
+code, 1 % of the diagonal's mean is added to the diagonal of H. A weight of zero stays zero and
+passes its share of the error on, so pruned layers stay sparse.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 _DAMPING = 0.01
 _AT_ONCE = 64
-"""Number of inputs after which the remaining weights are updated."""
+"""Number of inputs that are rounded before the weights of all later inputs are updated."""
 
 
 def round_weights(
@@ -29,9 +29,10 @@ def round_weights(
     moments: list[NDArray[np.float32]],
     largest: int,
 ) -> NDArray[np.int8]:
-    """Return weights `(outputs, inputs)` as integers of at most `largest`, one scale a row.
+    """Round weights `(outputs, inputs)` to integers in -`largest`..`largest`, by GPTQ.
 
-    `moments` are the blocks on the diagonal of H, of consecutive inputs; H is zero elsewhere.
+    `scales` has one scale for each output. `moments` are the diagonal blocks of H, each for
+    consecutive inputs; outside the blocks H is taken as zero.
     """
     rounded = np.empty(weights.shape, np.int8)
     start = 0
@@ -70,7 +71,7 @@ def _round_group(
 
 
 def _factor(moments: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the upper triangular U with Uᵀ U = H⁻¹, H damped.
+    """Return the upper triangular U with Uᵀ U = H⁻¹, where H is damped.
 
     Inputs that are always zero get a diagonal entry, so that H can be inverted.
     """

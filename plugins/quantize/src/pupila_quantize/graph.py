@@ -26,19 +26,19 @@ from pupila.litert.flatbuffer import (
 
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 _KERNELS = ("/convolution", "/depthwise", "/conv_transpose", "/MatMul")
-"""Ends of TensorFlow's names for the operation of a layer that has the weights."""
+"""Ends of the names that TensorFlow gives to operations with weights."""
 _WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """An operator that has weights."""
+    """An operator that has weights, and the Keras layer that it implements."""
 
     name: str
     """Name of the Keras layer."""
     operator: str
     scope: str
-    """The quantiser's name for it: the names of its output tensors."""
+    """The quantiser's name for the operator: the names of its output tensors."""
 
 
 def check_quantisable(path: Path, technique: str, picture: tuple[int, ...]) -> None:
@@ -47,8 +47,8 @@ def check_quantisable(path: Path, technique: str, picture: tuple[int, ...]) -> N
     `picture` is the shape of its input, `(height, width, channels)`.
 
     Raises:
-        PupilaError: it has an operator that is not of LiteRT, holds float16 or quantised tensors,
-            takes images of another size, or has weights that are not finite.
+        PupilaError: the flatbuffer has an operator that is not LiteRT's own, holds float16 or
+            quantised tensors, takes images of another size, or has weights that are not finite.
     """
     model = map_model(path)
     _check_custom(model, technique)
@@ -58,10 +58,10 @@ def check_quantisable(path: Path, technique: str, picture: tuple[int, ...]) -> N
 
 
 def check_has_weights(path: Path, kinds: tuple[str, ...], technique: str) -> None:
-    """Check that a flatbuffer has an operator of one of these kinds.
+    """Check that a flatbuffer has an operator with weights of one of these kinds.
 
     Raises:
-        PupilaError: it has none.
+        PupilaError: it has no such operator.
     """
     if not any(layer.operator in kinds for layer in layers(path)):
         raise PupilaError(
@@ -117,7 +117,7 @@ def _check_finite(model: Any) -> None:
 
 
 def _constant(model: Any, tensor: Any) -> NDArray[np.uint8]:
-    """Return the bytes of a constant, which if large are after the graph; none if computed."""
+    """Return the bytes of a constant tensor, wherever they are stored; empty if not constant."""
     buffer = model.Buffers(tensor.Buffer())
     if buffer.Offset() > 1:
         return np.frombuffer(model._tab.Bytes, np.uint8, buffer.Size(), buffer.Offset())
@@ -125,7 +125,7 @@ def _constant(model: Any, tensor: Any) -> NDArray[np.uint8]:
 
 
 def float_operators(path: Path) -> dict[str, int]:
-    """Count by name the operators that compute in float32, without conversions of types."""
+    """Return how many operators of each name compute in float32, not counting conversions."""
     model = map_model(path)
     counts: Counter[str] = Counter()
     for name, written in _operators(model):
@@ -143,7 +143,7 @@ def layers(path: Path) -> list[Layer]:
 
 
 def dense_scopes(path: Path, block: int) -> list[str]:
-    """Return the scopes of the dense layers whose inputs can be divided into blocks of a length."""
+    """Return the scopes of dense layers whose number of inputs is a multiple of `block`."""
     return [
         _scope(written)
         for name, written, read in _calls(map_model(path))
@@ -152,7 +152,7 @@ def dense_scopes(path: Path, block: int) -> list[str]:
 
 
 def scope_of(graph: Any, operator: Operator) -> str:
-    """Return the quantiser's name for an operator of a graph."""
+    """Return the scope of an operator: the quantiser's name for it."""
     return _scope([graph.Tensors(index) for index in operator.outputs])
 
 
@@ -161,8 +161,9 @@ def _scope(written: list[Any]) -> str:
 
 
 def _layer_name(scope: str) -> str:
-    """Return the layer with the weights, `net/conv_1`, of a scope such as
-    `net/relu/Relu;net/norm/add;net/conv_1/convolution;`.
+    """Return the name of the layer with the weights in a scope.
+
+    It is `net/conv_1` for `net/relu/Relu;net/norm/add;net/conv_1/convolution;`.
     """
     names = [name for name in scope.split(";") if name]
     kernels = [name for name in names if name.endswith(_KERNELS)] or names

@@ -1,4 +1,4 @@
-"""Rewrites a flat model into the few kinds of layer that have an exact counterpart in int8.
+"""Rewrites a flat model to use only kinds of layer that have an exact counterpart in int8.
 
 The answers do not change. Batch normalisation is folded into the convolution before it,
 
@@ -7,9 +7,9 @@ The answers do not change. Batch normalisation is folded into the convolution be
 as in Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", section 3.2, with the moving statistics, which stay fixed when
 training is this short. Batch normalisation with no convolution before it becomes a 1 × 1 depthwise
-convolution. Each
-activation becomes its own layer, and a separable convolution becomes two. Layers that act only in
-training, such as dropout, are left out: they would widen the ranges of the activations.
+convolution. Each activation becomes a layer of its own, and a separable convolution becomes two
+layers. Layers that act only in training, such as dropout, are left out: they would widen the ranges
+of the activations.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ tf_keras = import_tf_keras()
 layers = tf_keras.layers
 
 Call = Callable[..., Any]
-"""Returns the replacement for a layer's output, given the layer and its inputs."""
+"""Takes a layer and its new inputs; returns the tensor that replaces the layer's output."""
 Begin = Callable[[Any], Any]
-"""Returns the input of the first layers, given the new model input."""
+"""Takes the new model's input; returns the tensor that the first layers read."""
 
 PREPROCESSING = "preprocessing"
-"""Name of the first layer."""
+"""Name of the layer that does the preprocessing, the first of a rewritten model."""
 
 _TRAINING_ONLY = (
     layers.Dropout,
@@ -42,17 +42,17 @@ _TRAINING_ONLY = (
     layers.ActivityRegularization,
 )
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
-"""Transposed convolutions are subclasses of Conv2D."""
+"""Kinds of convolution. Transposed convolutions are included, as subclasses of Conv2D."""
 
 _ACTIVATED = (*CONVOLUTIONS, layers.Dense)
 """Layers with a built-in activation."""
 
 
 def lower(flat: Any, preprocessing: Preprocessing | None = None) -> Any:
-    """Return the rewritten model; its first layer does the `preprocessing`, if there is any.
+    """Return a flat model rewritten for int8; its first layer does the `preprocessing`, if any.
 
     Raises:
-        PupilaError: batch normalisation is along another axis than the last.
+        PupilaError: batch normalisation is along an axis other than the last.
     """
     rewriting = _Rewriting(preprocessing)
     image, output = walk(flat, rewriting.call, rewriting.begin)
@@ -61,10 +61,10 @@ def lower(flat: Any, preprocessing: Preprocessing | None = None) -> Any:
 
 
 def walk(model: Any, call: Call, begin: Begin = lambda image: image) -> tuple[Any, Any]:
-    """Call a replacement for each layer of a flat model, in order; return the new input and output.
+    """Rebuild a flat model's graph with replaced layers; return the new input and output tensors.
 
-    `call(layer, arguments)` returns the replacement for the layer's output, `begin(image)` the
-    input of the first layers.
+    `call(layer, arguments)` returns the tensor that replaces a layer's output; `begin(image)`
+    returns the tensor that the first layers read.
     """
     (original,) = model.inputs
     image = tf_keras.Input(batch_shape=original.shape, dtype=original.dtype, name="image")
@@ -78,12 +78,12 @@ def walk(model: Any, call: Call, begin: Begin = lambda image: image) -> tuple[An
 
 
 def consumers(layer: Any) -> list[Any]:
-    """Return the layers that read a layer's output, one for each call."""
+    """Return the layers that read a layer's output, repeated if they read it more than once."""
     return [node.layer for node in layer._outbound_nodes]
 
 
 def sole_consumer(layer: Any) -> Any:
-    """Return the layer that reads a layer's output, if it is the only one; otherwise None."""
+    """Return the only layer that reads a layer's output; None if there are none or several."""
     readers = consumers(layer)
     return readers[0] if len(readers) == 1 and len(layer._inbound_nodes) == 1 else None
 
@@ -125,7 +125,7 @@ class _Rewriting:
             layer.set_weights(weights)
 
     def _replacements(self, layer: Any) -> list[Any]:
-        """Return the layers that replace one, in the order of their calls."""
+        """Return the layers that replace a layer, in the order in which they are called."""
         if isinstance(layer, layers.BatchNormalization):
             return self._normalisation(layer)
         if isinstance(layer, layers.Activation):
@@ -185,7 +185,7 @@ class _Rewriting:
 
 
 def _affine(layer: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return scale and shift of batch normalisation in inference, `(channels,)` each."""
+    """Return the scale and shift of batch normalisation in inference, each `(channels,)`."""
     rank = len(layer.output.shape)
     if list(layer.axis) != [rank - 1]:
         raise PupilaError(
@@ -207,7 +207,7 @@ def _along_outputs(layer: Any, kernel: Any, scale: Any) -> Any:
 
 
 def _activation(function: Any, name: str) -> list[Any]:
-    """Return the layer of an activation; none if it is linear."""
+    """Return a list with the layer of an activation; empty if the activation is linear."""
     called = function.__name__
     if called == "linear":
         return []

@@ -3,9 +3,9 @@
 The *sensitivity* of a layer is the divergence of the model's answers, KL(float ‖ quantised) in
 nats over validation images, when only that layer is in int8. (Wu et al. 2020, "Integer quantization
 for deep learning inference: principles and empirical evaluation", section 6.1, use the loss of
-accuracy; a divergence needs no labels, and ranks layers even if no image changes its class.) As
-there, layers are left in float one by one, the most sensitive first, until the loss of accuracy is
-within the budget.
+accuracy; a divergence needs no labels, and ranks layers even if no image changes its class.) As in
+that paper, layers are left in float one by one, the most sensitive first, until the loss of
+accuracy is within the budget.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from pupila_quantize.comparing import accuracy_lost
 from pupila_quantize.graph import Layer
 
 Measure = Callable[[Sequence[str]], FloatComparison]
-"""Compares the model with some scopes in int8, or in float, with the float model."""
+"""Takes scopes; quantises only these, or all but these, and compares with the float model."""
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The effect on the answers if only this layer is in int8."""
+    """How the model's answers change if only this layer is in int8."""
 
     layer: Layer
     divergence: float | None
-    """None if the answers are not finite."""
+    """KL divergence from the float model's answers, in nats; None if the answers are not finite."""
     accuracy: float
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """The layers left in float, and how that compares with the float model."""
+    """A choice of layers to leave in float, and the comparison with the float model."""
 
     in_float: tuple[Layer, ...]
     comparison: FloatComparison
@@ -43,7 +43,10 @@ class Mixture:
 
 
 def sensitivities(layers: Sequence[Layer], alone: Measure) -> list[Sensitivity]:
-    """Measure every layer with `alone`, called with one scope; the most sensitive comes first."""
+    """Return the sensitivity of every layer, the most sensitive first.
+
+    `alone` is called with one scope and must quantise only that.
+    """
     measured: list[Sensitivity] = []
     for layer in layers:
         comparison = alone([layer.scope])
@@ -56,10 +59,11 @@ def _sensitivity(layer: Sensitivity) -> float:
 
 
 def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mixture:
-    """Leave layers in float until at most `budget` of accuracy is lost, a fraction.
+    """Return the mixture with the fewest layers in float that loses at most `budget` of accuracy.
 
-    `without` is called with the scopes in float. If no number of layers is enough, the mixture with
-    the best accuracy is returned; on ties, the one with the fewest layers in float.
+    Layers are left in float in the order of `ranked`. `budget` is a fraction. `without` is called
+    with the scopes that stay in float. If no mixture is within the budget, the one with the best
+    accuracy is returned; on ties, the one with the fewest layers in float.
     """
     best: Mixture | None = None
     for count in range(len(ranked) + 1):

@@ -1,7 +1,8 @@
-"""Measures the means and second moments of the inputs of a float flatbuffer's layers.
+"""Measures means and second moments of the inputs of a float flatbuffer's layers.
 
-A convolution is a product with patches, whose inputs are every combination of an offset in the
-kernel and a channel. Patches at the edge include the zeros of the padding.
+A convolution is a matrix product with patches of its input. A patch has one number, here called an
+input, for each offset in the kernel and each channel. Patches at the edge include the zeros of the
+padding.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from pupila_quantize.weighted import WeightedOperator, read_weighted_operators
 schema = import_schema()
 
 _MAX_PATCHES = 128
-"""Most patches used for second moments, drawn for each image; means use all patches."""
+"""Most random patches of each image that are used for second moments; means use all."""
 
 MOMENT_BLOCK = 1280
-"""Size of a block of inputs whose second moments are measured; others count as zero. Without
-blocks, the first dense layer of VGG19, with 25088 inputs, needs a matrix of 2.5 GB."""
+"""Largest block of consecutive inputs. Second moments are measured within blocks; between blocks
+they count as zero. Without blocks, the first dense layer of VGG19, with 25088 inputs, needs a
+matrix of 2.5 GB."""
 
 
 @dataclass
@@ -35,7 +37,7 @@ class InputStats:
     """Statistics of one operator's inputs over images and positions."""
 
     mean: NDArray[np.float64]
-    """`(offsets, channels)`."""
+    """Mean of each input, `(offsets, channels)`."""
     moments: list[NDArray[np.float32]] = field(default_factory=list[NDArray[np.float32]])
     """E[x xᵀ] of consecutive blocks of at most `MOMENT_BLOCK` inputs, `(inputs, inputs)` each."""
 
@@ -47,7 +49,10 @@ def measure_inputs(
     with_moments: bool,
     progress: Progress,
 ) -> list[InputStats]:
-    """Run `images[rows]` through a float flatbuffer; return the input statistics by operator."""
+    """Run `images[rows]` through a float flatbuffer; return input statistics for each operator.
+
+    Operators are those of `read_weighted_operators`, in the same order.
+    """
     operators = read_weighted_operators(path)
     interpreter = Interpreter(path, threads=model_threads(), keep_all_tensors=True)
     random = np.random.default_rng(0)
@@ -76,7 +81,7 @@ class _OperatorInput:
     """The padded input of one operator for one image, and the positions of its patches."""
 
     values: NDArray[np.float32]
-    """`(height, width, channels)`; for a dense layer `(1, rows, channels)`."""
+    """The padded input, `(height, width, channels)`; for a dense layer `(1, rows, channels)`."""
     vertical: _Positions
     horizontal: _Positions
     has_moments: bool
@@ -122,7 +127,7 @@ class _OperatorInput:
         return [block.T @ block / np.float32(len(block)) for block in blocks]
 
     def _patches(self, random: np.random.Generator) -> NDArray[np.float32]:
-        """Draw patches `(patches, inputs)`."""
+        """Return random patches `(patches, inputs)`."""
         count = self.vertical.count * self.horizontal.count
         drawn = random.choice(count, min(count, _MAX_PATCHES), replace=False)
         rows, columns = np.divmod(drawn, self.horizontal.count)

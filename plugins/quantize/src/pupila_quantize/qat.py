@@ -2,9 +2,9 @@
 
 Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference" (CVPR), section 3; see `pupila_quantize.annotate` for the
-equation. It learns from the labels and from its own answers before quantisation, by the loss of
-`pupila.training.loss` (Hinton et al. 2015; for quantisation: Mishra and Marr 2018, "Apprentice",
-scheme C).
+equation. The model learns from the labels and from its own answers before quantisation, by the
+loss of `pupila.training.loss` (Hinton et al. 2015; for quantisation: Mishra and Marr 2018,
+"Apprentice", scheme C).
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ _AT_A_TIME = 32
 def qat(step: Step[Qat]) -> StepResult:
     """Train a Keras model with simulated int8, and write it as an int8 `model.tflite`.
 
-    The model must be a graph of Keras layers. Its preprocessing becomes a 1 × 1 convolution, in
-    int8 too. Before training, batch normalisation is folded and dropout is left out.
+    The model must be a graph of Keras layers. Its preprocessing becomes a 1 × 1 convolution, also
+    in int8. Before training, batch normalisation is folded and dropout is left out.
 
     `measured` has the comparison with the float model on the validation images (see
     `pupila_quantize.comparing`), the training history, and the differences between the file and the
     trained model: `export_agreement`, the fraction of the validation images with the same class,
     and `export_largest_difference` and `export_mean_difference` of probabilities. `sparsity` and
-    `clusters` are those that were preserved (see `pupila_quantize.structure`).
-    `output_only_layers` have no int8 kernel; `float_operators` counts, by name, operators that
-    still compute in float (see `pupila_quantize.ending` for the last one).
+    `clusters` describe the structure that was preserved (see `pupila_quantize.structure`).
+    `output_only_layers` lists layers without an int8 kernel. `float_operators` counts, by name,
+    operators that still compute in float (see `pupila_quantize.ending` for the last one).
 
     Raises:
         PupilaError: the model is not a graph, has a layer that cannot be trained for int8 or
@@ -133,7 +133,7 @@ def _train(
 
 
 def _targets(step: Step[Qat], images: Dataset) -> list[NDArray[np.float32]]:
-    """Return labels and the float model's logits of each view, `(images, 2 · classes)`."""
+    """Return labels and float model's logits, `(images, 2 · classes)` for each augmented view."""
     augmentation = step.config.augmentation
     views = step.predictions.of_views(step.inputs[0], images, augmentation, step.progress)
     return [
@@ -148,7 +148,7 @@ def _validation_targets(step: Step[Qat], images: Dataset) -> NDArray[np.float32]
 
 
 def _key(step: Step[Qat], training: Dataset, validation: Dataset) -> str:
-    """Return the digest of everything that determines the weights."""
+    """Return a digest of everything that determines the trained weights."""
     data = [training.fingerprint, validation.fingerprint]
     config = step.config.model_dump(exclude={"io_type"})
     return digest_json([config, step.seed, data, step.inputs[0].digest])

@@ -1,6 +1,6 @@
-"""Training of a `tf_keras` model with fake quantisation, for `pupila.training.fitting.train`.
+"""Trains a `tf_keras` model with fake quantisation, for `pupila.training.fitting.train`.
 
-It is separate because the optimizers of Keras 3 do not support the variables of `tf_keras`.
+It needs a module of its own because Keras 3's optimizers do not support `tf_keras` variables.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pupila_quantize.lowering import layers, tf_keras
 tf = import_tensorflow()
 
 _MIN_PROBABILITY = 1e-7
-"""Probabilities are clipped to this before the logarithm that replaces missing logits."""
+"""Smallest probability of which the logarithm is taken, where a model outputs no logits."""
 
 
 class Trainee:
-    """A model in training: its logits, its variables and their optimizer."""
+    """A model in training, with the interface that `pupila.training.fitting.train` needs."""
 
     def __init__(
         self,
@@ -38,7 +38,10 @@ class Trainee:
         schedule: Schedule,
         steps: int,
     ) -> None:
-        """Train a model whose column `columns[k]` is the class of label k, in epochs of `steps`."""
+        """Prepare training in epochs of `steps` steps.
+
+        Column `columns[k]` of the model's output belongs to the class of label k.
+        """
         self.variables = list(model.variables)
         self.trainable_variables = list(model.trainable_variables)
         self.optimizer = _optimizer(schedule, steps)
@@ -55,12 +58,12 @@ class Trainee:
         self._batch_size = schedule.batch_size
 
     def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
-        """Take a step for each batch, and return the means over all images."""
+        """Train on each batch once; return the mean loss and accuracy over all images."""
         loss, correct = _mean(self._learn, batches, after_step)
         return {"loss": loss, "accuracy": correct}
 
     def evaluate(self, batches: Batches) -> EpochMetrics:
-        """Return the means over all validation images."""
+        """Return the mean loss and accuracy over all validation images."""
         loss, correct = _mean(self._evaluate, batches, lambda: None)
         return {"val_loss": loss, "val_accuracy": correct}
 

@@ -1,9 +1,9 @@
 """Rules for ai-edge-quantizer: the type that each operator is quantised to.
 
-All are uniform: `real = scale * (stored - zero_point)`. Weights are symmetric (zero point 0) with
-one scale per output channel, activations asymmetric with one scale per tensor, as LiteRT's kernels
-need them; see Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", equation 1.
+All quantisation is uniform: `real = scale * (stored - zero_point)`. As LiteRT's kernels need it,
+weights are symmetric (zero point 0) with one scale per output channel, activations asymmetric with
+one scale per tensor; see Jacob et al. 2018, "Quantization and Training of Neural Networks for
+Efficient Integer-Arithmetic-Only Inference", equation 1.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BLOCKS = {
 
 
 def float16() -> RecipeManager:
-    """Store weights in float16, and compute in float32."""
+    """Return rules that store weights in float16, and compute in float32."""
     rules = RecipeManager()
     rules.add_weight_only_config(
         _EVERY_TENSOR, _EVERYTHING, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING
@@ -42,14 +42,17 @@ def float16() -> RecipeManager:
 
 
 def dynamic() -> RecipeManager:
-    """Quantise weights to int8, and each activation at run time, by its range for that image."""
+    """Return rules for int8 weights, and activations quantised at run time.
+
+    At run time, the range of an activation is its range for the current image.
+    """
     rules = RecipeManager()
     rules.add_dynamic_config(_EVERY_TENSOR, _EVERYTHING, num_bits=8)
     return rules
 
 
 def int8(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
-    """Quantise weights and activations to int8, and with `io_type` int8 the input and output too.
+    """Return rules for int8 weights and activations, and if `io_type` is int8, input and output.
 
     The operators of the scopes `in_float` (see `pupila_quantize.graph.layers`) stay in float.
     """
@@ -59,7 +62,7 @@ def int8(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
 
 
 def int8_alone(scope: str) -> RecipeManager:
-    """Quantise one operator to int8, and leave all others in float."""
+    """Return rules that quantise one operator to int8, and leave all others in float."""
     rules = RecipeManager()
     rules.add_static_config(
         _pattern_of(scope), _EVERYTHING, activation_num_bits=8, weight_num_bits=8
@@ -68,11 +71,12 @@ def int8_alone(scope: str) -> RecipeManager:
 
 
 def int4(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
-    """As `int8`, with weights in int4 where kernels support it: convolutions and dense layers.
+    """Return the rules of `int8`, but with int4 weights in convolutions and dense layers.
 
-    Scales are set by the largest weight. Clipping is not used: on ACRIMA, EfficientNet-Lite0 and
-    SqueezeNet (.962 and .924 in float) had validation accuracies of .781 and .695 without, .638 and
-    .790 with OCTAV (Sakr et al. 2022), .448 and .648 with the least mean squared error.
+    Scales are set by the largest weight, without clipping. On ACRIMA, EfficientNet-Lite0 and
+    SqueezeNet (.962 and .924 in float) had validation accuracies of .781 and .695 without clipping,
+    .638 and .790 with OCTAV (Sakr et al. 2022), and .448 and .648 with the clipping of least mean
+    squared error.
     `pupila_quantize.correction` recovers the loss.
     """
     rules = int8("int8")
@@ -82,11 +86,11 @@ def int4(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
 
 
 def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
-    """Quantise dense layers `scopes` to int4, with a scale for each block of `block` weights.
+    """Return rules for int4 weights with one scale for each block in the dense layers `scopes`.
 
-    Kernels for blocks exist for dense layers only, and quantise activations at run time.
-    Convolutions have int4 weights with a scale for each output channel; all else is as in
-    `dynamic`.
+    A block has `block` weights. LiteRT's kernels support blocks only in dense layers, and quantise
+    activations at run time. Convolutions have int4 weights with one scale for each output channel;
+    the rest follows `dynamic`.
     """
     rules = dynamic()
     rules.add_dynamic_config(_EVERY_TENSOR, TFLOperationName.CONV_2D, num_bits=4)
@@ -101,14 +105,14 @@ def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
 
 
 def int16x8(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
-    """Quantise weights to int8, and activations to symmetric int16."""
+    """Return rules for int8 weights and symmetric int16 activations."""
     rules = RecipeManager()
     rules.add_static_config(_EVERY_TENSOR, _EVERYTHING, activation_num_bits=16, weight_num_bits=8)
     return _keep_float(rules, io_type, in_float)
 
 
 def _keep_float(rules: RecipeManager, io_type: IoType, in_float: Iterable[str]) -> RecipeManager:
-    """Add rules for the operators that stay in float."""
+    """Add rules for operators that stay in float, and return all rules."""
     for scope in in_float:
         _keep_operator_float(rules, _pattern_of(scope))
     if io_type == "float":

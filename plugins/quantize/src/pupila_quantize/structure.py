@@ -1,9 +1,10 @@
-"""Preserves the sparsity or clusters of kernels during training for int8.
+"""Preserves the sparsity and the clusters of kernels during training for int8.
 
-Zeros stay zero, and equal weights of a clustered kernel stay equal: after each step they are set to
-their mean. Symmetric int8 preserves both: zero is stored as 0, and equal weights of a channel as
-equal numbers. tfmot does the same for kernels that its own pipeline pruned or clustered ("PQAT",
-"CQAT"); here it is detected from the weights, so any pruned or clustered model works.
+After each step, zeros are set back to zero, and equal weights of a clustered kernel are set to
+their mean, so that they stay equal. Symmetric int8 preserves both: zero is stored as 0, and equal
+weights of a channel as equal numbers. tfmot does the same for kernels that its own pipeline pruned
+or clustered ("PQAT", "CQAT"); here structure is detected from the weights, so any pruned or
+clustered model works.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _FEWEST_MEMBERS = 4
 """Average number of weights per value from which a kernel counts as clustered."""
 
 _TRIED = 4096
-"""Number of weights that are checked first, so that most kernels are not sorted as a whole."""
+"""Number of weights that are checked first, so that most kernels need not be sorted whole."""
 
 _Numbers = NDArray[np.int64]
 
@@ -38,10 +39,10 @@ class StructureConstraint(tf_keras.constraints.Constraint):
     def __init__(
         self, zeros: NDArray[np.bool_] | None, members: _Numbers | None, values: int
     ) -> None:
-        """Keep `zeros`, and an equal value for all weights with the same number in `members`.
+        """Keep the weights in `zeros` at zero, and weights of the same number in `members` equal.
 
-        Both have the kernel's shape. `values` is the number of values of the kernel, or of the
-        channel with the most.
+        Both arrays have the kernel's shape. `values` is the number of different values in the
+        kernel, or in the output channel that has the most.
         """
         self.zeros = zeros
         self.values = values
@@ -72,10 +73,10 @@ def structure_constraint(
 
 
 def measure_structure(model: Any) -> dict[str, Any]:
-    """Return the preserved `sparsity`, a fraction of all kernel weights, and `clusters`.
+    """Return what training preserves: `sparsity`, and `clusters` by layer.
 
-    `clusters` has the number of shared values by layer: of the whole kernel, or of the output
-    channel with the most.
+    `sparsity` is the fraction of all kernel weights that are kept at zero. `clusters` is the number
+    of shared values in each clustered kernel, or in its output channel that has the most.
     """
     wrappers = [layer for layer in model.layers if getattr(layer, "_weight_vars", None)]
     kernels = {wrapper.layer.name: wrapper._weight_vars[0][0] for wrapper in wrappers}
@@ -98,7 +99,7 @@ def _is_constrained(variable: Any) -> bool:
 
 
 def _members(kernel: NDArray[np.float32], shared: tuple[int, ...]) -> tuple[_Numbers | None, int]:
-    """Return the index of each weight's value, in the kernel's shape, and the number of values."""
+    """Number a kernel's values; return each weight's number, and how many values there are."""
     whole = _number_values(kernel.reshape(1, -1))
     if whole is not None:
         return whole[0].reshape(kernel.shape), whole[1]
@@ -113,7 +114,7 @@ def _members(kernel: NDArray[np.float32], shared: tuple[int, ...]) -> tuple[_Num
 
 
 def _number_values(rows: NDArray[np.float32]) -> tuple[_Numbers, int] | None:
-    """Number the different values of all rows, each row apart; None if a row has too many.
+    """Number the different values of each row separately; None if a row has too many.
 
     Zeros do not count, so that a sparse kernel is not taken for a clustered one.
     """

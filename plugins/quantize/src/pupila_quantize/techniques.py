@@ -53,16 +53,16 @@ from pupila_quantize.observing import InputStats, measure_inputs
 _MODEL_NAME = "model.tflite"
 
 _Read = Callable[[Path], str | bytearray]
-"""Returns the input of the quantiser for a file: its name, or its content."""
+"""Takes a file; returns what the quantiser reads, its path or its changed content."""
 _Rules = Callable[[IoType, Sequence[str]], RecipeManager]
-"""Returns the rules for an input and output type, and for scopes that stay in float."""
+"""Takes the input and output type and the scopes that stay in float; returns the rules."""
 
 
 def quantize_float16(step: Step[Config]) -> StepResult:
     """Write the flatbuffer with float16 weights.
 
     Raises:
-        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`).
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`).
     """
     return _quantise_without_data(step, "quantize-float16", rules.float16())
 
@@ -70,11 +70,11 @@ def quantize_float16(step: Step[Config]) -> StepResult:
 def quantize_dynamic(step: Step[Config]) -> StepResult:
     """Write the flatbuffer with int8 weights, and activations quantised at run time.
 
-    It is smaller, but not always faster: with XNNPACK on two cores, SqueezeNet took 0.7 times as
-    long as in float, EfficientNet-Lite0 five times.
+    The file is smaller, but not always faster: with XNNPACK on two cores, SqueezeNet took 0.7 times
+    as long as in float, EfficientNet-Lite0 five times as long.
 
     Raises:
-        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`).
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`).
     """
     return _quantise_without_data(step, "quantize-dynamic", rules.dynamic())
 
@@ -91,23 +91,23 @@ def quantize_int8(step: Step[QuantizeInt8]) -> StepResult:
     that still compute in float.
 
     Raises:
-        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
-            there are too few training images.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`),
+            or there are too few training images.
     """
     config, source = step.config, _float_flatbuffer(step, "quantize-int8")
     return _quantise_calibrated(step, source, rules.int8, config.io_type, config.correction)
 
 
 def quantize_int4(step: Step[QuantizeInt4]) -> StepResult:
-    """Write the flatbuffer with int4 weights in convolutions and dense layers, int8 in the rest.
+    """Write the flatbuffer with int4 weights in convolutions and dense layers, int8 elsewhere.
 
-    Activations are in int8, calibrated; with `block`, they are quantised at run time. `measured`
-    is as for `quantize_int8`.
+    Activations are in int8 with calibrated ranges; with `block`, they are quantised at run time.
+    `measured` is as for `quantize_int8`.
 
     Raises:
-        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), has
-            neither convolution nor dense layer, there are too few training images, or no dense
-            layer can be divided into blocks of that length.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`),
+            has neither convolution nor dense layer, or no dense layer can be divided into blocks
+            of that length; or there are too few training images.
     """
     block, correction = step.config.block, step.config.correction
     source = _float_flatbuffer(step, "quantize-int4")
@@ -128,14 +128,14 @@ def quantize_int4(step: Step[QuantizeInt4]) -> StepResult:
 
 
 def quantize_int16x8(step: Step[Calibrated]) -> StepResult:
-    """Write the flatbuffer with int8 weights and int16 activations: exact, and slow.
+    """Write the flatbuffer with int8 weights and int16 activations: accurate, but slow.
 
-    LiteRT has only reference kernels for it: a student of 128 px took 65 times as long as in
-    float. Its input and output are in float. `measured` is as for `quantize_int8`.
+    LiteRT has only reference kernels for these types: a student of 128 px took 65 times as long as
+    in float. Input and output are in float. `measured` is as for `quantize_int8`.
 
     Raises:
-        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
-            there are too few training images.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`),
+            or there are too few training images.
     """
     source = _float_flatbuffer(step, "quantize-int16x8")
     return _quantise_calibrated(step, source, rules.int16x8, "float", "none", _allow_any_scale)
@@ -144,14 +144,14 @@ def quantize_int16x8(step: Step[Calibrated]) -> StepResult:
 def quantize_mixed(step: Step[QuantizeMixed]) -> StepResult:
     """Write the flatbuffer in int8, except for the fewest layers that lose too much accuracy.
 
-    See `pupila_quantize.mixed`. In addition to the figures of `quantize_int8`, `sensitivity` lists
-    every layer, the most sensitive first, with divergence and accuracy when only it is in int8, and
-    whether it stayed in float; `within_budget` is whether the budget is met; if not, there is a
-    `warning`.
+    See `pupila_quantize.mixed` for the method. `measured` is as for `quantize_int8`, and has two
+    more figures. `sensitivity` lists every layer, the most sensitive first, with divergence and
+    accuracy when only this layer is in int8, and whether it stayed in float. `within_budget` is
+    whether the budget is met; if not, there is also a `warning`.
 
     Raises:
-        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
-            there are too few training images.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`),
+            or there are too few training images.
     """
     if step.inputs[0].record.untrained:
         raise PupilaError(
@@ -243,7 +243,7 @@ def _result(step: Step[Any], output: OutputSpec, *measured: Mapping[str, Any]) -
 
 
 def _compare(step: Step[Any], output: OutputSpec) -> Measured:
-    """Compare the written file with the float model; return nothing if weights are random."""
+    """Compare the written file with the float model; empty if the model is untrained."""
     if step.inputs[0].record.untrained:
         return Measured()
     return add_warning(FloatReference.of(step).compare(step.output / _MODEL_NAME, output))
@@ -286,9 +286,10 @@ def _rewrite(
     inputs: list[InputStats] | None = None,
     read: _Read = str,
 ) -> dict[str, Any]:
-    """Apply `rule`, correct with `inputs`, and then repack: a shared bias cannot be corrected.
+    """Quantise by `rule`, correct with `inputs`, and then repack the file.
 
-    Returns the numbers of corrections, and the size as a fraction of the source's.
+    Repacking comes last, as a bias that it lets layers share could not be corrected. Returns the
+    numbers of corrections, and the size as a fraction of the source's.
     """
     target = folder / _MODEL_NAME
     with _quiet():
@@ -304,9 +305,9 @@ def _rewrite(
 
 
 def _allow_any_scale(source: Path) -> bytearray:
-    """Return a flatbuffer whose additions may have any scale in int16.
+    """Return a flatbuffer in which additions may have any scale in int16.
 
-    For float additions this is not set, and LiteRT then assumes scales that are powers of two.
+    Otherwise LiteRT assumes that their scales are powers of two.
     """
     model: Any = read_model(str(source))
     for graph in model.subgraphs:

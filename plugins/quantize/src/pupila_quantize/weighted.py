@@ -1,6 +1,6 @@
 """Reads and writes the constant weights of a flatbuffer's operators as NumPy arrays.
 
-Arrays are views: writing to them changes the file, if it was opened for writing.
+The arrays are views of the file: writing to them changes it, if it was opened for writing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Constant:
 
     tensor: Any
     stored: NDArray[np.uint8]
-    """Its bytes; a byte holds two weights of four bits, the first in the low half."""
+    """Bytes of the tensor. A byte holds two weights of four bits, the first in the low half."""
     is_shared: bool
     """Whether other tensors or operators use the same bytes."""
 
@@ -52,21 +52,21 @@ class Constant:
 
     @property
     def scales(self) -> NDArray[np.float64] | None:
-        """Scales of the channels; None if the tensor has no scales, or scales of blocks."""
+        """Scales of the channels; None if the tensor has no scales, or a scale for each block."""
         quantization = self.tensor.quantization
         if quantization is None or quantization.scale is None or quantization.details is not None:
             return None
         return np.asarray(quantization.scale, np.float64)
 
     def values(self) -> NDArray[Any]:
-        """Return the stored numbers, as a view unless they have four bits."""
+        """Return the numbers as stored: a view, or if they have four bits, a copy."""
         if not self.is_in_four_bits:
             return self.stored.view(_TYPES[self.tensor.type]).reshape(self.shape)
         halves = np.stack([self.stored << 4, self.stored], axis=-1).view(np.int8) >> 4
         return halves.reshape(-1)[: int(np.prod(self.shape))].reshape(self.shape)
 
     def write(self, values: NDArray[Any]) -> None:
-        """Overwrite the numbers by others of the stored type."""
+        """Overwrite the stored numbers; `values` must fit their type."""
         if not self.is_in_four_bits:
             self.values()[...] = values.reshape(self.shape)
             return
@@ -77,22 +77,25 @@ class Constant:
 
 @dataclass(frozen=True)
 class WeightedOperator:
-    """An operator with constant weights in the main graph."""
+    """An operator of the main graph with constant weights: its kernel and its bias."""
 
     kind: str
     """`CONV_2D`, `DEPTHWISE_CONV_2D` or `FULLY_CONNECTED`."""
     options: Any
     input_index: int
     input_scale: float | None
-    """None if the input is not quantised."""
+    """Scale of the input; None if the input is not quantised."""
     kernel: Constant
-    """In LiteRT's shape: `(outputs, height, width, inputs)`, for depthwise convolutions
+    """The kernel in LiteRT's shape: `(outputs, height, width, inputs)`, for depthwise convolutions
     `(1, height, width, outputs)`, for dense layers `(outputs, inputs)`."""
     bias: Constant | None
 
 
 def read_weighted_operators(path: Path, *, write: bool = False) -> list[WeightedOperator]:
-    """Return the operators of a file that can be corrected, in the order of execution."""
+    """Return a file's convolutions and dense layers with constant kernels, in execution order.
+
+    With `write`, changes to their arrays change the file.
+    """
     content = np.memmap(path, np.uint8, mode="r+" if write else "r")
     model: Any = read_model(content.data)
     graph = model.subgraphs[0]
