@@ -54,13 +54,13 @@ CHECKS: tuple[Check, ...] = (
     steps.pages,
     plugins.code,
 )
-"""They do not depend on each other; mistakes on one line are reported in this order."""
+"""Independent checks of every recipe; mistakes on the same line are reported in this order."""
 CHECKS_OF_A_VALID_RECIPE: tuple[Check, ...] = (runtimes.used,)
-"""They would mislead if anything else were wrong."""
+"""Checks that would mislead if anything else were wrong, so they run only if nothing is."""
 
 
 def check_recipe(context: Context) -> list[Problem]:
-    """Return what is wrong with a recipe, beyond mistakes in single fields."""
+    """Return the problems of a recipe that are not mistakes in single fields."""
     problems = run_checks(context, CHECKS)
     if problems or context.recipe is None:
         return problems
@@ -68,7 +68,10 @@ def check_recipe(context: Context) -> list[Problem]:
 
 
 def run_checks(context: Context, checks: Iterable[Check]) -> list[Problem]:
-    """Return what checks find; a mistake in a fact that several of them need is reported once."""
+    """Run the checks and return the problems found.
+
+    A mistake in a fact that several checks need is reported once.
+    """
     mistakes = [mistake for check in checks for mistake in check(context)]
     once = {id(mistake): mistake for mistake in mistakes}  # see `Fact.check`
     return [context.source.problem(location, message) for location, message in once.values()]

@@ -13,7 +13,7 @@ from pupila.plugin import Technique
 from pupila_flows.recipe.graph import Graph
 
 _SPELT = 3
-"""Names for which the nearest label is looked up."""
+"""Maximum number of unknown classes for which the nearest label is suggested."""
 
 
 def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
@@ -53,7 +53,7 @@ def labels_of(data: str, labels: Collection[str]) -> str:
 
 
 def misspelt(given: Collection[str], labels: Collection[str]) -> str:
-    """Offer the nearest unused label for each class that no image has."""
+    """Suggest the nearest unused label for each class that no image has."""
     unnamed = [label for label in labels if label not in given]
     unknown = [name for name in given if name not in labels]
     return "".join(

@@ -32,12 +32,12 @@ class Context(RecipeFacts):
 
     @cached_property
     def order(self) -> Fact[tuple[str, ...]]:
-        """Names of steps, each after its inputs; empty if they form a circle."""
+        """Names of the steps, each after its inputs; empty if they form a cycle."""
         return find_out(order_steps(self.view))
 
     @cached_property
     def graph(self) -> Graph:
-        """All valid steps; planned ones with their plugin."""
+        """Graph of all valid steps; only planned steps have their plugin."""
         planned = self.steps.value.by_name
         return Graph(
             {
@@ -48,7 +48,7 @@ class Context(RecipeFacts):
 
     @cached_property
     def formats(self) -> Mapping[str, str]:
-        """Format of each teacher and step, as far as its inputs determine it."""
+        """Format of each teacher and of each step, as far as it can be determined."""
         formats = {teacher.name: teacher.format for teacher in self.teachers.value}
         for name in self.order.value:
             step = self.steps.value.by_name.get(name)
@@ -59,12 +59,12 @@ class Context(RecipeFacts):
 
     @property
     def screen(self) -> ScreenSection | None:
-        """Section `data.screen`."""
+        """The recipe's section `data.screen`; None if it has none."""
         return self.view.data.section.screen if self.view.data else None
 
     @cached_property
     def teacher_classes(self) -> Mapping[str, tuple[str, ...]]:
-        """Classes of each teacher, from the recipe or else the teacher's record."""
+        """Classes of each teacher: those in the recipe, or else those in the teacher's record."""
         recorded = {teacher.name: teacher.spec.classes for teacher in self.teachers.value}
         written = {name: valid.section.classes for name, valid in self.view.teachers.items()}
         classes = {name: written[name] or recorded.get(name) for name in written}
@@ -72,7 +72,7 @@ class Context(RecipeFacts):
 
     @cached_property
     def bound_teachers(self) -> Mapping[str, str]:
-        """Why a teacher must have the classes of the data, by the names of those that must.
+        """Reason why a teacher must have the classes of the data, by the name of each that must.
 
         Teachers whose classes are unknown are left out.
         """
@@ -84,7 +84,10 @@ class Context(RecipeFacts):
 
     @cached_property
     def named_classes(self) -> tuple[Location, tuple[str, ...]] | None:
-        """Classes that the recipe names first, of the data or of a bound teacher, and where."""
+        """Location and names of the first classes in the recipe; None if it names none.
+
+        They are those of the data or, if not given, of the first teacher in `bound_teachers`.
+        """
         data = self.view.data.section.classes if self.view.data else None
         if data:
             return ("data", "classes"), data

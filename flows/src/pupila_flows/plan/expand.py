@@ -1,7 +1,7 @@
 """Expands a plan into the graph that runs: a node for each seed, control and point of a sweep.
 
-A step that a seed or setting does not affect, directly or through its inputs, is one node for all
-seeds and points.
+If the seed or a setting affects a step neither directly nor through its inputs, the step is one
+node for all seeds or all values of the setting.
 """
 
 from __future__ import annotations
@@ -19,49 +19,49 @@ from pupila_flows.plan.plan import Plan, PlannedStep, configure
 from pupila_flows.recipe.graph import Graph, Vertex
 
 Settings = Mapping[str, Any]
-"""Values by `step.setting`: one point of a sweep."""
+"""One point of a sweep: values by `step.setting`."""
 
 _CONTROL = " (control)"
-"""Follows the name of the step whose control it is; no step can be named so."""
+"""Suffix of a control's name, after that of the step; no step can have such a name."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A step of the recipe with one seed at one point of a sweep, or the control of one."""
+    """A step of the recipe with one seed at one point of a sweep, or the control of such a node."""
 
     name: str
     step: str
-    """Step of the recipe whose settings it has."""
+    """Name of the step in the recipe whose settings the node has."""
     plugin: StepPlugin
     config: Config
     inputs: tuple[str, ...]
     """Names of teachers and other nodes."""
     exclude: Exclude
-    """Images that are excluded from it."""
+    """Images that are excluded from the node."""
     seed: int
     timeout_minutes: float
     retries: int
     settings: Settings
-    """Swept settings of it and of what it is made from."""
+    """Swept settings of the node, and of the nodes that it is made from."""
     seeded: bool
-    """Whether it, or what it is made from, depends on the seed."""
+    """Whether the node, or one that it is made from, depends on the seed."""
     taught: bool = False
-    """Whether a teacher contributed to it."""
+    """Whether a teacher contributed to the node."""
     repeats: str | None = None
-    """Name of the node that it repeats with another seed."""
+    """Name of the node that this one repeats with another seed; None if it is the first."""
     control: str | None = None
     """Name of the node that is made in the same way, but without a teacher."""
     teachers: tuple[str, ...] = ()
-    """Teachers behind it, or behind its pupil: it is compared with one of them."""
+    """Teachers behind the node, or behind the pupil of a control; it is compared with one."""
 
     @property
     def shows_metrics(self) -> bool:
-        """Whether the node shows its inputs' metrics, and so is made after they are evaluated."""
+        """Whether the node shows metrics of its inputs, so it is made after these are evaluated."""
         return isinstance(self.plugin, Exporter) and self.plugin.shows_metrics
 
     @property
     def made_by(self) -> str:
-        """Digest of what it does, without its name and inputs."""
+        """Digest of plugin, settings, excluded images and seed, without name and inputs."""
         config, exclude = self.config.model_dump(mode="json"), dict(self.exclude)
         return digest_json([self.plugin.name, config, exclude, self.seed])
 
@@ -69,7 +69,7 @@ class Node:
 def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, ...]:
     """Return the nodes of a run, or of a sweep over `points`, each after its inputs.
 
-    In a sweep a control goes through the same steps as its pupil, since only the last of each
+    In a sweep a control goes through the same steps as its pupil, since only the last step of each
     branch is evaluated.
     """
     nodes: dict[str, Node] = {}
@@ -119,13 +119,13 @@ def _node(
 
 
 def _name(step: str, settings: Settings, seed: int, first: int) -> str:
-    """Return a unique name: names of steps have no `[…]` and no `#`."""
+    """Return a unique name for a node: names of steps have no `[…]` and no `#`."""
     shown = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())
     return step + (f"[{shown}]" if shown else "") + (f"#{seed}" if seed != first else "")
 
 
 def _with_controls(nodes: Iterable[Node], plan: Plan) -> list[Node]:
-    """Add the control that each node's technique names; equal controls are one node."""
+    """Add the control that each node's technique names; equal controls become a single node."""
     nodes, steps = list(nodes), {step.name: step for step in plan.steps}
     alone = {node.made_by: node for node in nodes if not node.inputs}
     complete: list[Node] = []
@@ -140,9 +140,9 @@ def _with_controls(nodes: Iterable[Node], plan: Plan) -> list[Node]:
 
 
 def _control(node: Node, step: PlannedStep, plan: Plan) -> Node | None:
-    """Return the same training without a teacher.
+    """Return the control of a node: the same training without a teacher.
 
-    None if there is none, none is wanted, or the settings need a teacher.
+    None if the technique has no control, none is wanted, or the settings need a teacher.
     """
     plugin = step.control
     if plugin is None:
@@ -160,7 +160,7 @@ def _control(node: Node, step: PlannedStep, plan: Plan) -> Node | None:
 
 
 def _control_settings(node: Node, control: StepPlugin, plan: Plan) -> Settings:
-    """Return the swept settings of a node that its control has too."""
+    """Return those swept settings of a node that its control has too."""
     paths, known = plan.swept(node.step), control.config.model_fields
     return {k: v for k, v in node.settings.items() if k in paths and paths[k][0] in known}
 
@@ -179,9 +179,9 @@ def _counterpart(node: Node, inputs: tuple[str, ...], settings: Settings, plan: 
 
 
 def _link_followers(nodes: list[Node], plan: Plan, *, add_missing: bool) -> list[Node]:
-    """Set the control of each node made from a pupil: the same step made from its control.
+    """Set the control of each node made from a pupil: the same step, made from the pupil's control.
 
-    With `add_missing`, a missing one is added.
+    With `add_missing`, controls that are missing are added.
     """
     names = {(node.made_by, node.inputs): node.name for node in nodes}
     known = {node.name: node for node in nodes}

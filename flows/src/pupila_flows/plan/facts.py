@@ -41,29 +41,29 @@ if TYPE_CHECKING:
 ValueT = TypeVar("ValueT")
 
 Mistake = tuple[Location, str]
-"""Where something is wrong in the recipe, and what."""
+"""Location of a mistake in the recipe, and a message."""
 Checking = Generator[Mistake, None, ValueT]
-"""Yields mistakes and returns a value: `value = yield from checking`."""
+"""Generator that yields mistakes and returns a value: `value = yield from checking`."""
 
 
 @dataclass(frozen=True)
 class Fact(Generic[ValueT]):
-    """A value that a recipe determines, and the mistakes found on the way."""
+    """A value determined from a recipe, and the mistakes found on the way."""
 
     value: ValueT
     mistakes: tuple[Mistake, ...]
 
     def check(self) -> Checking[ValueT]:
-        """Yield its mistakes and return its value.
+        """Yield the mistakes of the fact and return its value.
 
-        They are the same objects each time, so that the checker can report them once.
+        The mistakes are the same objects in each call, so that the checker can report them once.
         """
         yield from self.mistakes
         return self.value
 
 
 def find_out(checking: Checking[ValueT]) -> Fact[ValueT]:
-    """Run a generator of mistakes to its end, and return its value with them."""
+    """Run a generator of mistakes to its end; return its value together with the mistakes."""
     mistakes: list[Mistake] = []
     while True:
         try:
@@ -79,7 +79,7 @@ class RecipeFacts:
     source: Source
     view: RecipeView
     recipe: Recipe | None
-    """None if any of its fields is wrong."""
+    """The validated recipe; None if any of its fields is wrong."""
     plugins: PluginRegistry
     teacher_store: TeacherStore | None
 

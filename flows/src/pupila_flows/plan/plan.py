@@ -32,14 +32,14 @@ class PlannedTeacher:
     format: str
     spec: OutputSpec
     artifact: Artifact | None = None
-    """The artifact, if it is one; None if a model file is to be imported."""
+    """The artifact, if the teacher already is one; None if its model file must be imported."""
     training_images: Path | None = None
     """File that lists its training images, if the teacher store has one."""
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step whose plugin, settings and inputs fit."""
+    """A step with its plugin and its validated settings."""
 
     name: str
     section: StepSection
@@ -56,7 +56,7 @@ class PlannedExternal:
     name: str
     section: ExternalSection
     listing: Listing
-    """Of the split that is evaluated; labels as written."""
+    """Images of the split that is evaluated; labels are as written, not mapped to classes."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,15 @@ class Plan:
     teachers: tuple[PlannedTeacher, ...]
     steps: tuple[PlannedStep, ...]
     near_misses: Path | None = None
-    """Images of other kinds, on which every artifact is evaluated as a filter."""
+    """Path of the images of other kinds, on which every artifact is evaluated as a filter."""
     address: str | None = None
-    """Scheduler of the cluster that steps run on; None if they run on this machine."""
+    """Address of the cluster's scheduler; None if steps run on this machine."""
     external: tuple[PlannedExternal, ...] = ()
     """Images of other hospitals, on which models are only evaluated."""
     tls: TlsFiles | None = None
-    """Certificates for talking to it; None for those of Dask's own configuration."""
+    """Certificates for connecting to the cluster; None to use Dask's own configuration."""
     registry: str | None = None
-    """Registry that `publish` names; None if it names none."""
+    """Address of the registry that `publish` names; None if it names none."""
 
     def bound(self, teacher: str) -> str | None:
         """Say why a teacher must have the classes of the data; None if it need not."""
@@ -91,7 +91,7 @@ class Plan:
 
     @property
     def unproven(self) -> tuple[str, ...]:
-        """Teachers that need not be above chance."""
+        """Names of the teachers that need not be above chance."""
         sections = self.recipe.teachers.items()
         return tuple(name for name, section in sections if section.unproven)
 
@@ -102,11 +102,11 @@ class Plan:
 
     @property
     def reads(self) -> tuple[Path, ...]:
-        """Files that every machine that runs a step must see."""
+        """Paths that must exist on every machine that runs a step."""
         return self.data, *(teacher.path for teacher in self.teachers)
 
     def swept(self, step: str) -> dict[str, tuple[str, ...]]:
-        """Return the path of the setting for each key of `sweep` about a step."""
+        """Return the keys of `sweep` that vary a step, with the path of the setting of each."""
         split = {key: split_key(key, self.recipe.steps) for key in self.recipe.sweep}
         return {key: path for key, (name, path) in split.items() if name == step}
 
@@ -122,10 +122,12 @@ def screens(section: ScreenSection | None, teacher: str) -> bool:
 
 
 def split_key(key: str, steps: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """Split `step.setting` (names of steps may have dots, settings lie in settings).
+    """Split `step.setting` into the name of the step and the path of the setting.
+
+    Names of steps may have dots, and settings may be nested.
 
     Raises:
-        PupilaError: it does not begin with the name of a step.
+        PupilaError: the key does not begin with the name of a step.
     """
     matches = [name for name in steps if key.startswith(f"{name}.")]
     if not matches:
@@ -154,10 +156,10 @@ def configure(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Conf
 
 
 def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> PlannedTeacher:
-    """Return a teacher that is an artifact, from another workspace or published.
+    """Return a teacher that already is an artifact, published or from another workspace.
 
     Raises:
-        PupilaError: it was altered, or no installed plugin runs its format.
+        PupilaError: the artifact was altered, or no installed plugin runs its format.
     """
     artifact = read_artifact(path)
     registry.runner(artifact.format)
@@ -167,7 +169,7 @@ def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> Planned
 def contradictions(
     section: TeacherSection, spec: OutputSpec, whose: str = "the artifact's"
 ) -> Iterator[tuple[str, str]]:
-    """Yield each field of a section that contradicts the model's record, and a sentence."""
+    """Yield each field of a section that contradicts the model's record, with a message."""
     differing: dict[str, tuple[object, object]] = {}
     if section.classes not in (None, spec.classes):
         differing["classes"] = list(section.classes), list(spec.classes)

@@ -1,4 +1,4 @@
-"""Which margins of a gate the test images can show, reported before anything is trained."""
+"""Reports which margins of a gate the test images can show, before anything is trained."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from pupila_flows.plan.plan import Plan, PlannedExternal
 from pupila_flows.recipe.gate import GateSection
 
 Sizes = Mapping[str, int]
-"""Test images of each class, by its name."""
+"""Number of test images of each class, by name of the class."""
 
 _RUNS = 10
 
 
 @dataclass(frozen=True)
 class GateReach:
-    """What a gate can show with the given test images."""
+    """The margins that a gate can show with the given test images."""
 
     sentence: str
-    """The smallest margins that an equally good model passes in 8 of 10 runs."""
+    """Names the smallest margins that an equally good model passes in 8 of 10 runs."""
     warnings: tuple[str, ...] = ()
-    """Margins of the recipe that are smaller."""
+    """Warnings about margins of the recipe that are smaller than those."""
 
 
 def reach_of_plan(plan: Plan) -> GateReach | None:
     """Return what the gate of a recipe can show; None if it compares nothing.
 
-    Images are listed as for a check, and none is opened.
+    Images are listed, but none is opened.
 
     Raises:
         PupilaError: the images cannot be listed.
@@ -74,7 +74,7 @@ def _on_test_images(
 def _on_external(
     section: GateSection, external: PlannedExternal, classes: Sequence[str], positive: str
 ) -> GateReach | None:
-    """Return what can be shown on external images, if the teacher is above chance there."""
+    """Return what the gate can show on external images if the teacher is above chance on them."""
     named = section.external.sets is None or external.name in section.external.sets
     asked = section.on_external.asked
     if not named or not asked or not external.listing.labels:
@@ -99,7 +99,10 @@ def _on_external(
 def reach_of_images(
     sizes: Sizes, positive: str, fields: Sequence[str] = (), images: str = "test images"
 ) -> str:
-    """Name the smallest margins that an equally good model passes; by default for every metric."""
+    """Return a sentence on the smallest margins that an equally good model mostly passes.
+
+    It names the metrics in `fields`, or all metrics if that is empty.
+    """
     counts = join_names(f"{count} {name}" for name, count in sizes.items())
     smallest = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
     margins = ", ".join(f"{_title(field)} {_margin(least)}" for field, least in smallest.items())
@@ -111,7 +114,10 @@ def reach_of_images(
 
 
 def _fewer_patients(rows: Sequence[Mapping[str, str]]) -> str:
-    """Say if there are fewer patients than images; an image without one counts as its own."""
+    """Return a sentence if there are fewer patients than images, else an empty one.
+
+    An image without a patient counts as a patient of its own.
+    """
     named = [row["patient"] for row in rows if row.get("patient")]
     patients = len(set(named)) + len(rows) - len(named)
     if patients == len(rows):
@@ -120,7 +126,7 @@ def _fewer_patients(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _asked(section: GateSection, *, publishes: bool) -> dict[str, float]:
-    """Return the smallest margin of each metric, against the teacher or a published version."""
+    """Return the smaller margin of each metric: against the teacher or a published version."""
     asked = dict(section.margins.asked)
     if publishes:
         for field, margin in section.against_published.asked.items():
@@ -129,7 +135,7 @@ def _asked(section: GateSection, *, publishes: bool) -> dict[str, float]:
 
 
 def _warning(sizes: Sizes, positive: str, asked: Mapping[str, float], images: str) -> str | None:
-    """Name the margins that are out of reach; None if none is."""
+    """Return a warning that names the margins out of reach; None if there are none."""
     beyond: list[str] = []
     for field, margin in asked.items():
         least = _REACH[field](sizes, positive)
@@ -147,7 +153,10 @@ def _warning(sizes: Sizes, positive: str, asked: Mapping[str, float], images: st
 def _smallest_groups(
     rows: Sequence[Mapping[str, str]], column: str, classes: Sequence[str], positive: str
 ) -> dict[str, Sizes]:
-    """Return the groups with the fewest test images, positives and others, by a description."""
+    """Return the sizes of the groups with the fewest images, fewest positives and fewest others.
+
+    Each is under a description of its group.
+    """
     labels: dict[str, Counter[str]] = {}
     for row in rows:
         labels.setdefault(row.get(column, ""), Counter())[row["label"]] += 1
@@ -203,4 +212,4 @@ _REACH: Mapping[str, Callable[[Sizes, str], float | None]] = {
     "sensitivity": _of_positives,
     "specificity": _of_negatives,
 }
-"""Smallest margin of a metric, by its field, that an equally good model mostly passes."""
+"""By metric: returns the smallest margin that an equally good model mostly passes."""

@@ -1,6 +1,6 @@
-"""From a recipe file to a plan that can run: every mistake is found here, at once, with its line.
+"""Turns a recipe file into a plan that can run, and reports all mistakes at once, with lines.
 
-Nothing is imported that a step would need: checking a recipe takes a fraction of a second.
+Libraries that only steps need are not imported, so checking a recipe takes a fraction of a second.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def read_plan(
 ) -> Plan:
     """Read and check a recipe file.
 
-    Paths in it are relative to its folder; `${NAME}` and `${NAME:-default}` stand for environment
-    variables.
+    Paths in the file are relative to its folder; `${NAME}` and `${NAME:-default}` stand for
+    environment variables.
 
     Args:
         file: The recipe.
         registry: The available plugins; by default those installed.
-        changes: What a run changes of the file's settings.
-        teacher_store: Where the recipe's `teacher:NAME` are looked up.
+        changes: Changes that a run makes to the file's settings.
+        teacher_store: Where teachers with a path `teacher:NAME` are looked up.
 
     Raises:
-        RecipeError: with every mistake found.
+        RecipeError: the recipe has mistakes; the error lists all of them.
         PupilaError: the file cannot be read.
     """
     source = read_source(file)

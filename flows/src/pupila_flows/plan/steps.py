@@ -28,7 +28,7 @@ class PlannedSteps:
 
 
 def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
-    """Return the steps, in the order of the recipe."""
+    """Return the steps with valid settings, in the order of the recipe."""
     planned: dict[str, PlannedStep] = {}
     misfits: set[str] = set()
     for name, valid in facts.view.steps.items():
@@ -52,7 +52,7 @@ def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
 
 
 def order_steps(view: RecipeView) -> Checking[tuple[str, ...]]:
-    """Return the names of steps, each after its inputs; empty if they form a circle."""
+    """Return the names of steps, each after its inputs; empty if they form a cycle."""
     graph: dict[str, list[str]] = {}
     for name, valid in view.steps.items():
         inputs = valid.section.inputs
@@ -115,7 +115,7 @@ def _fits_count(location: Location, section: StepSection, plugin: StepPlugin) ->
 def _control(
     facts: RecipeFacts, location: Location, section: StepSection, plugin: StepPlugin
 ) -> Checking[StepPlugin | None]:
-    """Return the technique that trains a step's control."""
+    """Return the technique that trains a step's control; None if there is none."""
     if not (isinstance(plugin, Technique) and plugin.control and section.control):
         return None
     try:

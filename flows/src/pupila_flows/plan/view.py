@@ -18,7 +18,7 @@ class ValidSection(Generic[SectionT]):
 
     section: SectionT
     whole: bool
-    """Whether nothing was left out."""
+    """Whether every field was valid, so that none was left out."""
 
     def says(self, field: str) -> bool:
         """Whether the value of a field is the one in the recipe, not a default for a wrong one."""
@@ -33,7 +33,7 @@ class RecipeView:
     teachers: dict[str, ValidSection[TeacherSection]]
     steps: dict[str, ValidSection[StepSection]]
     names: frozenset[str] | None
-    """All teachers and steps, valid or not; None if they are not known."""
+    """Names of all teachers and steps, valid or not; None if they are not known."""
 
     @classmethod
     def of(cls, value: dict[str, Any]) -> RecipeView:
@@ -55,7 +55,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def _valid_section(model: type[SectionT], value: Any) -> ValidSection[SectionT] | None:
-    """Read a section; None if too much of it is wrong."""
+    """Read a section without its wrong fields; None if it is invalid without them."""
     try:
         return ValidSection(model.model_validate(value), whole=True)
     except ValidationError as error:

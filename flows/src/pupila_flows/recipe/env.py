@@ -9,7 +9,10 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 def unset(text: str) -> dict[str, str]:
-    """Return the variables of a text without value and default: each is empty or not set."""
+    """Return the variables in a text that have neither a value nor a default.
+
+    Each is mapped to `empty` or `not set`.
+    """
     names = [match[1] for match in _VARIABLE.finditer(text) if match[2] is None]
     return {
         name: "empty" if name in os.environ else "not set"

@@ -35,13 +35,13 @@ _SENTENCES = {
     "string_too_long": "takes {max_length} characters at most",
 }
 _KEY = "[key]"
-"""How pydantic ends the location of a key."""
+"""Last part of pydantic's location of an error in the key of a mapping."""
 
 
 def explain(
     error: ValidationError, source: Source, model: type[BaseModel], base: Location = ()
 ) -> list[Problem]:
-    """Turn the errors in the section of a recipe at `base` into problems, without repetitions."""
+    """Turn pydantic's errors in the section at `base` into problems, without repetitions."""
     errors = mistakes(error, source, model, base)
     return [source.problem(location, message) for location, message in errors]
 
@@ -49,14 +49,14 @@ def explain(
 def mistakes(
     error: ValidationError, source: Source, model: type[BaseModel], base: Location = ()
 ) -> list[tuple[Location, str]]:
-    """Return location and message of each error in the section of a recipe at `base`."""
+    """Return location and message of each of pydantic's errors in the section at `base`."""
     details = error.errors(include_url=False)
     causes = [detail for detail in details if not _follows(detail, details)]
     return list(dict(_describe(detail, source, model, base) for detail in causes).items())
 
 
 def sentence(detail: ErrorDetails) -> str:
-    """Say what a value must be."""
+    """Return an error in words that say what the value must be."""
     plain = _SENTENCES.get(detail["type"])
     if plain:
         return plain.format(**detail.get("ctx", {}))
@@ -64,7 +64,7 @@ def sentence(detail: ErrorDetails) -> str:
 
 
 def dotted(location: Location) -> str:
-    """Write a location as in messages: `teachers.vgg16.path`."""
+    """Format a location for messages, such as `teachers.vgg16.path`."""
     return ".".join(map(str, location))
 
 
@@ -106,18 +106,24 @@ def _renamed(detail: ErrorDetails, model: type[BaseModel], where: Location) -> s
 
 
 def former(model: type[BaseModel] | None, kind: str) -> dict[Any, Any]:
-    """Return the `former_names` or `former_values` of a section or settings and of its bases."""
+    """Return all `former_names` or `former_values` of a section or settings class and its bases."""
     bases = model.__mro__[::-1] if model else ()
     return {old: new for base in bases for old, new in vars(base).get(kind, {}).items()}
 
 
 def _is_tag(part: int | str) -> bool:
-    """Whether it stands for a member of a union, as `pydantic.Tag("[name]")`; no name begins so."""
+    """Whether a part of a location names a member of a union, like `pydantic.Tag("[name]")`.
+
+    No field or name begins with a bracket.
+    """
     return isinstance(part, str) and part.startswith("[")
 
 
 def _unquoted(location: Location, source: Source) -> tuple[Location, str]:
-    """Say that YAML does not read `yes` or `0` as text; once for a list, with all items quoted."""
+    """Return location and message for a value, like `yes` or `0`, that YAML does not read as text.
+
+    For an item of a list, the message shows the whole list with all items quoted.
+    """
     parent = location[:-1] if isinstance(location[-1], int) else location
     items = [f'"{item}"' for item in _items(source, parent)]
     if items:

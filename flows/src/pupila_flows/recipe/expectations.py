@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Bounds(BaseModel):
-    """Bounds that data must keep before anything is trained on it."""
+    """Bounds that data must be within before anything is trained on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -8,7 +8,7 @@ from pupila_flows.recipe.section import Section
 
 
 class ExternalSection(Section):
-    """Images of another place. Nothing is trained or chosen on them."""
+    """Images from another place, such as another hospital. Nothing is trained or chosen on them."""
 
     path: str = Field(
         min_length=1,

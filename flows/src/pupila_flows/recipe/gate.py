@@ -12,7 +12,7 @@ from pupila_flows.recipe.section import Section
 Margin = Annotated[float, Field(gt=0, lt=1)]
 
 FIDELITY = 0.85
-"""Refuses pupils that failed on images of another hospital: see docs/shift.md."""
+"""Default of `gate.fidelity`: it refuses pupils that failed at another hospital (docs/shift.md)."""
 
 
 def _known_anchor(value: object) -> object:
@@ -45,7 +45,7 @@ class Margins(Section):
 
     @property
     def asked(self) -> dict[str, float]:
-        """Margins by field."""
+        """The margins that are set, by field."""
         return self.model_dump(exclude_none=True)
 
 
@@ -67,7 +67,7 @@ class Limits(Section):
 
     @property
     def asked(self) -> dict[str, float]:
-        """Limits by field."""
+        """The limits that are set, by field."""
         given = self.model_dump(exclude_none=True)
         return {field: float(limit) for field, limit in given.items()}
 
@@ -144,7 +144,7 @@ class GateSection(Section):
 
     @property
     def words(self) -> str:
-        """Describe in a line what the gate asks of an artifact, and what of it by default."""
+        """One line on what the gate asks of an artifact; it marks what is asked only by default."""
         unsaid = "" if "margins" in self.model_fields_set else " by default (`margins: {}`: none)"
         parts = [f"margins of {_listed(self.margins) or 'nothing'}{unsaid} against the teacher"]
         if self.published is not None:
@@ -162,12 +162,12 @@ class GateSection(Section):
 
     @property
     def asks(self) -> bool:
-        """Whether there is any condition."""
+        """Whether the gate asks anything at all."""
         return self.asks_of_first or bool(self.against_published.asked)
 
     @property
     def asks_of_first(self) -> bool:
-        """Whether anything is asked of a first version, with no other to compare with."""
+        """Whether the gate asks anything of a first version, with no other to compare it with."""
         elsewhere = self.external.fidelity is not None or self.on_external.asked
         asked = self.margins.asked or self.limits.asked or self.fidelity is not None
         return bool(asked or elsewhere)

@@ -1,4 +1,4 @@
-"""The graph of steps: which learned from a teacher, lack images or end a branch; their teachers.
+"""The graph of steps: which ones learned from a teacher, lack images or end a branch.
 
 The steps of a recipe, the nodes of a run and the entries of a result are the same graph, so the
 check before a run, the gate after it and the registry get the same answers.
@@ -17,28 +17,28 @@ from pupila.plugin_registry import PluginRegistry
 from pupila_flows.results import Entry
 
 _Neighbours = Callable[[str], tuple[str, ...]]
-"""From the name of a step to those of others."""
+"""Maps the name of a step to the names of its neighbours."""
 
 
 @dataclass(frozen=True)
 class Vertex:
-    """A step, as far as a graph knows it."""
+    """What a graph knows of a step."""
 
     inputs: tuple[str, ...]
     """Names of teachers and other steps."""
     plugin: StepPlugin | None
-    """None if it is not installed, or if the step's settings are wrong."""
+    """The step's plugin; None if it is not installed, or if the step's settings are wrong."""
     excludes: bool = False
-    """Whether images are excluded from it."""
+    """Whether images are excluded from the step."""
     control: str | None = None
     """Name of the step that is made in the same way, but without a teacher."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Steps by name. An input that is not one of them is a teacher.
+    """Steps by name, linked by their inputs. An input that is not a step is a teacher.
 
-    It may have cycles, as a recipe that is not checked yet may.
+    The graph may have cycles, because an unchecked recipe may.
     """
 
     steps: Mapping[str, Vertex]
@@ -63,14 +63,14 @@ class Graph:
         return all(step.plugin for step in self.steps.values())
 
     def behind(self, name: str) -> tuple[str, ...]:
-        """Return all steps and teachers that a step is made from, depth first."""
+        """Return all steps and teachers that a step is made from, directly or not, depth first."""
         return tuple(other for other in _reachable([name], self._inputs) if other != name)
 
     def working_on(self, name: str) -> tuple[str, ...]:
         """Return the steps that work on a teacher, or on what was made from it, nearest first.
 
-        A step that uses only features does not work on answers of its teacher, and its followers
-        work on its own.
+        A step that uses only features does not work on the answers of its teacher, nor do the steps
+        after it: all of them are left out.
         """
         position = {step: number for number, step in enumerate(self.steps)}
         reached, nearest = dict[str, None](), [name]
@@ -82,7 +82,7 @@ class Graph:
         return tuple(reached)
 
     def is_evaluated(self, name: str) -> bool:
-        """Whether a step makes a model that is evaluated; False for teachers, unknown plugins."""
+        """Whether a step makes a model that is evaluated; False for a teacher or unknown plugin."""
         plugin = self._plugin(name)
         return plugin is not None and plugin.evaluated
 
@@ -92,11 +92,11 @@ class Graph:
         return plugin is not None and plugin.features_only
 
     def is_taught(self, name: str) -> bool:
-        """Whether a teacher contributed to a step, or to something behind it."""
+        """Whether a teacher contributed to a step, or to a step that it is made from."""
         return name in self._taught
 
     def is_partial(self, name: str) -> bool:
-        """Whether images were excluded from a step, or from something behind it."""
+        """Whether images were excluded from a step, or from a step that it is made from."""
         return name in self._partial
 
     def is_control(self, name: str) -> bool:
@@ -108,14 +108,14 @@ class Graph:
         return self.is_evaluated(name) and name not in self._parents_of_evaluated
 
     def ends(self) -> tuple[str, ...]:
-        """Return the steps that nothing at all is made from, except controls."""
+        """Return the steps that are not the input of any step; controls are left out."""
         used = {parent for step in self.steps.values() for parent in step.inputs}
         return tuple(name for name in self.steps if name not in used and not self.is_control(name))
 
     def default_gate_steps(self) -> tuple[str, ...]:
         """Return the steps that a gate checks if its section names none.
 
-        They are taught, last of their branch, and made with all images.
+        These steps are taught, last of their branch, made with all images and not controls.
         """
         return tuple(
             name
@@ -129,9 +129,9 @@ class Graph:
     def teachers(self, name: str) -> tuple[str, ...]:
         """Return the teachers that a step is compared with.
 
-        They are the nearest behind it; if there are none, those of the pupil whose control it is,
-        or is made from. A step that takes only features from a teacher has none: it is itself the
-        teacher of what follows it.
+        They are the nearest teachers that the step is made from. If there are none, as for a
+        control or a step made from one, they are the teachers of its pupil. A step that takes only
+        features from a teacher has none: it is itself the teacher of the steps after it.
         """
         if self._teaches(name):
             return ()
@@ -140,9 +140,9 @@ class Graph:
     def unproven(self, name: str, proven: Collection[str]) -> Iterator[str]:
         """Yield what still has to be proven before a step can be published.
 
-        That is an evaluated step itself, unless it is in `proven`. For a step that makes no model,
-        like a site, it is what the step is made from. A teacher is never proven, nor is a step
-        with an unknown plugin.
+        For an evaluated step, that is the step itself. For a step that makes no model, like a site,
+        it is the steps and teachers that it is made from. A teacher or a step with an unknown
+        plugin has to be proven too. What is in `proven` is left out.
         """
 
         def made_from(step: str) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ class Graph:
         return isinstance(plugin, Technique) and plugin.control is not None
 
     def _teaches(self, name: str) -> bool:
-        """Whether other steps are compared with it."""
+        """Whether other steps are compared with this teacher or step."""
         return name not in self.steps or self.uses_features_only(name)
 
     def _nearest_teachers(self, name: str) -> tuple[str, ...]:
@@ -184,9 +184,9 @@ class Graph:
         return self._gather_teachers(self._inputs_or_pupils_teachers)
 
     def _gather_teachers(self, before: _Neighbours) -> dict[str, tuple[str, ...]]:
-        """Return the teachers of each step that `before` leads to, depth first.
+        """Return for each step the teachers that `before` leads to, depth first.
 
-        The steps that a step is made from come before it; in a cycle some are missing.
+        Steps are visited after their inputs; in a cycle, some teachers are missing.
         """
         teachers: dict[str, tuple[str, ...]] = {}
         for name in _in_order(self.steps):
@@ -196,7 +196,7 @@ class Graph:
 
     @cached_property
     def _followers(self) -> dict[str, list[str]]:
-        """Steps by the names of their inputs."""
+        """Names of the steps that take an input, by the name of the input."""
         followers: dict[str, list[str]] = {}
         for name, step in self.steps.items():
             for parent in step.inputs:
@@ -204,7 +204,7 @@ class Graph:
         return followers
 
     def _made_from(self, names: Iterable[str]) -> frozenset[str]:
-        """Return these steps and all that are made from them."""
+        """Return the named steps and all steps that are made from them."""
         reached = _reachable(names, lambda name: tuple(self._followers.get(name, ())))
         return frozenset(name for name in reached if name in self.steps)
 
@@ -220,7 +220,7 @@ class Graph:
 
     @cached_property
     def _pupils(self) -> dict[str, list[str]]:
-        """Steps by the name of their control."""
+        """Names of the steps that have a control, by the name of the control."""
         pupils: dict[str, list[str]] = {}
         for name, step in self.steps.items():
             if step.control:
@@ -229,13 +229,13 @@ class Graph:
 
     @cached_property
     def _parents_of_evaluated(self) -> frozenset[str]:
-        """What an evaluated step is made from."""
+        """Names of the direct inputs of all evaluated steps."""
         evaluated = (step for name, step in self.steps.items() if self.is_evaluated(name))
         return frozenset(parent for step in evaluated for parent in step.inputs)
 
 
 def _in_order(steps: Mapping[str, Vertex]) -> tuple[str, ...]:
-    """Return steps, each after its inputs; in the given order if they form a circle."""
+    """Return the names of steps, each after its inputs; in the given order if they form a cycle."""
     try:
         order = TopologicalSorter({name: step.inputs for name, step in steps.items()})
         return tuple(name for name in order.static_order() if name in steps)

@@ -1,4 +1,4 @@
-"""Changes that one run makes in its recipe: the form in the Prefect UI, and `--set`."""
+"""Changes that one run makes to its recipe, by the form in the Prefect UI or by `--set`."""
 
 from __future__ import annotations
 
@@ -47,10 +47,11 @@ class _Partial(BaseModel):
 
 
 def _left_open(schema: dict[str, Any]) -> None:
-    """Make sure that the Prefect UI sends nothing for a field that was not touched.
+    """Alter a field's schema so that the Prefect UI sends nothing if the field was not touched.
 
-    It sends defaults, and `false` for a switch; a choice between two values can be left open. A
-    constant cannot be changed there unless it is a choice with one value.
+    The UI sends defaults, and `false` for a switch. So a switch becomes a choice of two values,
+    which can be left open. A constant becomes a choice of one value, as the UI cannot change it
+    otherwise.
     """
     schema.pop("default", None)
     if "const" in schema:
@@ -69,14 +70,17 @@ def _partial(section: type[BaseModel]) -> type[BaseModel]:
 
 
 def _optional(field: FieldInfo) -> Any:
-    """Return type and default of a field, with its bounds; the recipe checks all else later."""
+    """Return type and options of a field made optional, with its bounds.
+
+    The recipe checks all else later.
+    """
     kind = _bounded(_changed_type(field.annotation), field.metadata)
     options = Field(default=None, description=field.description, json_schema_extra=_left_open)
     return kind, options
 
 
 def _bounded(kind: Any, metadata: Iterable[Any]) -> Any:
-    """Return a type with its bounds and converters; the recipe checks all else."""
+    """Return a type annotated with its bounds and converters; the recipe checks all else."""
     for constraint in metadata:
         if isinstance(constraint, BaseMetadata | FieldInfo | BeforeValidator):
             kind = Annotated[kind, constraint]
@@ -84,7 +88,7 @@ def _bounded(kind: Any, metadata: Iterable[Any]) -> Any:
 
 
 def _changed_type(annotation: Any) -> Any:
-    """Return an annotation with every section in it made partial, and no `None`."""
+    """Return an annotation with every section in it made partial, and without `None`."""
     if _is_section(annotation):
         return _partial(annotation)
     origin = get_origin(annotation)
@@ -104,7 +108,7 @@ def _is_section(annotation: Any) -> bool:
 
 
 _LEGIBLE = 100
-"""Characters of a setting that a message shows."""
+"""Maximum number of characters of a setting that a message shows."""
 _Fields: Any = _partial(Recipe)
 
 
@@ -115,7 +119,7 @@ class Changes(_Fields):
     """
 
     def given(self) -> dict[str, Any]:
-        """Return what was filled in, as it would stand in a recipe."""
+        """Return the fields that were filled in, as they would stand in a recipe."""
         return self.model_dump(mode="json")
 
 
@@ -164,7 +168,7 @@ def _nested(parts: list[str], value: Any, known: Any) -> Any:
 
 
 def merge(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping with changes merged in: mappings by name, all else replaced."""
+    """Return a mapping with changes merged in: mappings by name, other values replaced."""
     result = dict(value)
     for name, change in changes.items():
         old = result.get(name)
@@ -176,7 +180,7 @@ def merge(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def apply_changes(source: Source, changes: Changes) -> Source:
-    """Return a recipe with changes made; the same object if they change nothing."""
+    """Return a recipe with changes applied; the same object if they change nothing."""
     made = _changed_by(changes.given(), source)
     return source if made.value == source.value else made
 
@@ -193,7 +197,7 @@ def _changed_by(given: dict[str, Any], source: Source) -> Source:
 
 
 def _leaves(value: Any, location: Location) -> Iterator[tuple[Location, Any]]:
-    """Yield location and value of all that is not a mapping."""
+    """Yield location and value of everything in `value` that is not a mapping."""
     if isinstance(value, dict):
         for name, child in cast("dict[str, Any]", value).items():
             yield from _leaves(child, (*location, name))

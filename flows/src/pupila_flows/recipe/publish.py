@@ -22,7 +22,7 @@ def _published_name(text: str) -> str:
 
 
 class PublishSection(Section):
-    """Where what passed the gate is published, and what its model card says."""
+    """Where to publish artifacts that passed the gate, and what their model card says."""
 
     to: str | None = Field(
         default=None,

@@ -1,6 +1,6 @@
 """The recipe: a typed form of the YAML file that describes a run.
 
-The descriptions of the fields are in the reference of the docs and in the form of the Prefect UI.
+The descriptions of the fields appear in the docs (reference) and in the form of the Prefect UI.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _node_name(text: str) -> str:
 
 
 def _output_spec(kind: OutputKind, classes: tuple[str, ...]) -> OutputSpec:
-    """Return the spec of a model's output, or raise its own message."""
+    """Return the spec of a model's output; raise a plain `ValueError` if it is invalid."""
     try:
         return OutputSpec(kind=kind, classes=classes)
     except ValidationError as error:
@@ -58,14 +58,14 @@ def _check_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 NodeName = Annotated[str, AfterValidator(_node_name)]
-"""Name of a teacher or a step, also of its log files and table rows."""
+"""Name of a teacher or step; its log files and table rows are named after it."""
 ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_check_classes)]
 
 
 _LAST_SEED = 2**32 - 1
 
 RETRIES = 1
-"""Retries after a crash; `run.prefect_tasks` has the rest of the policy."""
+"""Default number of retries after a crash; `run.prefect_tasks` has the rest of the policy."""
 
 
 class ScreenSection(Section):
@@ -106,7 +106,7 @@ class DataSection(Section):
     )
 
     def positive_class(self, classes: Sequence[str]) -> str:
-        """Return the class whose sensitivity counts, of the data's `classes`."""
+        """Return the positive class, one of the data's `classes`: its sensitivity counts."""
         return self.positive or classes[0]
 
 
@@ -156,7 +156,7 @@ def _one_or_many(value: object) -> object:
 
 
 class StepSection(Section):
-    """One node of the graph: a plugin, what it works on, and its settings."""
+    """One step of the graph: a plugin, its inputs and its settings."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
@@ -190,7 +190,7 @@ class StepSection(Section):
 
 
 class OpenSetSection(Section):
-    """How every artifact is evaluated as a filter, which accepts one class."""
+    """How every artifact is evaluated as a filter that accepts one class."""
 
     accepts: str = Field(description="Class that is accepted.")
     path: str | None = Field(
@@ -249,12 +249,12 @@ class EvaluateSection(Section):
 
     @property
     def checks_runtimes(self) -> bool:
-        """Whether artifacts are checked in other runtimes or with other threads."""
+        """Whether artifacts are checked in other runtimes or with given numbers of threads."""
         return bool(self.runtimes or self.threads)
 
 
 class TlsSection(Section):
-    """Certificates of a machine and its cluster; paths are like those of the data."""
+    """Certificates of a machine and its cluster; their paths are written like that of the data."""
 
     ca: str = Field(description="Certificate of the authority that signed all others.")
     cert: str = Field(description="Certificate of this machine.")
@@ -262,7 +262,7 @@ class TlsSection(Section):
 
 
 class RunnerSection(Section):
-    """The machines on which teachers are read and steps run, if not this one."""
+    """The cluster that reads teachers and runs steps, instead of this machine."""
 
     use: Literal["dask"] = Field(
         description="`dask`: a Dask cluster whose workers see the workspace, the images and the "
@@ -353,7 +353,7 @@ class Recipe(Section):
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the model inside `Model`, `Model | None` or `dict[str, Model]`."""
+    """Return the model in an annotation like `Model`, `Model | None` or `dict[str, Model]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     inner = (model_in(argument) for argument in get_args(annotation))

@@ -14,5 +14,5 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     former_names: ClassVar[Mapping[str, str]] = {}
-    """As of the settings of plugins, see `pupila.plugin.Config`."""
+    """Fields that were renamed, as `{"old": "new"}`: see `pupila.plugin.Config`."""
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}

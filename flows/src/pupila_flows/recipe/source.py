@@ -18,12 +18,12 @@ Location = tuple[str | int, ...]
 
 _TAGS = "tag:yaml.org,2002:"
 _MAX_CHARACTERS = 300_000
-"""Limit of a recipe with its aliases expanded: about 5,000 steps, checked in seconds."""
+"""Maximum length of a recipe with its aliases expanded: about 5,000 steps, checked in seconds."""
 _PLAIN_MESSAGES = {
     "found unhashable key": "a list or a mapping stands where a name should",
     "found unconstructable recursive node": "an alias stands inside what it names",
 }
-"""Messages of PyYAML, and plain ones."""
+"""Plain words for some messages of PyYAML."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Problem:
 
 
 _LEGIBLE = 100
-"""Characters of a value that a message shows."""
+"""Maximum number of characters of a value that a message shows."""
 _SHOWN = 50
-"""Mistakes that are shown at once."""
+"""Maximum number of mistakes that are shown at once."""
 
 
 class RecipeError(PupilaError):
@@ -56,7 +56,7 @@ class RecipeError(PupilaError):
 
 @dataclass(frozen=True)
 class Source:
-    """A recipe file that is a mapping in YAML, not validated yet."""
+    """The content of a recipe file: a YAML mapping that is not validated yet."""
 
     file: Path
     text: str
@@ -77,7 +77,7 @@ class Source:
         return Problem(self.file, self.lines.get(location, 1), message)
 
     def _is_changed(self, location: Location) -> bool:
-        """Tell whether a location lies in a change, or exists only by one."""
+        """Tell whether a location lies in a change, or exists only because of one."""
         new = location not in self.lines
         return any(
             location[: len(change)] == change or (new and change[: len(location)] == location)
@@ -89,7 +89,7 @@ def read_source(file: Path) -> Source:
     """Read a recipe file.
 
     Raises:
-        RecipeError: it is not YAML, not a mapping, or has a key twice in a mapping.
+        RecipeError: the file is not YAML, not a mapping, or has a key twice in a mapping.
         PupilaError: the file cannot be read, or is not text.
     """
     text = _read(file)
@@ -156,7 +156,7 @@ def read_value(text: str) -> Any:
     """Read a value as it would stand in a recipe.
 
     Raises:
-        PupilaError: it is not YAML; the message is the reason.
+        PupilaError: the text is not YAML; the message is the reason.
     """
     try:
         loader = _Loader(text)

@@ -1,1 +1,1 @@
-"""Checks that need the whole recipe, one subject a module."""
+"""Checks that need the whole recipe; each module has one subject."""

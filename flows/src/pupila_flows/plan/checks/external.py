@@ -1,4 +1,4 @@
-"""Checks of the section `external`, and of what the gate requires on it."""
+"""Checks of the section `external`, and of what the gate asks on external images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pupila_flows.plan.facts import Mistake
 
 
 def images(context: Context) -> Iterator[Mistake]:
-    """The images must be there, and their labels must be classes of the data."""
+    """Check that the labels of the external images, once mapped, are classes of the data.
+
+    Mistakes in finding and reading the images are reported too.
+    """
     planned = yield from context.external.check()
     if not planned:
         return
@@ -23,7 +26,7 @@ def images(context: Context) -> Iterator[Mistake]:
 
 
 def margins(context: Context) -> Iterator[Mistake]:
-    """The gate must name existing sets, and ask for margins only on those with labels."""
+    """Check that the gate names existing sets, and asks for margins only on sets with labels."""
     recipe = context.recipe
     if recipe is None or recipe.gate is None:
         return

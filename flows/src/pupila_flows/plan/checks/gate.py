@@ -13,7 +13,7 @@ from pupila_flows.recipe.graph import Graph
 
 
 def asks(context: Context) -> Iterator[Mistake]:
-    """A gate must ask something of a first version, and of groups only what it asks of all."""
+    """Check that the gate asks something of a first version, and has margins if it has groups."""
     section = _section(context)
     if section is None:
         return
@@ -38,7 +38,7 @@ def asks(context: Context) -> Iterator[Mistake]:
 
 
 def steps(context: Context) -> Iterator[Mistake]:
-    """The gate must name steps that make models, with a teacher if it compares with one."""
+    """Check that the gate names steps that make models, with a teacher if it compares with one."""
     section, graph = _section(context), context.graph
     if section is None:
         return
@@ -59,7 +59,7 @@ def steps(context: Context) -> Iterator[Mistake]:
 
 
 def published(context: Context) -> Iterator[Mistake]:
-    """A gate can compare with a published version only if the recipe publishes."""
+    """Check that the recipe publishes if the gate compares with a published version."""
     section = _section(context)
     publishes = context.recipe is not None and context.recipe.publish is not None
     if section is not None and section.published is not None and not publishes:
@@ -77,7 +77,7 @@ def published(context: Context) -> Iterator[Mistake]:
 
 
 def groups(context: Context) -> Iterator[Mistake]:
-    """Groups must be columns of the manifest."""
+    """Check that the gate's groups are columns of the manifest."""
     section = _section(context)
     if section is None or not section.groups:
         return

@@ -14,12 +14,12 @@ from pupila_flows.recipe.errors import dotted
 
 
 def data(context: Context) -> Iterator[Mistake]:
-    """The images must be there, in splits, and have labels."""
+    """Check that the images exist, are in splits and have labels."""
     yield from context.found_labels.mistakes
 
 
 def classes(context: Context) -> Iterator[Mistake]:
-    """The classes of `data` must be the labels of the images, in any order."""
+    """Check that `data.classes` are the labels of the images, in any order."""
     section = context.view.data.section if context.view.data else None
     labels = yield from context.found_labels.check()
     if section is None or not section.classes or not labels:
@@ -34,7 +34,7 @@ def classes(context: Context) -> Iterator[Mistake]:
 
 
 def positive(context: Context) -> Iterator[Mistake]:
-    """The positive class must be one of the classes."""
+    """Check that the positive class is one of the classes."""
     section = context.view.data.section if context.view.data else None
     if section is None or section.positive is None:
         return
@@ -47,7 +47,7 @@ def positive(context: Context) -> Iterator[Mistake]:
 
 
 def screen(context: Context) -> Iterator[Mistake]:
-    """A teacher must screen the images, for one of its classes."""
+    """Check that a teacher screens the images, and that the accepted class is one of its own."""
     section, location = context.screen, ("data", "screen")
     if section is None or context.view.names is None:
         return
@@ -67,7 +67,7 @@ def screen(context: Context) -> Iterator[Mistake]:
 
 
 def excluded(context: Context) -> Iterator[Mistake]:
-    """Excluded images must exist, and leave images of every class."""
+    """Check that excluded images exist, and that images of every class remain."""
     steps = context.steps.value.by_name
     partial = {name: step for name, step in steps.items() if step.section.exclude}
     if not partial:
@@ -85,7 +85,7 @@ def excluded(context: Context) -> Iterator[Mistake]:
 
 
 def open_set(context: Context) -> Iterator[Mistake]:
-    """There must be two classes, one of which is accepted, and images of other kinds."""
+    """Check that a filter accepts one of two classes, and that images of other kinds exist."""
     section = context.recipe.evaluate.open_set if context.recipe else None
     if section is None:
         return
@@ -103,7 +103,7 @@ def open_set(context: Context) -> Iterator[Mistake]:
 
 
 def hard_negatives(context: Context) -> Iterator[Mistake]:
-    """Hard negatives must be of one of the classes."""
+    """Check that the label of hard negatives is one of the classes."""
     section = context.view.data.section.hard_negatives if context.view.data else None
     if section is None:
         return

@@ -1,4 +1,4 @@
-"""Checks of the code of all plugins that a run would call."""
+"""Checks that the code of every plugin that a run would call exists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Called = tuple[Location, Plugin, PluginRegistry]
 
 
 def code(context: Context) -> Iterator[Mistake]:
-    """The code of each plugin must exist; the first use of one without it is reported."""
+    """Check that the code of each plugin exists; report a plugin without code at its first use."""
     checked = set[tuple[str, str]]()
     for location, plugin, registry in _called(context):
         key = (plugin.kind, plugin.name)
@@ -39,7 +39,7 @@ def code(context: Context) -> Iterator[Mistake]:
 
 
 def _called(context: Context) -> Iterator[_Called]:
-    """Yield the plugins of teachers and steps, and the runtimes that models are opened in."""
+    """Yield every plugin that the recipe uses, with the place of its use."""
     plugins = context.plugins
     for teacher in context.teachers.value:
         if teacher.artifact is None:
@@ -64,7 +64,7 @@ def _called(context: Context) -> Iterator[_Called]:
 
 
 def _shifts(context: Context) -> Iterator[_Called]:
-    """Yield the families of alterations that a recipe names."""
+    """Yield the plugins of the families of alterations that the recipe names."""
     section = context.recipe.shift if context.recipe else None
     for number, name in enumerate(section.families if section else ()):
         try:

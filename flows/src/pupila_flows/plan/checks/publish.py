@@ -10,7 +10,7 @@ from pupila_flows.plan.facts import Mistake
 
 
 def artifacts(context: Context) -> Iterator[Mistake]:
-    """Only what a step makes can be published."""
+    """Check that everything to publish is made by a step."""
     recipe = context.recipe
     if recipe is None or recipe.publish is None:
         return
@@ -24,12 +24,12 @@ def artifacts(context: Context) -> Iterator[Mistake]:
 
 
 def destination(context: Context) -> Iterator[Mistake]:
-    """The address of the registry must be valid."""
+    """Check that the address of the registry is valid."""
     yield from context.model_registry.mistakes
 
 
 def withheld(context: Context) -> Iterator[Mistake]:
-    """The gate must check all that is to be published, or it would always be withheld."""
+    """Check that the gate checks everything to publish; the rest would always be withheld."""
     recipe, graph = context.recipe, context.graph
     if recipe is None or recipe.gate is None or recipe.publish is None:
         return

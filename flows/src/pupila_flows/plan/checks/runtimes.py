@@ -15,7 +15,7 @@ _SCHEDULER = re.compile(r"(tcp|tls)://\S+:\d+")
 
 
 def installed(context: Context) -> Iterator[Mistake]:
-    """Runtimes must be installed."""
+    """Check that the runtimes are installed."""
     for number, name in enumerate(context.recipe.evaluate.runtimes if context.recipe else ()):
         try:
             context.plugins.runtime(name)
@@ -24,7 +24,7 @@ def installed(context: Context) -> Iterator[Mistake]:
 
 
 def runners(context: Context) -> Iterator[Mistake]:
-    """Each format must have exactly one primary runner; its first use is reported."""
+    """Check that each format has exactly one primary runner; report a format at its first use."""
     checked = set[str]()
     for location, made in evaluated_formats(context):
         if made in checked:
@@ -37,7 +37,7 @@ def runners(context: Context) -> Iterator[Mistake]:
 
 
 def evaluated_formats(context: Context) -> Iterator[tuple[Location, str]]:
-    """Yield the format of each teacher and of each step that makes a model, as far as known."""
+    """Yield location and format of each teacher and of each step that makes a model, if known."""
     for teacher in context.teachers.value:
         if teacher.format:
             yield ("teachers", teacher.name, "path"), teacher.format
@@ -48,7 +48,7 @@ def evaluated_formats(context: Context) -> Iterator[tuple[Location, str]]:
 
 
 def used(context: Context) -> Iterator[Mistake]:
-    """Some model must have the format of each runtime, or nothing would be checked in it."""
+    """Check that some model has the format of each runtime; else the runtime checks nothing."""
     formats = context.formats.values()
     for number, name in enumerate(context.recipe.evaluate.runtimes if context.recipe else ()):
         runner = context.plugins.runtime(name)
@@ -61,7 +61,7 @@ def used(context: Context) -> Iterator[Mistake]:
 
 
 def cluster(context: Context) -> Iterator[Mistake]:
-    """For a cluster, Dask must be installed and the address be that of a scheduler."""
+    """Check that Dask is installed, and the address is a scheduler's, if steps run on a cluster."""
     if context.recipe is None or context.recipe.runner is None:
         return
     if find_spec("distributed") is None:

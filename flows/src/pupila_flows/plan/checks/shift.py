@@ -10,7 +10,7 @@ from pupila_flows.plan.facts import Mistake
 
 
 def families(context: Context) -> Iterator[Mistake]:
-    """Families of alterations must be installed, and be named only once."""
+    """Check that families of alterations are installed, and that each is named only once."""
     section = context.recipe.shift if context.recipe else None
     seen: set[str] = set()
     for number, name in enumerate(section.families if section else ()):

@@ -11,17 +11,20 @@ from pupila_flows.plan.plan import PlannedStep
 
 
 def settings(context: Context) -> Iterator[Mistake]:
-    """Plugins must be installed, and take the settings and the number of inputs."""
+    """Check that each step's plugin is installed, and accepts its settings and number of inputs."""
     yield from context.steps.mistakes
 
 
 def inputs(context: Context) -> Iterator[Mistake]:
-    """Inputs must be teachers or steps, and steps must not depend on each other in a circle."""
+    """Check that inputs are teachers or steps, and that steps do not form a cycle."""
     yield from context.order.mistakes
 
 
 def pages(context: Context) -> Iterator[Mistake]:
-    """Nothing may be made from a page with results on the test images: pages are made last."""
+    """Check that nothing is made from a page that shows results on the test images.
+
+    Such pages are made last.
+    """
     steps = context.steps.value.by_name
     for name, step in steps.items():
         for input_name in step.section.inputs:
@@ -35,7 +38,7 @@ def pages(context: Context) -> Iterator[Mistake]:
 
 
 def formats(context: Context) -> Iterator[Mistake]:
-    """Each step must accept the formats of its inputs; a mismatch suggests a step between."""
+    """Check that each step accepts the formats of its inputs; suggest a step in between if not."""
     for name in context.order.value:
         step = context.steps.value.by_name.get(name)
         if step is None or not step.plugin.accepts:

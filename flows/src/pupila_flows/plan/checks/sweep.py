@@ -18,7 +18,7 @@ _Path = tuple[str, ...]
 
 
 def axes(context: Context) -> Iterator[Mistake]:
-    """Each axis must vary a setting of a step, and no two axes the same one."""
+    """Check that each axis varies a setting of a step, and that no two axes vary the same one."""
     if context.recipe is None:
         return
     known: dict[str, _Path] = {}
@@ -41,7 +41,7 @@ def axes(context: Context) -> Iterator[Mistake]:
 
 
 def chosen(context: Context) -> Iterator[Mistake]:
-    """A point can be chosen by fidelity only if that is computed."""
+    """Check that fidelity is computed if the sweep's point is chosen by it."""
     recipe = context.recipe
     if recipe and recipe.choose_by == "fidelity" and recipe.shift is None:
         yield (
@@ -54,7 +54,7 @@ def chosen(context: Context) -> Iterator[Mistake]:
 def _values(
     context: Context, key: str, values: Iterable[Any], step: PlannedStep, path: _Path
 ) -> Iterator[Mistake]:
-    """Each value must be valid for the setting, and no two equal."""
+    """Check that each value is valid for the setting, and that no two are equal."""
     known: dict[str, Any] = {}
     for number, value in enumerate(values):
         location = ("sweep", key, number)

@@ -12,9 +12,9 @@ from pupila_flows.recipe.errors import dotted
 
 
 def names(context: Context) -> Iterator[Mistake]:
-    """A teacher and a step must not have the same name, and names must differ by more than case.
+    """Check that no teacher and step share a name, and that names differ by more than case.
 
-    Files and folders are named so, in published versions too, and some disks ignore case.
+    Names become names of files and folders, in published versions too, and some disks ignore case.
     """
     for name in context.view.teachers:
         if name in context.view.steps:
@@ -34,15 +34,15 @@ def names(context: Context) -> Iterator[Mistake]:
 
 
 def models(context: Context) -> Iterator[Mistake]:
-    """The model of each teacher must exist, and a loader must read it."""
+    """Check that the model of each teacher exists, and that a loader reads it."""
     yield from context.teachers.mistakes
 
 
 def classes(context: Context) -> Iterator[Mistake]:
-    """Teachers that work on the data must have its classes.
+    """Check that teachers that work on the data have its classes.
 
-    These are the labels of the images; if they cannot be read, the classes that the recipe names
-    first.
+    The classes are the labels of the images. If those cannot be read, they are the classes that the
+    recipe names first.
     """
     section = context.view.data
     labels = yield from context.found_labels.check()
