@@ -1,1 +1,1 @@
-"""Images: reading, checking, excluding and generating them."""
+"""Reads, checks, excludes and generates images."""

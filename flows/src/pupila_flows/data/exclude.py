@@ -1,4 +1,4 @@
-"""Images that are excluded from a step: `exclude: {source: [acrima]}`."""
+"""Excludes images from a step, as in `exclude: {source: [acrima]}`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Exclude = Mapping[str, tuple[str, ...]]
-"""Values by column of the manifest: images that have one of them are excluded."""
+"""Values by manifest column; an image with one of these values is excluded."""
 
 MADE_FROM = "made_from"
-"""Column of hard negatives: SHA-256s of what each was made from, separated by a space."""
+"""Column with the SHA-256s, separated by a space, of a hard negative's source images."""
 
 _OF_EVERY_MANIFEST = ("path", "label", "split")
 
@@ -33,7 +33,7 @@ def images_for_step(dataset: Dataset, exclude: Exclude) -> Dataset:
 
 
 def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, str]]:
-    """Yield what is wrong with `exclude` for these images, and where in it."""
+    """Yield each mistake in `exclude` for these images: where in `exclude` it is, and a message."""
     wrong = [
         ((column, *location), message)
         for column, values in exclude.items()
@@ -43,7 +43,10 @@ def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, 
 
 
 def unknown_column(column: str, frame: pd.DataFrame) -> str | None:
-    """Say that images lack a column, beside those of every manifest; None if they have it."""
+    """Return a message if the images lack a column; None if they have it.
+
+    The columns that every manifest has do not count.
+    """
     columns = [name for name in frame.columns if name not in _OF_EVERY_MANIFEST]
     if column in columns:
         return None
@@ -69,7 +72,7 @@ def _wrong_values(
 
 
 def _emptied_classes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[str]:
-    """Yield a message for each class of which no image would be left."""
+    """Yield a message for each class that would have no images left in its split."""
     for split in ("train", "validation"):
         before = frame[frame["split"] == split]
         after = before[~_is_excluded(before, exclude)]
@@ -85,7 +88,7 @@ def _is_excluded(frame: pd.DataFrame, exclude: Exclude) -> pd.Series[bool]:
 
 
 def _is_made_from(frame: pd.DataFrame, out: pd.Series[bool]) -> pd.Series[bool]:
-    """Tell which images were made from an excluded one."""
+    """Tell for each image whether it was made from an excluded image."""
     gone = set(frame["sha256"][out].tolist())
     if not gone or MADE_FROM not in frame:
         return frame["split"].isin([])

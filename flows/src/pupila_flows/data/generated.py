@@ -1,4 +1,4 @@
-"""Folders of generated images: each is complete, or is made again."""
+"""Writes folders of generated images so that each is either complete or made again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from uuid import uuid4
 
 @contextmanager
 def atomic_folder(folder: Path) -> Generator[Path]:
-    """Yield an empty draft that replaces `folder` at the end, if nothing fails.
+    """Yield an empty draft folder that replaces `folder` at the end, if nothing fails.
 
-    Drafts of a killed process are removed first: no two processes make the same folder at once.
+    Drafts that a killed process left are removed first. This is safe, as no two processes make the
+    same folder at once.
     """
     for stale in folder.parent.glob(f".{folder.name}-*"):
         shutil.rmtree(stale, ignore_errors=True)

@@ -26,7 +26,8 @@ def check_readable(frame: pd.DataFrame, images: str, advice: str) -> None:
     """Refuse a scanned frame with files that do not decode.
 
     Raises:
-        PupilaError: one of them does not; it calls them `images` and ends with `advice`.
+        PupilaError: a file does not decode. The message calls the files `images` and ends with
+            `advice`.
     """
     broken = frame[frame["error"] != ""]
     if len(broken):

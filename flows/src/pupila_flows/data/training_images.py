@@ -1,7 +1,7 @@
-"""The images that a model was trained or chosen on, as far as they are known.
+"""Records the images that a model was trained or chosen on, as far as they are known.
 
-Their hashes lie beside an artifact's record and go where the artifact goes. A model that is
-evaluated on images that it was trained on proves nothing.
+Their hashes are in a file beside an artifact's record, which goes where the artifact goes. An
+evaluation on images that a model was trained on proves nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pupila_flows.data.validation.duplicates import near_duplicates
 
 
 class TrainingImages(BaseModel):
-    """Hashes of all images that a model, or a model it was made from, was trained or chosen on."""
+    """Hashes of all images on which a model, or a model it was made from, was trained or chosen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Read the file beside an artifact; None if there is none that can be read."""
+        """Read the file beside an artifact; None if it does not exist or cannot be read."""
         try:
             return cls.model_validate_json(read_plain(folder / TRAINING_IMAGES_NAME))
         except (OSError, ValidationError):
@@ -48,7 +48,7 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def put_aside_damaged(cls, folder: Path) -> bool:
-        """Put an unreadable file beside an artifact of our store aside; tell whether it was one."""
+        """Put an artifact's file of training images aside if unreadable; tell whether it was."""
         damaged = (folder / TRAINING_IMAGES_NAME).exists() and cls.read(folder) is None
         if damaged:
             put_aside(folder / TRAINING_IMAGES_NAME)
@@ -60,7 +60,10 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def merge(cls, sources: Iterable[TrainingImages | None]) -> Self:
-        """Return the images of a model made from several; None is one whose images are unknown."""
+        """Return the images of a model that was made from several models.
+
+        A source is None if the images of that model are unknown.
+        """
         every = list(sources)
         known = [source for source in every if source]
         images = {sha256: phash for source in known for sha256, phash in source.images.items()}
@@ -69,11 +72,11 @@ class TrainingImages(BaseModel):
 
 
 def seen_in_training(known: TrainingImages, dataset: Dataset, distance: int) -> list[Path]:
-    """Return the test images of `dataset` that a model was trained on: the same files or pictures.
+    """Return the test images of `dataset` on which a model was trained: same file or picture.
 
     Pictures count as the same if their perceptual hashes differ in at most `distance` of 64 bits,
-    as in data validation. Test images that the data's own training images repeat are left out:
-    every pupil has seen them too, and data validation reports them.
+    as in data validation. Test images that are also among the data's own training images are left
+    out: every pupil has seen them too, and data validation reports them.
     """
     own = TrainingImages.of(dataset).images
     others = {sha256: phash for sha256, phash in known.images.items() if sha256 not in own}
@@ -87,7 +90,7 @@ def seen_in_training(known: TrainingImages, dataset: Dataset, distance: int) -> 
 def find_repeats(images: dict[str, str], dataset: Dataset, distance: int) -> list[bool]:
     """Tell for each image of `dataset` whether it is one of `images`, or nearly the same picture.
 
-    `images` are perceptual hashes by SHA-256 of the file.
+    `images` has perceptual hashes by the SHA-256 of the file.
     """
     sha256: list[str] = dataset.frame["sha256"].tolist()
     hashes: list[str] = dataset.frame["phash"].tolist()

@@ -1,1 +1,1 @@
-"""Removes what nothing in a workspace needs any more."""
+"""Removes files of a workspace that nothing needs any more."""

@@ -1,6 +1,6 @@
-"""Collects garbage: lists all that nothing needs, then removes it.
+"""Collects garbage: lists everything that nothing needs, then removes it.
 
-A process that is killed meanwhile leaves a valid workspace that remembers less.
+If the process is killed meanwhile, the workspace stays valid and only remembers less.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from pupila_flows.garbage.size import freed_bytes, statuses
 from pupila_flows.workspace import Workspace
 
 _STORED = {"artifact", "format"}
-"""Fields of the result of a job that stores an artifact."""
+"""Fields of the remembered result of a job that stored an artifact."""
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """Something that nothing needs."""
+    """A file or folder that nothing needs."""
 
     kind: str
-    """For example `artifacts`."""
+    """Kind of garbage, such as `artifacts`."""
     path: Path
 
 
 @dataclass(frozen=True)
 class Freed:
-    """What was, or would be, freed of one kind."""
+    """How much garbage of one kind was removed, or would be in a dry run."""
 
     kind: str
     count: int
@@ -53,15 +53,15 @@ class Freed:
 
 @dataclass(frozen=True)
 class Collection:
-    """The result of a collection."""
+    """The result of a garbage collection."""
 
     freed: tuple[Freed, ...]
     unread: tuple[str, ...]
-    """Why registries could not be read."""
+    """Reasons why registries could not be read."""
 
 
 def collect(workspace: Workspace, keep_seconds: float, *, dry_run: bool) -> Collection:
-    """Remove what no run, registry or teacher needs and was not used for `keep_seconds`.
+    """Remove what no run, registry or teacher needs, unless used in the last `keep_seconds`.
 
     Raises:
         PupilaError: a run or a job is under way in the workspace.
@@ -91,9 +91,9 @@ def find(
     digests: frozenset[str],
     cutoff: float,
 ) -> list[Garbage]:
-    """List what may go: last used before `cutoff`, and not named by anything that is kept.
+    """List what may be removed: last used before `cutoff`, and not named by anything that is kept.
 
-    What names other garbage comes before it.
+    Garbage that names other garbage comes before it.
     """
     names = {*digests, *in_teacher_store(workspace)}
     names.update(text for run in kept for text in texts_in(run.result))
@@ -117,12 +117,12 @@ def find(
 
 
 def _makes_one_of(value: Any, artifacts: set[str]) -> bool:
-    """Tell whether a remembered result is of a job that stored one of `artifacts`."""
+    """Tell whether a remembered result is that of a job that stored one of `artifacts`."""
     return isinstance(value, dict) and value.keys() == _STORED and value["artifact"] in artifacts
 
 
 def _beside_the_store(workspace: Workspace, names: set[str], cutoff: float) -> Iterator[Garbage]:
-    """Yield what can be made again, except what is named or lies below something named."""
+    """Yield old files outside the store that can be made again, except what `names` protects."""
     root = workspace.root
     noted = {note.stem for note in workspace.store.notes()}
     pages = {str(above) for name in names if name.startswith("/") for above in Path(name).parents}
@@ -154,17 +154,17 @@ def _in_the_store(workspace: Workspace, names: set[str]) -> Iterator[Garbage]:
 
 
 def _is_newer(path: Path, cutoff: float) -> bool:
-    """Tell whether a file, or anything in a folder, was written since."""
+    """Tell whether a file, or anything in a folder, was written since `cutoff`."""
     return any(status.st_mtime >= cutoff for status in statuses(path))
 
 
 def _is_read(path: Path, cutoff: float) -> bool:
-    """Tell whether a file was read or written since; some disks record only the latter."""
+    """Tell whether a file was read or written since `cutoff`; some disks record only writing."""
     return any(max(status.st_mtime, status.st_atime) >= cutoff for status in statuses(path))
 
 
 def _check_idle(workspace: Workspace) -> None:
-    """Refuse while a job is under way: on a worker of a cluster it may outlive its run."""
+    """Refuse to collect while a job is under way; on a cluster, a job may outlive its run."""
     for lock in sorted(workspace.root.glob("locks/*.lock")):
         if lock != workspace.lock("workspace") and is_held(lock):
             raise PupilaError(

@@ -21,7 +21,7 @@ from pupila.errors import PupilaError
 
 DATABASE = "prefect.db"
 _SHORTEST_SECONDS = 3601.0
-"""Prefect keeps runs for at least this long."""
+"""Shortest time for which Prefect can be set to keep runs."""
 _SECONDS = 1800.0
 
 
@@ -36,7 +36,7 @@ def settings(keep_seconds: float) -> dict[str, str]:
 
 
 def count_older(home: Path, cutoff: float) -> int:
-    """Return how many runs in the database of a folder ended before `cutoff`."""
+    """Return how many runs in the Prefect database of `home` ended before `cutoff`."""
     file = home / DATABASE
     if not file.is_file():
         return 0
@@ -52,7 +52,7 @@ def count_older(home: Path, cutoff: float) -> int:
 def forget_older(home: Path, keep_seconds: float, *, dry_run: bool) -> int:
     """Remove old runs with their logs, artifacts and events; return how many bytes that freed.
 
-    A dry run does it to a copy.
+    A dry run does this on a copy of the database.
 
     Raises:
         PupilaError: Prefect failed.

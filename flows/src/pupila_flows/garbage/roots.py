@@ -1,4 +1,4 @@
-"""Finds what is kept: runs, and all that runs, registries and the teacher store name."""
+"""Finds what must be kept: runs, and all that runs, registries and the teacher store name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RESULT, _REPORT = "result.json", "report.html"
 
 @dataclass(frozen=True)
 class PastRun:
-    """A run that has ended: its folder, what its `result.json` says, and when that was written."""
+    """A run that has ended: its folder, its `result.json`, and when that file was written."""
 
     folder: Path
     result: dict[str, Any]
@@ -29,7 +29,7 @@ class PastRun:
 
     @property
     def registry(self) -> str | None:
-        """Address of the registry that it published to, or would have; None without one."""
+        """Address of the registry to which the run published, or would have; None without one."""
         return self._publication("registry")
 
     @property
@@ -46,11 +46,11 @@ class Published:
 
     digests: frozenset[str]
     unread: dict[str, str]
-    """Why not, by the registry's address."""
+    """Why a registry cannot be read, by its address."""
 
 
 def past_runs(workspace: Workspace) -> list[PastRun]:
-    """Return the runs whose result can be read, each name's oldest first."""
+    """Return the runs whose result can be read, ordered by name, then from oldest to newest."""
     return [
         PastRun(file.parent, result, file.stat().st_mtime)
         for file in sorted(workspace.runs.glob(f"*/*/{_RESULT}"))
@@ -59,10 +59,11 @@ def past_runs(workspace: Workspace) -> list[PastRun]:
 
 
 def kept_runs(runs: list[PastRun], unread: Iterable[str], cutoff: float) -> list[PastRun]:
-    """Return runs since `cutoff`, and of each name the last run and the last that published.
+    """Return the runs to keep: those since `cutoff`, and some older ones.
 
-    Runs that published to a registry that cannot be read are kept too. So is every run whose
-    report a kept run shows because nothing had changed.
+    Of each name, the last run and the last run that published are kept. So are runs that published
+    to a registry that cannot be read now. If nothing had changed, a run shows the report of an
+    earlier run, which is then kept too.
     """
     last = {run.folder.parent: run for run in runs}
     published = {run.folder.parent: run for run in runs if run.has_published}
@@ -99,7 +100,7 @@ def _artifacts_in(address: str) -> Iterator[str]:
 
 
 def in_teacher_store(workspace: Workspace) -> set[str]:
-    """Return the digests of the artifacts that are, or were read from, stored teachers."""
+    """Return the digests of the artifacts that are stored teachers or were loaded from one."""
     teacher_store = TeacherStore.of(workspace.root)
     names = teacher_store.names()
     teachers = [teacher for name in names for teacher in teacher_store.versions(name)]

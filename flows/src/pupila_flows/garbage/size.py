@@ -1,4 +1,4 @@
-"""Bytes on disk of files and folders; hard links count once, symlinks are not followed."""
+"""Measures files and folders in bytes on disk; hard links count once, symlinks are not followed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def bytes_of(path: Path) -> int:
 
 
 def freed_bytes(paths: Iterable[Path]) -> list[int]:
-    """Return for each path the bytes freed by removing it after those before it.
+    """Return the bytes that each path frees if the paths are removed in this order.
 
-    A file counts with the last of its links; if another link remains, it frees nothing.
+    A file's bytes count for the path with its last hard link; if a link remains, it frees nothing.
     """
     seen: Counter[tuple[int, int]] = Counter()
     freed: list[int] = []
@@ -36,7 +36,7 @@ def freed_bytes(paths: Iterable[Path]) -> list[int]:
 
 
 def statuses(path: Path) -> Iterator[os.stat_result]:
-    """Yield the `stat` of a path and of all below it."""
+    """Yield the `stat` of a path and of everything below it."""
     try:
         yield path.lstat()
         if path.is_dir() and not path.is_symlink():

@@ -1,1 +1,1 @@
-"""External images: models are evaluated on them, and nothing is trained or chosen with them."""
+"""External images: used to evaluate models, never to train or choose them."""

@@ -1,7 +1,7 @@
-"""Lists external images, used for evaluation only; none of them is opened.
+"""Lists external images, used for evaluation only, without opening them.
 
-They lie in a folder with a folder per class, perhaps below folders of splits; in a folder of images
-alone, without labels; or in a CSV, which needs only the column `path`.
+There are three layouts: a folder with a folder per class, perhaps below a folder per split; a
+folder that has only images, without labels; or a CSV, which needs only the column `path`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EXPECTED = (
 )
 
 Row = dict[str, str]
-"""An image: `path` (absolute), `label` and `split` (perhaps empty), and a CSV's other columns."""
+"""One image: `path` (absolute), `label` and `split` (may be empty), and the CSV's other columns."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class Listing:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Splits in alphabetical order; empty if the images have none."""
+        """Names of the splits in alphabetical order; empty if the images have no splits."""
         return tuple(sorted({row["split"] for row in self.rows} - {""}))
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels as written, in alphabetical order; empty if the images have none."""
+        """Labels as written, in alphabetical order; empty if the images have no labels."""
         return tuple(sorted({row["label"] for row in self.rows} - {""}))
 
     def of_split(self, split: str | None) -> Listing:
-        """Return the images of a split, by default `test`; all if the images have no splits.
+        """Return the images of a split, by default `test`, or all images if they have no splits.
 
         Raises:
             PupilaError: the split has no images, or only some of its images have labels.
@@ -72,12 +72,12 @@ class Listing:
         return Listing(self.source, rows)
 
     def with_classes(self, classes: Sequence[str], renamed: Mapping[str, str]) -> Listing:
-        """Return the listing with classes as labels, matched regardless of case.
+        """Return the listing with each label replaced by its class, matched regardless of case.
 
         `renamed` maps labels that differ from the classes to a class.
 
         Raises:
-            PupilaError: a label, or what it is renamed to, is not a class.
+            PupilaError: a label, or the name to which it is renamed, is not a class.
         """
         for name in renamed.values():
             if class_of(name, classes, {}) is None:
@@ -96,7 +96,7 @@ class Listing:
 
 
 def class_of(label: str, classes: Sequence[str], renamed: Mapping[str, str]) -> str | None:
-    """Return the class that a label means, or None."""
+    """Return the class that a label means; None if it means none of `classes`."""
     names = {old.strip().casefold(): new for old, new in renamed.items()}
     meant = names.get(label.strip().casefold(), label)
     if meant in classes:
@@ -108,7 +108,7 @@ def list_images(path: Path, folder: Path | None = None) -> Listing:
     """List all images of all splits.
 
     Raises:
-        PupilaError: no image is there, or their form is unknown.
+        PupilaError: there are no images, or their layout is unknown.
         OSError: a folder or the CSV cannot be read.
     """
     if is_special(path):
@@ -146,7 +146,7 @@ def _list_folder(root: Path) -> Iterator[Row]:
 
 
 def _list_split(root: Path, split: str) -> Iterator[Row]:
-    """Yield the images of each class, or without labels if the folder has images itself."""
+    """Yield a split's images, labelled by folder, or without labels if `root` itself has images."""
     folders, alone = layout.folders_in(root), layout.count_images(root)
     if split == UNLABELLED:
         yield from _images_below(root, "", split)

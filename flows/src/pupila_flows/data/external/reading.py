@@ -29,16 +29,16 @@ class ExternalImages:
     dataset: Dataset
     labelled: bool
     skipped: tuple[SkippedImage, ...]
-    """Files that cannot be read."""
+    """Files that were skipped because they cannot be read."""
 
 
 def read_external(
     name: str, listing: Listing, classes: Sequence[str], cache: Path
 ) -> ExternalImages:
-    """Measure images whose labels are classes already; unreadable files are skipped and listed.
+    """Read and measure images whose labels are already classes; list unreadable files as skipped.
 
     Raises:
-        PupilaError: none of them can be read.
+        PupilaError: no image can be read.
     """
     frame, skipped = scan_rows(name, listing.rows, listing.source, cache)
     labelled = bool(listing.labels)
@@ -51,10 +51,10 @@ def read_external(
 def scan_rows(
     title: str, rows: Sequence[Row], source: Path, cache: Path
 ) -> tuple[pd.DataFrame, tuple[SkippedImage, ...]]:
-    """Measure images; return those that can be read, and the files that cannot.
+    """Measure images; return the readable ones as a frame, and the files that cannot be read.
 
     Raises:
-        PupilaError: none of them can be read.
+        PupilaError: no image can be read.
     """
     display = current_display.get()
     frame = manifest.scan(pd.DataFrame(list(rows)), cache, partial(display.update, title))
@@ -72,12 +72,13 @@ def scan_rows(
 
 
 def refuse_run_images(images: ExternalImages, data: Dataset, distance: int) -> None:
-    """Refuse images that are in a run's data, in any split, or near-duplicates of its images.
+    """Refuse external images that repeat images of a run's data, in any split.
 
-    Perceptual hashes of near-duplicates differ in at most `distance` of 64 bits.
+    Near-duplicates count as repeats: their perceptual hashes differ in at most `distance` of 64
+    bits.
 
     Raises:
-        PupilaError: some images are.
+        PupilaError: some images repeat images of the run.
     """
     hashes = zip(data.frame["sha256"].tolist(), data.frame["phash"].tolist(), strict=True)
     refuse_repeats(images, dict(hashes), distance, "in the run's own data")
@@ -86,10 +87,10 @@ def refuse_run_images(images: ExternalImages, data: Dataset, distance: int) -> N
 def refuse_seen_images(
     images: ExternalImages, who: str, known: TrainingImages | None, distance: int
 ) -> None:
-    """Refuse images that a model is known to have been trained on.
+    """Refuse external images that a model is known to have been trained on.
 
     Raises:
-        PupilaError: it was trained on some.
+        PupilaError: the model was trained on some of the images.
     """
     if known:
         refuse_repeats(images, known.images, distance, f"among those {who} was trained on")
@@ -98,10 +99,12 @@ def refuse_seen_images(
 def refuse_repeats(
     images: ExternalImages, hashes: dict[str, str], distance: int, where: str
 ) -> None:
-    """Refuse images that repeat other images, given as their perceptual hash by SHA-256.
+    """Refuse external images that repeat other images, or nearly.
+
+    `hashes` has the perceptual hash of each of the other images by its SHA-256.
 
     Raises:
-        PupilaError: some images repeat others.
+        PupilaError: some external images repeat one of the others.
     """
     is_repeat = find_repeats(hashes, images.dataset, distance)
     repeats = [path for path, known in zip(images.dataset.paths, is_repeat, strict=True) if known]

@@ -1,8 +1,8 @@
 """Kinds of hard negatives, one function each.
 
-Each takes an image of the class to which images are added (`own`), one of another class (`other`),
-both float32 `(height, width, 3)` in 0..255, and random numbers, and returns an image as large as
-`own`.
+Each function takes an image of the class that gets the hard negatives (`own`), an image of another
+class (`other`) and a random generator. It returns an image as large as `own`. All images are
+float32 `(height, width, 3)` in 0..255.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ Random = np.random.Generator
 Kind = Callable[[Pixels, Pixels, Random], Pixels]
 
 _LIT = 16
-"""A pixel whose brightest channel is below this is black surround."""
+"""A pixel whose brightest channel is below this value counts as black surround."""
 
 
 def recolour(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Give an image the colours of another class: Reinhard et al. 2001 (IEEE CG&A 21:34).
+    """Give an image the colours of another class, as in Reinhard et al. 2001 (IEEE CG&A 21:34).
 
-    `(x - mean) / deviation · deviation' + mean'` in each channel. In RGB and over pixels that are
-    not black, because a black surround would dominate in the paper's logarithmic colour space.
+    Computes `(x - mean) / deviation · deviation' + mean'` in each channel. Unlike the paper, it
+    works in RGB and ignores black pixels in means and deviations: in the paper's logarithmic colour
+    space a black surround would dominate.
     """
     del random
     mean, deviation = _colours(own)
@@ -37,7 +38,7 @@ def recolour(own: Pixels, other: Pixels, random: Random) -> Pixels:
 
 
 def mask(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Recolour an image and blacken all but a disc, as in a whole fundus photograph."""
+    """Recolour an image and blacken everything outside a disc, as in a whole fundus photograph."""
     height, width = own.shape[:2]
     radius = min(height, width) / 2 * random.uniform(0.85, 1.15)
     centre = (height / 2, width / 2)
@@ -45,7 +46,7 @@ def mask(own: Pixels, other: Pixels, random: Random) -> Pixels:
 
 
 def draw_disc(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Draw a smooth, shaded disc on black or on a photograph: a moon, a fruit, a lamp."""
+    """Draw a smooth, shaded disc on black or on `own`, like a moon, a fruit or a lamp."""
     height, width = own.shape[:2]
     radius = min(height, width) * random.uniform(0.2, 0.5)
     radii = radius * random.uniform(0.8, 1.0), radius * random.uniform(0.8, 1.0)
@@ -59,7 +60,7 @@ def draw_disc(own: Pixels, other: Pixels, random: Random) -> Pixels:
 
 
 def fill(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Fill an image with a colour of another class, or a gradient, stripes or soft noise of two."""
+    """Fill an image with one colour of another class, or a gradient, stripes or noise of two."""
     mean, deviation = _colours(other)
     first, second = (mean + random.normal(0, 1) * deviation for _ in range(2))
     patterns = (_flat, _slope, _stripes, _soft_noise)
@@ -98,14 +99,14 @@ def _colours(image: Pixels) -> tuple[Pixels, Pixels]:
 
 
 def _disc(like: Pixels, centre: tuple[float, float], radii: tuple[float, float]) -> Plane:
-    """Return 1 inside an ellipse and 0 outside, with an edge of about two pixels."""
+    """Return a mask that is 1 inside an ellipse and 0 outside, with an edge of about two pixels."""
     rows, columns = np.ogrid[: like.shape[0], : like.shape[1]]
     distance = np.hypot((rows - centre[0]) / radii[0], (columns - centre[1]) / radii[1])
     return np.clip((1 - distance) * min(radii) / 2 + 0.5, 0, 1)
 
 
 def _warm_or_grey(other: Pixels, random: Random) -> Pixels:
-    """Return red, orange, grey or the mean colour of another class."""
+    """Return a random colour: red, orange, grey or the mean colour of `other`."""
     grey = np.full(3, random.uniform(110, 230), np.float32)
     red = random.uniform(150, 255)
     warm = np.array([red, red * random.uniform(0.2, 0.75), red * random.uniform(0, 0.35)])

@@ -22,16 +22,22 @@ from pupila_flows.data.reading import check_readable
 from pupila_flows.results import Check
 
 _LONGEST_SIDE = 512
-"""Pixels: models see far less, and drawing takes time in proportion to the area."""
+"""Longest side of hard negatives, in pixels.
+
+Models see far less, and drawing takes time in proportion to the area.
+"""
 _QUALITIES = (75, 95)
-"""JPEG qualities of photographs: a lack of compression must not betray a hard negative."""
+"""Range of JPEG qualities, as in photographs.
+
+A filter must not recognise hard negatives by their lack of compression.
+"""
 
 
 def check_label(label: str, dataset: Dataset) -> None:
     """Make sure that hard negatives of a class can be made.
 
     Raises:
-        PupilaError: the training images lack the class, or are all of it.
+        PupilaError: no training image is of the class, or all are.
     """
     labels = set(dataset.frame["label"][dataset.frame["split"] == "train"].tolist())
     if label not in labels or len(labels) < 2:
@@ -46,7 +52,7 @@ def write_negatives(
 ) -> None:
     """Write `<kind>/<number>.jpg` for about as many images of each kind.
 
-    An image depends on its number, the seed and the training images only. The folder appears
+    An image depends only on its number, the seed and the training images. The folder appears
     complete or not at all.
     """
     parents = _Parents.of(train, label)
@@ -65,7 +71,7 @@ def write_negatives(
 
 @dataclass(frozen=True)
 class _Parents:
-    """Rows of the training images that hard negatives are made from."""
+    """Rows of the training images from which hard negatives are made."""
 
     own: NDArray[np.int64]
     other: NDArray[np.int64]
@@ -76,7 +82,10 @@ class _Parents:
         return cls(np.flatnonzero(labels == label), np.flatnonzero(labels != label))
 
     def draw(self, random: Random) -> tuple[int, int]:
-        """Draw a row of the class and one of another, before all other draws for an image."""
+        """Choose at random a row of the class and a row of another class.
+
+        For each image this comes before all other uses of `random`, so that it can be repeated.
+        """
         return int(random.choice(self.own)), int(random.choice(self.other))
 
 
@@ -93,10 +102,10 @@ def list_negatives(folder: Path) -> list[tuple[str, str]]:
 def add_negatives(dataset: Dataset, folder: Path, label: str, seed: int) -> tuple[Dataset, Check]:
     """Return the data with the hard negatives as training images, and a check that counts them.
 
-    The column `made_from` names the images that each was made from, by SHA-256.
+    The column `made_from` has the SHA-256s of the images from which a hard negative was made.
 
     Raises:
-        PupilaError: one of them cannot be read.
+        PupilaError: a hard negative cannot be read.
     """
     import pandas as pd
 
@@ -117,7 +126,10 @@ def add_negatives(dataset: Dataset, folder: Path, label: str, seed: int) -> tupl
 
 
 def _made_from(train: Dataset, files: list[str], label: str, seed: int) -> list[str]:
-    """Return what each file was made from, drawn again: SHA-256s separated by a space."""
+    """Return the two SHA-256s, separated by a space, of the images from which each file was made.
+
+    The same rows are chosen again with the same random numbers.
+    """
     parents, contents = _Parents.of(train, label), train.frame["sha256"].tolist()
     numbers = [int(Path(file).stem) for file in files]
     drawn = [parents.draw(np.random.default_rng([seed, number])) for number in numbers]
@@ -140,7 +152,7 @@ def _ignore_progress(done: int, total: int, what: str) -> None:
 
 
 def _pixels(path: Path) -> NDArray[np.float32]:
-    """Return an image of at most 512 pixels a side."""
+    """Read an image, and scale it down to at most 512 pixels a side."""
     image = decode(path)
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.BILINEAR)
     return np.asarray(image, np.float32)

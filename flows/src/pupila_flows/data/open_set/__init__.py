@@ -1,1 +1,1 @@
-"""Images that a filter is evaluated on beside the test images: near misses and altered images."""
+"""Images on which a filter is evaluated besides the test images: near misses and altered images."""

@@ -1,7 +1,7 @@
 """Altered images of the accepted class, which a filter should still accept.
 
-They are altered by the families of `pupila.shift` at their strongest, at which a person still sees
-at once what an image shows, and mirrored and turned, as a clinic's software does.
+The families of `pupila.shift` alter them at full strength, at which a person still sees at once
+what an image shows. Other alterations mirror and turn them, as a clinic's software does.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from pupila.shift import FAMILIES, alter
 from pupila_flows.data.generated import atomic_folder
 
 _LONGEST_SIDE = 512
-"""Larger images are scaled down first: models see no more, and it saves time."""
+"""Images with a longer side are scaled down first.
+
+Models do not see more detail, and it saves time.
+"""
 _QUALITY = 95
-"""JPEG quality of the files, without chroma subsampling: hardly an alteration."""
+"""JPEG quality of the files; without chroma subsampling, it hardly alters an image."""
 _ANOTHER_IMAGE = "fourier"
-"""The family that needs another image of the same size."""
+"""The family of alterations that needs a second image of the same size."""
 
 Pixels = NDArray[np.uint8]
 Alteration = Callable[[Pixels, np.random.Generator], Pixels]
@@ -54,7 +57,7 @@ ALTERATIONS: dict[str, Alteration] = {
 
 
 def code() -> str:
-    """Return a digest of the code that the altered images depend on."""
+    """Return a digest of the code on which the altered images depend."""
     return digest_code(__name__, "pupila.shift")
 
 

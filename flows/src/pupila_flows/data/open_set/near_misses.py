@@ -1,6 +1,6 @@
 """Lists near misses: images outside the accepted class, in groups that no model was trained on.
 
-They lie in a folder with a folder per group, or are listed in a CSV `path,group`.
+Near misses are in a folder with a folder per group, or are listed in a CSV `path,group`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def list_near_misses(path: Path) -> list[tuple[str, str]]:
     """Return file and group of every near miss; no image is opened.
 
     Raises:
-        PupilaError: there are none, an image has no group, a group has no images or the name that
-            is reserved for all groups, or a folder cannot be read.
+        PupilaError: there are no near misses; an image has no group; a group has no images, or has
+            the name that is reserved for all groups; or a folder cannot be read.
     """
     if is_special(path):
         raise PupilaError(f"{str(path)!r} is a pipe or a device: {_EXPECTED}.")
@@ -64,7 +64,7 @@ def _list_folder(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder; unlike `rglob`, fail if a folder cannot be read."""
+    """Yield all files below a folder; unlike `rglob`, raise if a folder cannot be read."""
     for entry in folder.iterdir():
         if entry.is_file():
             yield entry

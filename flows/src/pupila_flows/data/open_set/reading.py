@@ -15,10 +15,10 @@ from pupila_flows.progress import current_display
 
 
 def read_near_misses(path: Path, classes: tuple[str, ...], cache_folder: Path) -> Dataset:
-    """Measure all near misses and return them as test images, labelled by group.
+    """Read and measure all near misses; return them as test images, labelled by group.
 
     Raises:
-        PupilaError: one of them cannot be read, or they are not listed correctly.
+        PupilaError: a near miss cannot be read, or the near misses are not listed correctly.
     """
     files = list_near_misses(path)
     rows = [(file, group, "test") for file, group in files]
@@ -30,10 +30,10 @@ def read_near_misses(path: Path, classes: tuple[str, ...], cache_folder: Path) -
 def scan_images(
     rows: list[tuple[str, str, str]], classes: tuple[str, ...], cache_folder: Path, title: str
 ) -> Dataset:
-    """Measure images given by file, label and split.
+    """Read and measure the images in `rows`: file, label and split of each.
 
     Raises:
-        PupilaError: one of them cannot be read.
+        PupilaError: an image cannot be read.
     """
     listing = pd.DataFrame(rows, columns=["path", "label", "split"])
     progress = partial(current_display.get().update, title)

@@ -1,7 +1,7 @@
 """Synthetic optic discs and a teacher trained on them: the data of `make demo`.
 
-With them the whole pipeline runs on a machine without images and models. Nothing here is medical:
-the pictures follow a few rules of anatomy, one of which sets the label.
+With them the whole pipeline runs on a machine that has no images or models. Nothing here is
+medical: the pictures follow a few rules of anatomy, one of which depends on the label.
 """
 
 from pupila_flows.data.synthetic.folder import is_synthetic, write_images

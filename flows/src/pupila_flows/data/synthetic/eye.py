@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 CUP_TO_DISC = {"glaucoma": (0.71, 0.075), "normal": (0.41, 0.075)}
 """Mean and standard deviation of the vertical cup-to-disc ratio.
 
-The best threshold, 0.56, errs beyond two standard deviations: in 2.3 % of the eyes.
+The best threshold, 0.56, is two standard deviations from both means, so that it errs for 2.3 % of
+the eyes.
 """
 
 CLASSES = tuple(CUP_TO_DISC)
@@ -20,7 +21,7 @@ _RATIO_LIMITS = (0.12, 0.92)
 _FUNDI = np.array(
     [[0.80, 0.30, 0.10], [0.90, 0.58, 0.22], [0.46, 0.39, 0.20], [0.80, 0.38, 0.30]], np.float32
 )
-"""Reddish, yellow, olive and pink fundus, RGB 0..1; every eye is a mixture of them."""
+"""Colours of reddish, yellow, olive and pink fundi, RGB 0..1; every eye has a mixture of them."""
 
 _RIM = np.array([1.0, 0.72, 0.42], np.float32)
 _CUP = np.array([1.0, 0.95, 0.74], np.float32)
@@ -30,18 +31,18 @@ Colour = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Eye:
-    """One optic disc and its surroundings; lengths are fractions of the image's side."""
+    """Parameters of an optic disc and its surroundings; lengths are fractions of the image side."""
 
     cup_to_disc_ratio: float
-    """Vertical diameter of the cup over that of the disc."""
+    """Vertical diameter of the cup divided by that of the disc."""
     centre: tuple[float, float]
-    """Middle of the disc, from the top left corner, x first."""
+    """Centre `(x, y)` of the disc, measured from the top left corner of the image."""
     radius: float
     """Half of the disc's height."""
     aspect: float
-    """Width of the disc over its height."""
+    """Width of the disc divided by its height."""
     cup_aspect: float
-    """The same for the cup, relative to the disc's."""
+    """Width of the cup divided by its height, relative to `aspect`."""
     tilt: float
     """Rotation of disc and cup, in radians."""
     nasal: int
@@ -52,15 +53,15 @@ class Eye:
     crescent: float
     """Strength of the pale crescent beside the disc, 0..1; most eyes have none."""
     mottling: float
-    """Contrast of the choroid's blotches."""
+    """Contrast of the blotches that the choroid makes on the fundus."""
     tortuosity: float
     """How much the vessels wind, in radians."""
     vessel_width: float
     """Width of the widest vein."""
     blur: float
-    """Radius of the blur."""
+    """Radius of the photograph's blur."""
     noise: float
-    """Standard deviation of the sensor's noise, pixels being 0..1."""
+    """Standard deviation of the sensor's noise, for pixels in 0..1."""
 
     @property
     def cup_radius(self) -> float:
@@ -69,12 +70,12 @@ class Eye:
 
     @property
     def cup_centre(self) -> tuple[float, float]:
-        """Middle of the cup: on the temporal side of the disc's, by a third of the free space."""
+        """Centre of the cup: shifted by a third of the free space to the disc's temporal side."""
         x, y = self.centre
         return x - self.nasal * (self.radius - self.cup_radius) * self.aspect / 3, y
 
     def mean_colour(self, cup_to_disc_ratio: float) -> Colour:
-        """Mean colour of the image if the cup were of that size, all else being equal."""
+        """Return the image's mean colour if the eye had this cup-to-disc ratio, all else equal."""
         disc = np.pi * self.radius**2 * self.aspect
         cup = disc * cup_to_disc_ratio**2 * self.cup_aspect
         return self.fundus * (1 - disc) + self.rim * (disc - cup) + self.cup * cup

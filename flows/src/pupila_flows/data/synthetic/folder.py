@@ -1,4 +1,4 @@
-"""Writes a folder of synthetic images, with a folder per class, as a recipe reads it."""
+"""Writes synthetic images into a folder per split and class, as recipes read them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write_images(
 
 
 def is_synthetic(data: Path) -> bool:
-    """Tell by its README whether `write_images` made a dataset."""
+    """Tell whether `write_images` made the images in a folder, as its README shows."""
     readme = data / README_NAME
     return readme.is_file() and readme.read_text(errors="replace").startswith(_TITLE)
 
@@ -68,13 +68,13 @@ class Position:
         return f"{self.split}/{self.label}/synthetic_{self.number:04}.jpg"
 
     def random(self, seed: int) -> np.random.Generator:
-        """Return the source of this image's random numbers."""
+        """Return the random generator of this image."""
         position = [LABELLED_SPLITS.index(self.split), CLASSES.index(self.label), self.number]
         return np.random.default_rng([seed, *position])
 
 
 def photograph(position: Position, seed: int, size: int) -> bytes:
-    """Return one image as the content of a JPEG file."""
+    """Render one image; return the content of its JPEG file."""
     random = position.random(seed)
     pixels = render(draw_eye(position.label, random), size, random)
     stream = io.BytesIO()
@@ -120,9 +120,10 @@ def _is_ours(folder: Path) -> bool:
 def _is_complete(
     folder: Path, readme: str, positions: list[Position], seed: int, size: int
 ) -> bool:
-    """Tell whether the folder holds exactly this set.
+    """Tell whether the folder holds exactly this set of images.
 
-    Its first image is drawn again, as another version of this program may draw another.
+    The first image is rendered again and compared, as another version of this program may render it
+    differently.
     """
     first = folder / positions[0].file_name
     return (

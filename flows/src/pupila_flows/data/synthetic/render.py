@@ -10,24 +10,24 @@ from pupila_flows.data.synthetic.eye import Eye
 from pupila_flows.data.synthetic.vessels import arteries, paint, veins
 
 _AVERAGE_RATIO = 0.56
-"""Every image is exposed to the mean colour of an eye with this cup-to-disc ratio."""
+"""Every image is exposed to the mean colour that its eye would have with this cup-to-disc ratio."""
 
 _ARTERY_ABSORBS = np.array([0.16, 0.52, 0.60], np.float32)
 _VEIN_ABSORBS = np.array([0.36, 0.68, 0.66], np.float32)
-"""Fractions of red, green and blue light that blood absorbs."""
+"""Fractions of red, green and blue light that the blood in veins absorbs."""
 
 _GRAINS = (6, 15, 40)
-"""Blotches of the choroid along a side, coarse to fine."""
+"""Numbers of choroid blotches along an image side, from coarse to fine."""
 
 Plane = NDArray[np.float32]
-"""`(size, size)`."""
+"""One value per pixel, `(size, size)`."""
 
 Picture = NDArray[np.float32]
-"""`(size, size, 3)`, RGB 0..1."""
+"""An image, `(size, size, 3)`, RGB 0..1."""
 
 
 def render(eye: Eye, size: int, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the photograph: uint8 `(size, size, 3)`."""
+    """Return the photograph of an eye, uint8 `(size, size, 3)`."""
     picture = _tissue(eye, size, random)
     picture *= _blood(eye, size, random)
     picture *= _illumination(eye, size, random)[..., None]
@@ -36,7 +36,7 @@ def render(eye: Eye, size: int, random: np.random.Generator) -> NDArray[np.uint8
 
 
 def _tissue(eye: Eye, size: int, random: np.random.Generator) -> Picture:
-    """Lay fundus, crescent, disc and cup over each other."""
+    """Paint fundus, crescent, disc and cup on top of each other."""
     disc = _distance(eye, size, eye.centre, eye.radius, eye.aspect, random)
     cup_aspect = eye.aspect * eye.cup_aspect
     cup = _distance(eye, size, eye.cup_centre, eye.cup_radius, cup_aspect, random)
@@ -50,12 +50,12 @@ def _tissue(eye: Eye, size: int, random: np.random.Generator) -> Picture:
 
 
 def _lay(picture: Picture, colour: NDArray[np.float32], cover: Plane) -> None:
-    """Paint `colour` over the picture where `cover` is 1, partly where it is less."""
+    """Paint `colour` over the picture in place; `cover` is its opacity, 0..1."""
     picture += (colour - picture) * cover[..., None]
 
 
 def _axes(size: int) -> tuple[Plane, Plane]:
-    """Return x as `(1, size)` and y as `(size, 1)`, in 0..1."""
+    """Return pixel coordinates in 0..1: x as `(1, size)` and y as `(size, 1)`."""
     line = (np.arange(size, dtype=np.float32) + 0.5) / size
     return line[None, :], line[:, None]
 
@@ -70,8 +70,8 @@ def _distance(
 ) -> Plane:
     """Return how far inside an uneven ellipse each pixel lies; negative outside.
 
-    Its outline is distorted by odd harmonics only, which leave every diameter, and so the
-    cup-to-disc ratio, unchanged.
+    Only odd harmonics distort its outline. They leave every diameter unchanged, and so the
+    cup-to-disc ratio.
     """
     x, y = _axes(size)
     right, down = x - centre[0], y - centre[1]
@@ -85,19 +85,19 @@ def _distance(
 
 
 def _inside(distance: Plane, softness: float) -> Plane:
-    """Return 1 inside and 0 outside, with an edge about `softness` wide."""
+    """Return a mask: 1 inside and 0 outside, with an edge about `softness` wide."""
     return 0.5 + 0.5 * np.tanh(distance * np.float32(2 / softness))
 
 
 def _fullness(eye: Eye, size: int) -> Plane:
-    """Return how pale the rim is: least towards the nose, where more nerve fibres cover it."""
+    """Return how pale the disc's rim is: least towards the nose, under more nerve fibres."""
     x, _ = _axes(size)
     towards_nose = eye.nasal * (x - eye.centre[0]) / np.float32(eye.radius)
     return np.clip(0.8 - 0.25 * towards_nose, 0, 1)
 
 
 def _crescent(eye: Eye, size: int, blotches: Plane) -> Plane:
-    """Return the cover of a ragged crescent on the temporal side of the disc."""
+    """Return the opacity, 0..1, of a ragged crescent on the temporal side of the disc."""
     x, y = _axes(size)
     middle = eye.centre[0] - eye.nasal * 0.12 * eye.radius
     across = (x - middle) / (eye.radius * eye.aspect * 1.12)
@@ -117,7 +117,7 @@ def _blotches(eye: Eye, size: int, random: np.random.Generator) -> Plane:
 
 
 def _blood(eye: Eye, size: int, random: np.random.Generator) -> Picture:
-    """Return the fraction of light that passes the vessels."""
+    """Return the fraction of light that passes the blood vessels, by pixel and channel."""
     red, dark = arteries(eye, random), veins(eye, random)
     depth = np.float32(random.uniform(0.7, 1.05))
     artery = paint(red, size) - np.float32(0.4) * paint(red, size, scale=0.3)
@@ -126,7 +126,7 @@ def _blood(eye: Eye, size: int, random: np.random.Generator) -> Picture:
 
 
 def _illumination(eye: Eye, size: int, random: np.random.Generator) -> Plane:
-    """Return the light: a slope over the image, shade in the corners, a glow round the disc."""
+    """Return the light's brightness: a slope, shade in the corners, and a glow round the disc."""
     x, y = _axes(size)
     slope_x, slope_y = random.normal(0, 0.22, 2).astype(np.float32)
     light = 1 + slope_x * (x - 0.5) + slope_y * (y - 0.5)
@@ -136,15 +136,15 @@ def _illumination(eye: Eye, size: int, random: np.random.Generator) -> Plane:
 
 
 def _expose(picture: Picture, eye: Eye) -> None:
-    """Set the mean colour, as a camera does, to what it would be with an average cup.
+    """Give the picture the mean colour that it would have with an average cup, as a camera does.
 
-    A large cup is pale and would brighten its image: the mean colour would reveal the label.
+    Otherwise the mean colour would reveal the label: a large cup is pale and brightens its image.
     """
     picture *= eye.mean_colour(_AVERAGE_RATIO) / picture.mean(axis=(0, 1))
 
 
 def _capture(picture: Picture, eye: Eye, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Blur, add noise, and round to 8 bits."""
+    """Blur the picture, add noise, and round to 8 bits."""
     size = len(picture)
     sharp = Image.fromarray(_to_8_bit(picture * 255))
     blurred = np.asarray(sharp.filter(ImageFilter.GaussianBlur(eye.blur * size)), np.float32)

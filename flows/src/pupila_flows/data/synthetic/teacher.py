@@ -21,8 +21,8 @@ _LEARNING_RATE = 1e-3
 def write_teacher(data: Dataset, path: Path, seed: int, progress: Progress) -> None:
     """Train on the split `train` and write a Keras 3 file: softmax, columns as `data.classes`.
 
-    It takes raw RGB 0..255, 96 pixels a side, and has 1.3 million parameters. All images are held
-    in memory. The file appears complete or not at all.
+    The teacher takes raw RGB 0..255, 96 pixels a side, and has 1.3 million parameters. Training
+    keeps all images in memory. The file appears complete or not at all.
 
     Raises:
         PupilaError: the data has no split `train`.
@@ -39,7 +39,7 @@ def write_teacher(data: Dataset, path: Path, seed: int, progress: Progress) -> N
 
 
 def _build(keras: Any, classes: int) -> Any:
-    """Build five strided convolutions with a dense head, which reads the cup-to-disc ratio."""
+    """Build five strided convolutions and a dense head, which can read the cup-to-disc ratio."""
     layers = keras.layers
     inputs = keras.Input(_INPUT.shape, name="image")
     features = layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(inputs)

@@ -14,7 +14,7 @@ from pupila_flows.data.synthetic.eye import Eye
 
 _STEPS = 28
 _STEP = 0.035
-"""Points of a vessel, and their distance: long enough to leave the image from anywhere."""
+"""Distance between a vessel's points; `_STEPS` of them leave the image from anywhere."""
 
 _THINNEST = 0.006
 """Vessels thinner than this are not drawn."""
@@ -26,14 +26,14 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Vessel:
-    """A centre line `(steps, 2)`, x first, with its widths `(steps,)`: fractions of the side."""
+    """Centre line `(steps, 2)`, x first, and widths `(steps,)`, in fractions of the side."""
 
     points: Points
     widths: NDArray[np.float64]
 
     @property
     def outline(self) -> Points:
-        """The polygon round the vessel: up one side, down the other."""
+        """The outline of the vessel as a polygon: along one side and back along the other."""
         along = np.gradient(self.points, axis=0)
         across = along[:, ::-1] * (-1, 1) / np.hypot(along[:, :1], along[:, 1:])
         half = across * self.widths[:, None] / 2
@@ -41,19 +41,19 @@ class Vessel:
 
 
 def arteries(eye: Eye, random: np.random.Generator) -> list[Vessel]:
-    """Draw the narrower, brighter tree."""
+    """Generate the arteries, which are narrower than the veins."""
     return list(_tree(eye, 0.72 * eye.vessel_width, 0.15, random))
 
 
 def veins(eye: Eye, random: np.random.Generator) -> list[Vessel]:
-    """Draw the wider, darker tree."""
+    """Generate the veins, which are wider than the arteries."""
     return list(_tree(eye, eye.vessel_width, -0.15, random))
 
 
 def paint(vessels: list[Vessel], size: int, scale: float = 1) -> NDArray[np.float32]:
     """Return how much of each pixel the vessels cover, `(size, size)` in 0..1.
 
-    `scale` widens them all.
+    `scale` multiplies the width of every vessel.
     """
     canvas = Image.new("L", (size * _OVERSAMPLING, size * _OVERSAMPLING))
     pen = ImageDraw.Draw(canvas)
@@ -65,7 +65,7 @@ def paint(vessels: list[Vessel], size: int, scale: float = 1) -> NDArray[np.floa
 
 
 def _tree(eye: Eye, width: float, shift: float, random: np.random.Generator) -> Iterator[Vessel]:
-    """Grow a trunk up and a trunk down that soon fork, and small vessels all round."""
+    """Grow two trunks, one up and one down, that soon fork, and small vessels in all directions."""
     x, y = eye.cup_centre
     edge = 0.75 * eye.cup_radius * eye.aspect
     middle = np.array([x + eye.nasal * edge + shift * eye.radius, y])
@@ -87,7 +87,7 @@ def _grow(
     fork_at: int,
     random: np.random.Generator,
 ) -> Iterator[Vessel]:
-    """Grow a winding vessel from `start` that forks at its point `fork_at`, and its branches."""
+    """Grow a winding vessel from `start` that forks at point number `fork_at`, and its branches."""
     phase, wave = random.uniform(0, 2 * math.pi), random.uniform(6, 14)
     steps = np.arange(_STEPS)
     winding = eye.tortuosity * np.sin(phase + 2 * math.pi * steps / wave)

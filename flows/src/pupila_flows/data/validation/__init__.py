@@ -1,7 +1,7 @@
 """Validates the images before anything is trained on them.
 
-Importing it is cheap, as recipes hold `Bounds`; pandas and Great Expectations are imported by the
-first validation.
+Importing this package is cheap, as recipes need `Bounds`. The first validation imports pandas and
+Great Expectations.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def validate(
 ) -> tuple[tuple[Check, ...], Path]:
     """Check a frame of `pupila.manifest.scan`; return the checks and the index page of Data Docs.
 
-    Errors stop a run, warnings do not. `docs_folder` is for this function alone: what an earlier
-    validation wrote there is replaced. `source` is what the pages call the data.
+    Errors stop a run, warnings do not. Nothing else may write into `docs_folder`: the pages of an
+    earlier validation there are replaced. `source` is the name of the data on the pages.
 
     Raises:
         PupilaError: `positive` is not one of the classes.

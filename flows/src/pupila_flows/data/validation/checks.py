@@ -41,10 +41,10 @@ def check_images(
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with text as text and numbers as numbers, as if fresh from the scan.
+    """Return the frame with the column types that a new scan gives: text or float.
 
-    A frame that was written as CSV in between has empty text where a number is unknown. Labels of
-    unlabelled images are set to missing, so that the rule on labels skips them.
+    A frame that was read from CSV has empty text in place of unknown numbers. Labels of unlabelled
+    images are set to missing, so that the rule on labels skips them.
     """
     numbers = {name: frame[name].replace("", None).astype("float64") for name in NUMBERS}
     texts = {name: frame[name].astype("str") for name in frame if name not in NUMBERS}
@@ -65,7 +65,7 @@ def _check_of_rule(rule: Rule, outcome: Outcome, frame: pd.DataFrame) -> Check:
 
 
 def _describe(limit: Limit, outcome: Outcome, frame: pd.DataFrame) -> str:
-    """Say how many images break a limit, and by what."""
+    """Return a text that says how many images break a limit, and with which values."""
     broken, values = outcome.unexpected[limit.column], frame[limit.column]
     if limit.allowed is None:
         images = f"{broken} of {len(frame)} images"

@@ -1,8 +1,8 @@
-"""Data Docs that look right without a network: no script, no remote file, one stylesheet of ours.
+"""Makes Data Docs work without a network: no scripts, no remote files, and a stylesheet of our own.
 
 Great Expectations' pages load Bootstrap, jQuery, Vega and Font Awesome from public servers, and
-its index page is empty without scripts. Here scripts and remote files are taken out, the stylesheet
-`docs.css` lays out the class names that remain, and the index is a page of our own.
+its index page is empty without scripts. This module removes scripts and remote files, adds the
+stylesheet `docs.css` for the remaining CSS classes, and writes its own index page.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _POLICY = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
 )
-"""Stands at the head of each page: no script, and nothing from elsewhere."""
+"""Tag for the head of each page that forbids scripts and anything from other servers."""
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 _BUTTON = re.compile(r'<label class="btn\b.*?</label>', re.DOTALL)
-"""The buttons that filter the checks by a script."""
+"""Matches the buttons that filter the checks, which need a script."""
 _FOOTER = re.compile(r"<footer\b.*?</footer>", re.DOTALL | re.IGNORECASE)
 
 
 def make_offline(docs_folder: Path) -> None:
-    """Rewrite every page so that a browser asks for nothing outside `docs_folder`."""
+    """Rewrite every page so that a browser loads nothing from outside `docs_folder`."""
     style = f"<style>{_style()}</style>"
     for page in docs_folder.rglob("*.html"):
         html = page.read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def make_offline(docs_folder: Path) -> None:
 
 
 def write_index(docs_folder: Path, source: str, checks: Sequence[Check]) -> Path:
-    """Write the page that lists the checks and links to Great Expectations' own."""
+    """Write the index page, which lists the checks and links to Great Expectations' pages."""
     environment = Environment(
         loader=PackageLoader("pupila_flows.data.validation", "."), autoescape=select_autoescape()
     )

@@ -17,7 +17,7 @@ from pupila_flows.data.validation.shortcuts import MINIMUM_IMAGES, colour_auc, s
 from pupila_flows.recipe.expectations import Bounds
 
 SHOWN_IMAGES = 20
-"""Offending images listed for each check."""
+"""Number of offending images that each check lists."""
 
 _AUGMENT = (
     "A model may learn this instead of the finding, and fail on images from elsewhere: {remedy}, "
@@ -25,17 +25,17 @@ _AUGMENT = (
 )
 
 _Counts = dict[str, dict[str, int]]
-"""Images by split, then class."""
+"""Numbers of images by split, then by class."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One value, described in words; it passes between `minimum` and `maximum`, inclusive."""
+    """A value that describes all the data; it passes from `minimum` to `maximum`, inclusive."""
 
     name: str
     severity: Severity
     column: str
-    """Its name in Data Docs."""
+    """Name of the value in Data Docs."""
     value: float
     observed: str
     advice: str
@@ -43,13 +43,13 @@ class Fact:
     minimum: float | None = None
     maximum: float | None = None
     shortcut: bool = False
-    """Whether it checks that nothing but the disease tells the classes apart."""
+    """Whether the fact checks for a shortcut: something but the disease tells classes apart."""
 
 
 def facts(
     frame: pd.DataFrame, classes: Sequence[str], positive: str, bounds: Bounds
 ) -> Iterator[Fact]:
-    """Yield the facts about all images of `frame` together; most count only those that decode."""
+    """Yield the facts about the data as a whole; most of them count only images that decode."""
     decoded = frame[frame["error"] == ""]
     labelled = decoded[decoded["split"] != UNLABELLED]
     seen = Counter(zip(labelled["split"].tolist(), labelled["label"].tolist(), strict=True))
@@ -96,9 +96,10 @@ def _class_ratio(counts: _Counts, bounds: Bounds) -> Fact:
 
 
 def _use(frame: pd.DataFrame) -> pd.Series[str]:
-    """Return the split of each image, `unlabelled` as `train`: a pupil learns from both.
+    """Return the split of each image, but `train` for `unlabelled`: pupils learn from both.
 
-    So an image may be in both, but an image of another split may be in neither.
+    So an image may be in both `train` and `unlabelled`, but an image of another split may not be in
+    either of them.
     """
     return frame["split"].replace(UNLABELLED, "train")
 

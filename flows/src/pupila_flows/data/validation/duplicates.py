@@ -1,4 +1,4 @@
-"""Finds images that lie in two splits: the same file, the same patient, nearly the same picture."""
+"""Finds images in two splits with the same file, the same patient or nearly the same picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 _HASH_BITS = 64
 _BLOCK_ROWS = 512
-"""Rows of a bucket compared at a time: bounds memory where many hashes are alike."""
+"""Number of a bucket's rows compared at a time; it limits memory where many hashes are alike."""
 
 
 def in_two_splits(keys: pd.Series[str], splits: pd.Series[str]) -> pd.Series[bool]:
@@ -45,7 +45,11 @@ def near_duplicates(
 def _distinct(
     hashes: list[str], splits: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return each hash once per split, the first row that has it, and which one each row has."""
+    """Remove repeats of a hash within a split.
+
+    Returns the remaining hashes, the first row of each, and for each original row the index of its
+    hash.
+    """
     codes = np.array([int(text, 16) for text in hashes], np.uint64)
     keys = np.rec.fromarrays([codes, splits])
     _, rows, members = np.unique(keys, return_index=True, return_inverse=True)
@@ -53,7 +57,7 @@ def _distinct(
 
 
 def _buckets(codes: NDArray[np.uint64], bands: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the positions of codes that are equal in one band, two or more at a time."""
+    """Yield groups of two or more positions whose codes are equal in one band."""
     edges = np.linspace(0, _HASH_BITS, bands + 1).astype(np.uint64)
     for low, high in pairwise(edges):
         mask = np.uint64((1 << int(high - low)) - 1)

@@ -1,7 +1,7 @@
-"""Evaluates rules on the images, and facts on a frame of one row, by Great Expectations.
+"""Evaluates rules on the images, and facts on a frame of one row, with Great Expectations.
 
-Its pages escape nothing (its templates end in `.j2`, for which it leaves that off), so texts of the
-data are escaped first, and unescaped in the results.
+Its pages do not escape HTML, as it turns escaping off for templates that end in `.j2`. So texts in
+the data are escaped first, and unescaped in the results.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Outcome:
 
     passed: bool = True
     unexpected: dict[str, int] = field(default_factory=dict[str, int])
-    """Rows that break a rule, by column."""
+    """Number of rows that break a rule, by column."""
     values: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
-    """The first values that break it, by column."""
+    """The first values that break the rule, by column."""
     images: list[str] = field(default_factory=list[str])
-    """Paths of the first images that break it."""
+    """Paths of the first images that break the rule."""
 
 
 def evaluate(
@@ -72,7 +72,7 @@ def _escape_value(value: Any) -> Any:
 
 
 def _escape_text(text: str) -> str:
-    """Escape a text for HTML, and for the templates that it passes through: `$name`."""
+    """Escape a text for HTML, and for templates that would replace `$name` in it."""
     return escape(text).replace("$", "&#36;")
 
 
@@ -81,7 +81,7 @@ def _unescape(values: Iterable[Any]) -> list[Any]:
 
 
 def _context(docs_folder: Path) -> Any:
-    """Return a context that writes only Data Docs, and shows no progress."""
+    """Return a Great Expectations context that writes only Data Docs, and shows no progress."""
     gx: Any = import_module("great_expectations")
     types: Any = import_module("great_expectations.data_context.types.base")
     context = gx.get_context(mode="ephemeral")

@@ -14,7 +14,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Limit:
-    """Values that a column may have: a set, or a range, inclusive."""
+    """The values that a column may have: a set, or an inclusive range."""
 
     column: str
     allowed: tuple[str, ...] | None = None
@@ -23,7 +23,7 @@ class Limit:
 
     @property
     def words(self) -> str:
-        """The limit in words, to follow the column's name."""
+        """The limit in words, such as `2 or more`."""
         if self.allowed is not None:
             return " or ".join(value or "empty" for value in self.allowed)
         if self.maximum is None:
@@ -33,7 +33,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule for every image; broken if any of its limits is."""
+    """A rule for every image, which is broken if any of its limits is broken."""
 
     name: str
     severity: Severity
@@ -42,7 +42,7 @@ class Rule:
 
 
 def rules(classes: Sequence[str], bounds: Bounds) -> tuple[Rule, ...]:
-    """Return the rules for each image."""
+    """Return the rules that every image must follow."""
     width, height = bounds.minimum_width, bounds.minimum_height
     darkest, brightest = bounds.minimum_brightness, bounds.maximum_brightness
     return (

@@ -1,4 +1,4 @@
-"""Screens the images by a filter: lists those that it does not take for the right kind."""
+"""Screens the images with a filter: lists the images that it does not accept as the right kind."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def check_probabilities(
     accepts: str,
     threshold: float,
 ) -> Check:
-    """Return a warning that lists the images of low probability, the lowest first.
+    """Return a warning that lists the images with a low probability, the lowest first.
 
-    `probabilities` `(images,)` are of the class that the filter `teacher` accepts.
+    `probabilities` `(images,)` are those of the class that the filter `teacher` accepts.
     """
     below = np.flatnonzero(probabilities < threshold)
     worst: list[int] = below[np.argsort(probabilities[below], kind="stable")][
@@ -56,5 +56,5 @@ def skip_check(teacher: str, accepts: str, reason: str) -> Check:
 
 
 def name(teacher: str, accepts: str) -> str:
-    """Return the name of the check."""
+    """Return the name of the check that screens images by a filter."""
     return f"Every image looks like {accepts!r} to {teacher!r}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 SIZE_COLUMNS = ("width", "height", "bytes")
 COLOUR_COLUMNS = ("mean_red", "mean_green", "mean_blue")
 MINIMUM_IMAGES = 10
-"""Fewest images of each side; with fewer, an AUC says nothing."""
+"""Fewest positive and fewest negative images for an AUC; with fewer, it says nothing."""
 
 _FOLDS = 5
 
@@ -33,7 +33,7 @@ def size_auc(frame: pd.DataFrame, positive: NDArray[np.bool_]) -> dict[str, floa
 def colour_auc(frame: pd.DataFrame, positive: NDArray[np.bool_]) -> float:
     """Return the AUC of a logistic regression on the mean red, green and blue.
 
-    Mean of five stratified folds, each scored by a model that has not seen it.
+    The AUC is the mean over five stratified folds, each scored by a model that has not seen it.
     """
     selection: Any = import_module("sklearn.model_selection")
     linear_model: Any = import_module("sklearn.linear_model")
