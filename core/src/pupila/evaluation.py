@@ -82,7 +82,7 @@ class Metrics(_FrozenModel):
 
     @property
     def point(self) -> OperatingPoint | None:
-        """The main operating point: the shipped one, else one chosen on validation images."""
+        """The shipped operating point, else the first of `operating_points`, if any."""
         return self.shipped or next(iter(self.operating_points), None)
 
 

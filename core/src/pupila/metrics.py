@@ -1,7 +1,7 @@
 """Metrics of one classifier on one set of images, each with a 95 % interval.
 
-`probabilities` are `(images, classes)`, `labels` are `(images,)` indices into the columns. How the
-intervals are computed, and their coverage: `docs/decisions/0003-intervals.md`.
+`probabilities` are `(images, classes)`, `labels` are `(images,)` indices into the columns.
+`docs/decisions/0003-intervals.md` describes how the intervals are computed, and their coverage.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pupila.roc import auc
 from pupila.ties import tied
 
 _ROUNDING = 0.01
-"""How far a probability may be outside 0..1, as 8-bit outputs are rounded."""
+"""How far a probability may lie outside 0..1, because 8-bit outputs are rounded."""
 
 
 def metrics_of(
@@ -39,13 +39,13 @@ def metrics_of(
 ) -> Metrics:
     """Return all metrics for one set of images.
 
-    Thresholds for `specificity` are chosen on `validation`, the probabilities and labels of other
-    images, and on these images (named `split`); the latter operating point is therefore optimistic.
-    `shipped` is the threshold in the model's record. With two classes, a threshold for the other
-    class also gives one for `positive`: an image is positive above 1 minus that threshold. With
-    more classes, a threshold for another class is ignored. Metrics that need both classes are left
-    out if one has no images, here or where a threshold is chosen. With `patients`, a value for each
-    image, intervals are by patient.
+    One threshold for `specificity` is chosen on `validation` (probabilities and labels of other
+    images), and one on these images themselves, named `split`; the operating point of the latter is
+    therefore optimistic. `shipped` is the threshold in the model's record. With two classes, a
+    threshold for the other class also gives one for `positive`: an image is positive above 1 minus
+    that threshold. With more classes, a threshold for another class is ignored. Metrics that need
+    both positive and other images are left out if one kind is missing, here or where a threshold is
+    chosen. If `patients` gives the patient of each image, intervals are by patient.
 
     With two classes, accuracy is measured at the shipped threshold, if any, and the confusion
     matrix at the operating point. Otherwise the most probable class counts for both.
@@ -93,10 +93,12 @@ def metrics_of(
 def check_answers(
     probabilities: ArrayLike, labels: ArrayLike, classes: Sequence[str], what: str
 ) -> tuple[Floats, Integers]:
-    """Return both as arrays `(images, classes)` and `(images,)`; `what` names them in errors.
+    """Check probabilities `(images, classes)` and labels `(images,)`, and return them as arrays.
+
+    `what` names the images in errors.
 
     Raises:
-        PupilaError: there are none, or shapes, probabilities or labels are wrong.
+        PupilaError: there are no images, or shapes, probabilities or labels are wrong.
     """
     scores = np.asarray(probabilities, np.float64)
     truth = np.asarray(labels, np.int64)
@@ -137,10 +139,10 @@ def _decisive(positive: str, classes: Sequence[str]) -> Sequence[str]:
 
 
 def answers_of(scores: Floats, classes: Sequence[str], shipped: Threshold | None) -> Integers:
-    """Return the column of the class that a model gives each image.
+    """Return, for each image, the column of the class that a model gives it.
 
-    With two classes and a shipped threshold, the threshold decides. With more classes, or without a
-    threshold, it is the most probable class.
+    With two classes and a shipped threshold, the threshold decides the class. With more classes, or
+    without a threshold, it is the most probable class.
     """
     if shipped is None or shipped.positive not in classes:
         return scores.argmax(axis=1)
@@ -162,11 +164,11 @@ def confusion(answers: Integers, truth: Integers, classes: int) -> tuple[tuple[i
 def threshold_at(scores: Floats, is_positive: Bools, specificity: float) -> float:
     """Return the threshold with the best sensitivity at no less than the wanted specificity.
 
-    An image counts as positive if its score is at least the threshold. Of the thresholds that give
-    the same answers on these images, it is the middle one.
+    An image counts as positive if its score is at least the threshold. Of all thresholds that give
+    the same answers on these images, the middle one is returned.
 
     Raises:
-        PupilaError: `specificity` is not above 0 and at most 1.
+        PupilaError: `specificity` is not in (0, 1].
     """
     if not 0 < specificity <= 1:
         raise PupilaError(f"Specificity {specificity!r} cannot be had: give one in (0, 1].")
@@ -180,12 +182,12 @@ def threshold_at(scores: Floats, is_positive: Bools, specificity: float) -> floa
 def threshold_for(scores: Floats, is_positive: Bools, sensitivity: float) -> float:
     """Return the threshold with the best specificity at no less than the wanted sensitivity.
 
-    An image counts as positive if its score is at least the threshold. Of the thresholds that give
-    the same answers on these images, it is the middle one; if no score is lower, the highest one.
-    Images of other classes are not needed.
+    An image counts as positive if its score is at least the threshold. Of all thresholds that give
+    the same answers on these images, the middle one is returned, or the highest one if no score is
+    lower. Images of other classes are not needed.
 
     Raises:
-        PupilaError: `sensitivity` is not above 0 and at most 1.
+        PupilaError: `sensitivity` is not in (0, 1].
     """
     if not 0 < sensitivity <= 1:
         raise PupilaError(f"Sensitivity {sensitivity!r} cannot be had: give one in (0, 1].")
@@ -197,7 +199,7 @@ def threshold_for(scores: Floats, is_positive: Bools, sensitivity: float) -> flo
 
 
 def choose_threshold(scores: Floats, is_positive: Bools, rule: ThresholdRule) -> float:
-    """Return the threshold that a rule chooses on `(images,)` scores of the positive class.
+    """Return the threshold that a rule chooses, given scores `(images,)` of the positive class.
 
     Raises:
         PupilaError: a class that the rule needs has no images.
@@ -223,7 +225,7 @@ def operating_point(
 ) -> OperatingPoint:
     """Measure sensitivity and specificity of `score >= threshold`; both classes need images.
 
-    `images` is the number of images that chose the threshold, if known.
+    `images` is the number of images on which the threshold was chosen, if known.
     """
     return _measure_point(scores >= threshold, is_positive, threshold, chosen_on, images, patients)
 
@@ -253,7 +255,7 @@ def _measure_point(
 
 @dataclass(frozen=True)
 class _ScoredImages:
-    """Images on which operating points are measured."""
+    """Scored images on which operating points are measured."""
 
     positive: str
     scores: Floats
@@ -264,7 +266,7 @@ class _ScoredImages:
     def at_chosen(
         self, column: int, specificity: float, on: dict[str, tuple[Floats, Integers]]
     ) -> tuple[OperatingPoint, ...]:
-        """Measure the thresholds chosen on each set of images, if both classes have images."""
+        """Choose a threshold on each set in `on` and measure it; skip sets without both classes."""
         return tuple(
             self._at(
                 threshold_at(others[:, column], labels == column, specificity), name, len(labels)
@@ -274,7 +276,7 @@ class _ScoredImages:
         )
 
     def at_shipped(self, shipped: Threshold, scores: Floats) -> OperatingPoint | None:
-        """Measure the shipped threshold; `scores` are those of its class."""
+        """Measure the shipped threshold; `scores` are the probabilities of its class."""
         if not _has_both(self.is_positive):
             return None
         rule, value, called = shipped.rule, shipped.value, scores >= shipped.value
@@ -300,10 +302,10 @@ def agreement(
 ) -> Agreement:
     """Compare answers `(images, classes)` with those of the reference `name`, image by image.
 
-    Two answers agree if the most probable class is the same; thresholds do not count.
+    Two answers agree if their most probable class is the same; thresholds are not applied.
 
     Raises:
-        PupilaError: their shapes differ, or they have no images.
+        PupilaError: the shapes of the answers differ, or there are no images.
     """
     ours, theirs = np.asarray(probabilities, np.float64), np.asarray(reference, np.float64)
     if ours.shape != theirs.shape or ours.ndim != 2 or not len(ours):

@@ -1,4 +1,4 @@
-"""Names that may be part of a file's name and of an address: at most 64 characters."""
+"""Checks names, of at most 64 characters, that can be part of file names and addresses."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _LOWER_CASE_NAME = "[a-z0-9][a-z0-9-]{0,63}"
 
 
 def name_fault(text: str) -> str | None:
-    """Return what a name must be like; None if it is allowed."""
+    """Return the rule for names (`must be …`) if a name breaks it, else None."""
     if re.fullmatch(_NAME, text):
         return None
     return "must be at most 64 letters, digits, '.', '_' and '-', the first a letter or digit"
 
 
 def lower_case_name_fault(text: str) -> str | None:
-    """The same for names without capitals, dots and underscores."""
+    """Return the stricter rule (no capitals, dots, underscores) if a name breaks it, else None."""
     if re.fullmatch(_LOWER_CASE_NAME, text):
         return None
     return "must be at most 64 lower-case letters, digits and dashes, no dash first"

@@ -1,10 +1,10 @@
 """Evaluates a filter on images that it was not trained on: near misses and corrupted images.
 
 A filter accepts one of two classes. In use it sees groups of images that it was not trained on. So
-each group of other images gets its own results, and groups known from training are marked. False
-accepts are counted at the threshold that ships with the artifact, and at the one that accepts 95 %
-of the accepted class's test images: FPR at 95 % TPR (Liang et al. 2018, arXiv 1706.02690), which
-compares filters independently of their thresholds.
+each group of images that it should reject gets its own results, and groups known from training are
+marked. False accepts are counted at the threshold that ships with the artifact, and at the one that
+accepts 95 % of the accepted class's test images. The latter is FPR at 95 % TPR (Liang et al. 2018,
+arXiv 1706.02690), which compares filters independently of their thresholds.
 """
 
 from __future__ import annotations
@@ -27,46 +27,46 @@ from pupila.runtime import Progress
 from pupila.true_accepts import false_accepts, threshold_accepting
 
 KEPT = 24
-"""Near misses reported by name: those with the highest probability of the accepted class."""
+"""Number of near misses listed by name: those most likely to be accepted."""
 
 ALL = "all"
-"""Name of all groups of a kind together."""
+"""Name under which all groups of one kind are reported together."""
 
 NO_SOURCE = "no source"
-"""Name of the group of test images without a source, if others have one."""
+"""Name of the group of test images without a source, if other test images have one."""
 
 Texts = NDArray[np.str_]
 Flags = NDArray[np.bool_]
 _Predict = Callable[[Dataset, str], Floats]
-"""Returns the probabilities of the accepted class; the text names the images in errors."""
+"""Function from a dataset to probabilities of the accepted class; the text is for errors."""
 
 
 @dataclass(frozen=True)
 class OpenSetImages:
-    """Images besides the data on which a filter is evaluated; their labels are names of groups."""
+    """Images on which a filter is evaluated besides the data; their labels name their groups."""
 
     accepts: str
-    """Class of the data that the filter accepts."""
+    """Class that the filter accepts: one of the two classes of the data."""
     near_misses: Dataset | None = None
-    """Images that are not of the accepted class, by group."""
+    """Near misses: images that are not of the accepted class; each label names a group."""
     corrupted: Dataset | None = None
-    """Altered test images of the accepted class, by alteration."""
+    """Altered test images of the accepted class; each label names the alteration."""
 
 
 @dataclass(frozen=True)
 class _Negatives:
-    """Images that should be rejected, with their probability of the accepted class."""
+    """Images that should be rejected, with their probabilities of the accepted class."""
 
     near_miss: bool
     paths: list[str]
     groups: Texts
     trained: Flags
-    """Whether training had the image's group, or the same image."""
+    """For each image, whether the training images include its group or the same image."""
     scores: Floats
     patients: Texts | None
 
     def by_group(self) -> Iterator[tuple[str, Flags]]:
-        """Yield all images, then those of each group, if there are groups."""
+        """Yield a name and a mask of images: first for all images, then for each group, if any."""
         yield ALL, np.ones(len(self.scores), bool)
         names = sorted(set(self.groups.tolist()))
         for name in names if names != [""] else ():
@@ -75,7 +75,7 @@ class _Negatives:
 
 @dataclass(frozen=True)
 class _Thresholds:
-    """The shipped threshold, and the one for comparing filters."""
+    """The shipped threshold, and the threshold (95 % TPR) at which filters are compared."""
 
     shipped: float
     comparable: float
@@ -90,11 +90,11 @@ class _Accepted:
 
 
 def check_accepts(accepts: str, dataset: Dataset) -> None:
-    """Make sure that a filter can be evaluated on these images.
+    """Make sure that a filter which accepts class `accepts` can be evaluated on these images.
 
     Raises:
         PupilaError: there are not two classes, `accepts` is not one of them or has no test image,
-            or the other images have a source named `all`, which stands for all sources.
+            or other test images have a source named `all`, which stands for all sources.
     """
     if len(dataset.classes) != 2 or accepts not in dataset.classes:
         raise PupilaError(
@@ -125,7 +125,7 @@ def evaluate_open_set(
     """Return which test images of `dataset`, near misses and altered images a filter accepts.
 
     Raises:
-        PupilaError: there are not two classes, the accepted one has no test image, or a
+        PupilaError: there are not two classes, the accepted class has no test image, or a
             probability is outside 0..1.
     """
     check_accepts(images.accepts, dataset)
@@ -179,7 +179,7 @@ def _rows(values: Texts | None, rows: Flags) -> Texts | None:
 def _accepted_groups(
     test: Dataset, is_accepted: Flags, scores: Floats, thresholds: _Thresholds
 ) -> Iterator[Acceptance]:
-    """Yield the accepted class by each value of the grouping columns, where there are several."""
+    """Yield the accepted fraction per value of each grouping column that has several values."""
     for column in GROUP_COLUMNS:
         values = _values(test, column)
         names = sorted(set(values[is_accepted].tolist()) - {""})
@@ -217,7 +217,7 @@ def _negatives(
 
 
 def _values(dataset: Dataset, column: str) -> Texts:
-    """Return a column as text; "" for a missing value, or a missing column."""
+    """Return a column of the manifest as text; "" for missing values or a missing column."""
     if column not in dataset.frame:
         return np.full(len(dataset), "", dtype=np.str_)
     values = dataset.frame[column].astype(object)
@@ -247,7 +247,7 @@ def _negative_group(
 def _corrupted(
     images: Dataset | None, predict: _Predict, thresholds: _Thresholds
 ) -> Iterator[Acceptance]:
-    """Yield the accepted fraction of the altered images, by alteration."""
+    """Yield the accepted fraction of the altered images, one result per alteration."""
     if images is None:
         return
     scores, done = predict(images, "altered"), _values(images, "label")

@@ -15,7 +15,7 @@ _KERNEL_FOLDERS = (("proc",), ("sys",))
 def is_special(path: Path) -> bool:
     """Tell whether a path leads to a pipe, socket, device or kernel file.
 
-    Reading those may never end: some kernel files (`/proc/kmsg`) wait for new content.
+    Reading such a file may never end: some kernel files (`/proc/kmsg`) wait for new content.
     """
     if not path.exists() or path.is_dir():
         return False
@@ -25,7 +25,7 @@ def is_special(path: Path) -> bool:
 
 
 def folder_problem(path: Path) -> str | None:
-    """Return why no files can be kept in a folder at this path; None if they can.
+    """Return why a folder at this path cannot hold files; None if it can.
 
     The text is the end of a sentence: `leads to '/dev/null', where the kernel keeps no files`.
     """
@@ -47,7 +47,7 @@ def read_plain(path: Path) -> bytes:
     """Return the bytes of a file that someone else may have put there.
 
     Raises:
-        OSError: it does not exist, may not be read, or is a pipe or a device.
+        OSError: the file does not exist, may not be read, or is a pipe or a device.
     """
     if is_special(path):
         raise OSError(EINVAL, "it is a pipe or a device", str(path))
@@ -55,10 +55,10 @@ def read_plain(path: Path) -> bytes:
 
 
 def check_encoding(path: str) -> None:
-    """Make sure that a path is in UTF-8, as pages and databases need it.
+    """Make sure that a path is in UTF-8, which pages and databases require.
 
     Raises:
-        PupilaError: it is in another encoding.
+        PupilaError: the path is in another encoding.
     """
     if path.isascii():
         return

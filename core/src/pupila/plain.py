@@ -1,4 +1,4 @@
-"""Converts what plugins return to JSON values, including NumPy's, and describes what is wrong."""
+"""Converts values that plugins return, such as NumPy's, to JSON values, and describes faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 
 def plain(value: Any) -> Any:
-    """Return a value with NumPy numbers and arrays, at any depth, as numbers and lists."""
+    """Return a value with NumPy numbers and arrays, at any depth, turned into numbers and lists."""
     match value:
         case np.generic() | np.ndarray():
             return value.tolist()
@@ -26,7 +26,7 @@ def plain(value: Any) -> Any:
 
 
 def unwritable(values: Mapping[str, Any]) -> str | None:
-    """Return which of these values is not JSON, and why; None if all are."""
+    """Return which value cannot be written as JSON, and why; None if all can."""
     for name, value in values.items():
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -39,7 +39,7 @@ def unwritable(values: Mapping[str, Any]) -> str | None:
 
 
 def misfits(error: ValidationError) -> str:
-    """Return which fields of a model are wrong, their values, and what was expected."""
+    """Describe a validation error: which fields are wrong, their values, what was expected."""
     return "; ".join(_misfit(details) for details in error.errors())
 
 

@@ -1,4 +1,4 @@
-"""Descriptors: what a plugin declares about itself, without importing its implementation.
+"""Descriptors of plugins: what a plugin declares about itself without importing its code.
 
 `implementation` names a callable as `"module:attribute"`; it is imported only in the process that
 runs it. Listing plugins therefore never imports TensorFlow.
@@ -16,63 +16,64 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Config(BaseModel):
-    """Base of every plugin's settings: frozen, refuses unknown fields, infinity and NaN."""
+    """Base class of every plugin's settings: frozen; refuses unknown fields, infinity and NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     former_names: ClassVar[Mapping[str, str]] = {}
-    """Settings that were renamed, as `{"old": "new"}`: the error for a recipe with the old name
-    gives the new one. Those of base classes count too."""
+    """Settings that were renamed, as `{"old": "new"}`. The error for a recipe with the old name
+    gives the new one. The former names of base classes are included."""
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
-    """The same for values that were renamed, by setting: `{"setting": {"old": "new"}}`."""
+    """Values of settings that were renamed, as `{"setting": {"old": "new"}}`."""
 
     def uses(self) -> Sequence[Plugin]:
-        """Return the other plugins that the result depends on.
+        """Return the other plugins that the step's result depends on.
 
         When one of them has a new version, the step runs again.
         """
         return ()
 
     def check_inputs(self, count: int) -> None:
-        """Make sure, before a run, that these settings fit a step of `count` inputs.
+        """Make sure, before a run, that these settings fit a step with `count` inputs.
 
         Raises:
-            PupilaError: they do not.
+            PupilaError: the settings do not fit.
         """
 
     def check_classes(self, classes: Sequence[str]) -> None:
-        """Make sure, before a run, that these settings fit data of these classes.
+        """Make sure, before a run, that these settings fit data with these classes.
 
         Raises:
-            PupilaError: they do not.
+            PupilaError: the settings do not fit.
         """
 
 
 def import_object(name: str) -> Callable[..., Any]:
-    """Import and return what `"module:attribute"` names."""
+    """Import and return the callable that a text `"module:attribute"` names."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """What every kind of plugin has: a name, a one-line summary, and where its code is."""
+    """Base of all descriptors: a plugin's name, one-line summary and where its code is."""
 
     kind: ClassVar[str]
     name: str
     summary: str
     implementation: str
     environment: Callable[[], str] | None = None
-    """Returns what results depend on besides the Python packages that the plugin's package
-    requires: a browser's version, JavaScript packages. When it changes, results are made again."""
+    """Function that describes what results depend on besides the Python packages that the plugin's
+    package requires: a browser's version, JavaScript packages. When its text changes, results are
+    made again."""
 
     def load(self) -> Callable[..., Any]:
-        """Import and return the implementation."""
+        """Import and return the plugin's implementation."""
         return import_object(self.implementation)
 
 
 ANY_FORMAT = frozenset({"*"})
-"""Formats of a step that asks its inputs for no more than answers: all that a runner opens."""
+"""Value of `accepts` for a step that only needs answers: any format that a runner opens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,22 +81,22 @@ class StepPlugin(Plugin):
     """A plugin that a recipe's step can name; its implementation maps `Step` to `StepResult`."""
 
     accepts: frozenset[str]
-    """Formats of the inputs; empty with `max_inputs=0`. `ANY_FORMAT` stands for all formats that
-    installed runners open: `PluginRegistry` replaces it by those."""
+    """Formats that the inputs may have; empty with `max_inputs=0`. `ANY_FORMAT` stands for all
+    formats that installed runners open, with which `PluginRegistry` replaces it."""
     produces: str
-    """Format of the output; empty where it is the format of its one input."""
+    """Format of the output; empty if the output has the format of the first input."""
     config: type[Config] = Config
     min_inputs: int = 1
     max_inputs: int | None = 1
-    """None means any number."""
+    """Largest number of inputs; None means any number."""
     needs_data: bool = False
     evaluated: bool = True
     """Whether the output is a model that can be evaluated; a site, for example, is not."""
     features_only: bool = False
-    """Whether it uses the features of its inputs and not their answers: their classes may then
-    differ from those of the data. The output has the classes of the data."""
+    """Whether the step uses the features of its inputs but not their answers. The inputs' classes
+    may then differ from those of the data; the output has the classes of the data."""
     uses_workers: bool = False
-    """Whether `Step.worker_pool` does its work in subtasks, for which it mostly waits."""
+    """Whether the step runs subtasks in `Step.worker_pool` and mostly waits for them."""
 
     def output_format(self, input_formats: Sequence[str]) -> str:
         """Return the format of the output for inputs of these formats; empty if unknown."""
@@ -104,33 +105,33 @@ class StepPlugin(Plugin):
 
 @dataclass(frozen=True, kw_only=True)
 class Technique(StepPlugin):
-    """Makes a better model from models and data: distill, quantize-…, prune-…"""
+    """A plugin that makes a new model from models and data: distill, quantize-…, prune-…."""
 
     kind: ClassVar[str] = "technique"
     seeded: bool = False
-    """Whether another seed gives another model: `repeat` then runs it with several."""
+    """Whether another seed gives another model. A recipe's `repeat` then runs several seeds."""
     control: str | None = None
-    """Technique without inputs that trains in the same way but without a teacher.
+    """Name of the technique that trains in the same way without inputs, and so without a teacher.
 
-    Its settings are a subset of this one's; with them it takes as many steps per epoch. It is run
-    too, unless a recipe says `control: false`, so that the report shows what the teacher adds.
+    Its settings are a subset of this technique's, with which it takes as many steps per epoch. It
+    runs too, unless a recipe says `control: false`, so that the report shows what the teacher adds.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter(StepPlugin):
-    """Converts one model to another format without changing its answers: export-…"""
+    """A plugin that converts a model to another format without changing its answers: export-…."""
 
     kind: ClassVar[str] = "exporter"
     shows_metrics: bool = False
-    """Whether the output shows the metrics of its inputs on the test images, as a site does: the
-    step then runs after they are evaluated, and gets them as `Step.input_metrics`. The output must
-    not be a model."""
+    """Whether the output shows the metrics of its inputs on the test images, as a site does. The
+    step then runs after the inputs are evaluated, and gets their metrics as `Step.input_metrics`.
+    The output must not be a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Student(Plugin):
-    """A small architecture by name.
+    """A small architecture that recipes can name as `student`.
 
     Its implementation is `build(input: InputSpec, classes: int) -> keras.Model`, which takes
     raw RGB `(batch, height, width, 3)` in 0..255 and returns logits `(batch, classes)`.
@@ -139,12 +140,12 @@ class Student(Plugin):
 
     kind: ClassVar[str] = "student"
     size: int
-    """Rows and columns of the input in pixels, unless the recipe sets them."""
+    """Default height and width of the input in pixels; a recipe may set others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loader(Plugin):
-    """Reads a model file that a user brings.
+    """A plugin that reads a model file that a user brings.
 
     `recognises` looks at names and magic bytes only. The implementation is
     `load(source: Path, output: OutputSpec, folder: Path) -> StepResult`: it writes the model into
@@ -153,13 +154,14 @@ class Loader(Plugin):
 
     kind: ClassVar[str] = "loader"
     produces: str
-    """Empty for a loader that refuses every file it recognises: recipes then fail at once."""
+    """Format of the artifact; empty for a loader that refuses every file it recognises, so that
+    recipes fail at once."""
     recognises: Callable[[Path], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runner(Plugin):
-    """Opens artifacts of one format.
+    """A plugin that opens artifacts of one format in a runtime.
 
     Its implementation is `open(artifact: Artifact, threads: int) -> OpenModel`.
     """
@@ -167,14 +169,14 @@ class Runner(Plugin):
     kind: ClassVar[str] = "runner"
     format: str
     primary: bool = True
-    """Whether artifacts of its format are evaluated in it. Other runners are only checked, where
-    a recipe names them in `evaluate.runtimes`."""
+    """Whether artifacts of its format are evaluated in this runner. Other runners are only checked,
+    and only if a recipe names them in `evaluate.runtimes`."""
     threaded: bool = True
-    """Whether it can compute with several threads."""
+    """Whether the runner can compute with several threads."""
     check: str | None = None
-    """Where the function `check(artifact: Artifact) -> None` is, as `"module:attribute"`. It is
-    called before any artifact of its format is imported or opened, and raises `PupilaError` for one
-    that would run code or reach outside the model."""
+    """`"module:attribute"` of a function `check(artifact: Artifact) -> None`. It is called before
+    any artifact of the format is imported or opened, and raises `PupilaError` for an artifact that
+    would run code or reach outside the model."""
 
 
 @dataclass(frozen=True, kw_only=True)

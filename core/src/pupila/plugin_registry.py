@@ -33,16 +33,16 @@ PluginT = TypeVar("PluginT", bound=Plugin)
 
 RUNNERS_VARIABLE = "PUPILA_RUNNERS"
 LOADERS_VARIABLE = "PUPILA_LOADERS"
-"""Environment variables: comma-separated names of the runners or loaders to use where several
-installed ones could be used."""
+"""Environment variables with comma-separated names of the runners or loaders to prefer if several
+installed ones fit."""
 
 
 _OWN = EntryPoint("shift", "pupila.shift", PROJECT)
-"""Core's own plugin, registered like any other."""
+"""Entry point of the core's own plugin, which is registered like any other."""
 
 
 def preferred_plugins() -> dict[str, str]:
-    """Return the environment's preferred runners and loaders, by variable."""
+    """Return the preferred runners and loaders, as `{environment variable: value or ""}`."""
     return {name: os.environ.get(name, "") for name in (RUNNERS_VARIABLE, LOADERS_VARIABLE)}
 
 
@@ -57,7 +57,7 @@ class RegisteredPlugin:
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """An entry point that could not be imported, or whose hooks returned something else."""
+    """An entry point that could not be imported, or whose hooks yielded no valid descriptors."""
 
     name: str
     distribution: str
@@ -69,7 +69,7 @@ class BrokenPlugin:
 
 @dataclass(frozen=True)
 class PluginRegistry:
-    """All installed plugins: those that load, and those that do not."""
+    """All installed plugins, and the entry points that failed to load."""
 
     plugins: tuple[RegisteredPlugin, ...]
     broken: tuple[BrokenPlugin, ...] = ()
@@ -91,14 +91,14 @@ class PluginRegistry:
         object.__setattr__(self, "_by_name", table)
 
     def origin(self, plugin: Plugin) -> RegisteredPlugin:
-        """Return the registered entry of a plugin, with its distribution."""
+        """Return the entry of a plugin, which has the distribution and version it came from."""
         return self._by_name[_namespace(plugin), plugin.name]
 
     def code_of(self, *plugins: Plugin) -> tuple[str, ...]:
-        """Return everything that results of these plugins depend on, as texts for a key.
+        """Return texts for a cache key: all code that the results of these plugins depend on.
 
-        That is their names, distributions and versions, the packages that these require, and the
-        plugins' `environment`.
+        These are the plugins' names, distributions and versions, the versions of the packages that
+        these require, and the plugins' `environment`.
         """
         entries = [self.origin(plugin) for plugin in plugins]
         return (
@@ -128,7 +128,7 @@ class PluginRegistry:
         """Return the runner that evaluates artifacts of this format.
 
         Raises:
-            PupilaError: none is installed, or several and `PUPILA_RUNNERS` names none of them.
+            PupilaError: none is installed, or several are and `PUPILA_RUNNERS` does not name one.
         """
         runners = [
             runner for runner in self.all(Runner) if runner.primary and runner.format == format
@@ -147,7 +147,7 @@ class PluginRegistry:
         return sorted({runner.format for runner in self.all(Runner) if runner.primary})
 
     def runtime(self, name: str) -> Runner:
-        """Return the runtime of that name."""
+        """Return the runner of that name."""
         return self._find(Runner, name, "runtime")
 
     def loader(self, source: Path) -> Loader:
@@ -155,7 +155,7 @@ class PluginRegistry:
 
         Raises:
             PupilaError: the file is missing, no loader recognises it, or several do and
-                `PUPILA_LOADERS` names none of them.
+                `PUPILA_LOADERS` does not name one.
         """
         if not source.exists():
             raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
@@ -170,21 +170,21 @@ class PluginRegistry:
         )
 
     def check(self, artifact: Artifact) -> None:
-        """Make sure, by the checks of all runners of its format, that an artifact is safe to open.
+        """Make sure that an artifact is safe to open, with the checks of all runners of its format.
 
         This is called before an artifact is imported, given to a step, or opened.
 
         Raises:
-            PupilaError: it would run code, or reach outside the model.
+            PupilaError: the artifact would run code, or reach outside the model.
         """
         for runner in self.all(Runner):
             if runner.check and runner.format == artifact.format:
                 import_object(runner.check)(artifact)
 
     def _only(self, candidates: Sequence[PluginT], what: str, variable: str) -> PluginT:
-        """Return the only candidate, or the only one that the environment names.
+        """Return the only candidate, or the only one that the environment variable names.
 
-        Not simply the first by name: any package could then put itself in front.
+        The first by name would not be safe: any package could then put itself in front.
         """
         value = os.environ.get(variable, "")
         named = {name.strip() for name in value.split(",")}
@@ -211,7 +211,7 @@ class PluginRegistry:
         )
 
     def skipped(self) -> str:
-        """Return which plugins could not be loaded, as a missing one may be among them."""
+        """Return a text on plugins that failed to load, for errors about a missing plugin."""
         return "".join(f" {broken}." for broken in self.broken)
 
 
@@ -220,7 +220,7 @@ def installed() -> PluginRegistry:
     """Return the plugins of this environment.
 
     Raises:
-        PupilaError: two distributions have plugins of one name.
+        PupilaError: two distributions have plugins of the same name.
     """
     entries = [
         (distribution, entry)
@@ -254,7 +254,7 @@ def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistr
 def _sorted(
     entries: Iterable[tuple[Distribution, EntryPoint]],
 ) -> list[tuple[str, Distribution, EntryPoint]]:
-    """Sort entry points by distribution and name; damaged metadata may have no name."""
+    """Sort entry points by distribution and name; damaged metadata may lack a name."""
     named = [
         (_metadata(distribution, "Name") or "(unnamed)", distribution, entry)
         for distribution, entry in entries
@@ -290,7 +290,7 @@ def _descriptors(module: Any) -> Iterator[Plugin]:
 
 
 def _with_formats(entry: RegisteredPlugin, formats: frozenset[str]) -> RegisteredPlugin:
-    """Replace `ANY_FORMAT` by the formats that runners open."""
+    """Replace a step plugin's `ANY_FORMAT` with the formats that runners open."""
     plugin = entry.plugin
     if isinstance(plugin, StepPlugin) and plugin.accepts == ANY_FORMAT:
         return replace(entry, plugin=replace(plugin, accepts=formats))
@@ -298,5 +298,5 @@ def _with_formats(entry: RegisteredPlugin, formats: frozenset[str]) -> Registere
 
 
 def _namespace(plugin: Plugin) -> str:
-    """Return what a plugin's name must be unique in: `use` names techniques and exporters alike."""
+    """Return the namespace of a plugin's name; techniques and exporters share one, `step`."""
     return "step" if isinstance(plugin, StepPlugin) else plugin.kind

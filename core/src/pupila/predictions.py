@@ -1,4 +1,4 @@
-"""A cache of predictions on disk, by artifact, images and view."""
+"""A cache of predictions on disk, by artifact, images and augmented view."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from pupila.threads import model_threads
 from pupila.views import AS_IS, Augmentation
 
 Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""Computes one row of values for each picture: `(n, height, width, 3)` to `(n, columns)`."""
+"""Function from pictures `(n, height, width, 3)` to a row of values each, `(n, columns)`."""
 _ReportingCompute = Callable[[NDArray[np.uint8], Progress], NDArray[np.float32]]
-"""The same, with reports of progress."""
+"""A `Compute` that also reports its progress."""
 
 _CHUNK_IMAGES = 128
-"""Images rendered at a time: limits memory, for datasets of any size."""
+"""Number of images rendered at a time, which limits memory for datasets of any size."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """A folder of raw outputs, one array `(images, columns)` per model, dataset and view.
+    """A folder of raw outputs, one array `(images, columns)` per model, dataset and augmented view.
 
-    A model is only opened for missing outputs; if two processes need the same, one waits for the
-    other.
+    A model is only opened for missing outputs. If two processes need the same outputs, one waits
+    for the other.
     """
 
     folder: Path
@@ -63,7 +63,7 @@ class Predictions:
         augmentation: Augmentation,
         progress: Progress,
     ) -> NDArray[np.float32]:
-        """Return probabilities `(views, images, classes)` of every view of every image.
+        """Return probabilities `(views, images, classes)` of every augmented view of every image.
 
         Raises:
             PupilaError: the artifact's classes are not those of the dataset.
@@ -78,9 +78,9 @@ class Predictions:
         augmentation: Augmentation,
         progress: Progress,
     ) -> NDArray[np.float32]:
-        """Return probabilities `(views, images, classes)` for datasets of any classes.
+        """Return probabilities `(views, images, classes)` in the order of the artifact's classes.
 
-        Columns are in the order of the artifact's own classes.
+        The dataset's classes may differ from these.
         """
         views = self._views(
             artifact,
@@ -105,9 +105,9 @@ class Predictions:
     ) -> NDArray[np.float32]:
         """Return probabilities `(count, classes)` of pictures made from a dataset's images.
 
-        `pictures` yields them in batches, in the artifact's input size. `what` is part of the key:
-        everything that they depend on besides the images. Columns are in the order of
-        `dataset.classes`.
+        `pictures` yields them in batches, in the artifact's input size. `what`, part of the cache
+        key, is everything that the pictures depend on besides the images. Columns are in the order
+        of `dataset.classes`.
 
         Raises:
             PupilaError: the artifact's classes are not those of the dataset.
@@ -123,7 +123,7 @@ class Predictions:
         return artifact.record.output.probabilities(np.load(path))[:, columns]
 
     def keep(self, answers: ArrayLike, artifact: Artifact, dataset: Dataset) -> Path:
-        """Write probabilities `(images, classes)` of the unaltered images, and return the file.
+        """Save probabilities `(images, classes)` of the unaltered images, and return the path.
 
         Columns are in the order of `dataset.classes`.
         """
@@ -144,13 +144,14 @@ class Predictions:
         distribution: str,
         opened: Callable[[], AbstractContextManager[Compute]],
     ) -> list[Rows]:
-        """Return another quantity than probabilities for every view: `(images, columns)` each.
+        """Return a quantity other than probabilities: `(images, columns)` for every augmented view.
 
         Rows are read from disk on access. `what` names the quantity and everything that it depends
-        on besides artifact, images and view; it is part of the key, together with the versions of
-        `distribution`, whose code computes it, and of its requirements. `opened` gives the function
-        that computes it from pictures of the artifact's input size, raw RGB as models read it; it
-        is entered once, and only if a view is missing.
+        on besides artifact, images and view. It is part of the cache key, with the versions of
+        `distribution`, whose code computes the quantity, and of that distribution's requirements.
+        `opened` returns a context manager, entered once and only if a view is missing. It gives the
+        function that computes the quantity from pictures of the artifact's input size, raw RGB as
+        models read it.
         """
         code = (what, *versions(distribution), f"{model_threads()} threads")
         paths = self._views(
@@ -167,7 +168,7 @@ class Predictions:
         code: Sequence[str],
         opened: Callable[[], AbstractContextManager[_ReportingCompute]],
     ) -> list[Path]:
-        """Return the file of each view, after computing those that are missing."""
+        """Compute the views whose file is missing, and return the file of each view."""
         paths = [
             self.folder / f"{_key(artifact, dataset, augmentation, view, code)}.npy"
             for view in range(augmentation.views)
@@ -187,16 +188,16 @@ class Predictions:
         return paths
 
     def _lock(self, artifact: Artifact, dataset: Dataset) -> FileLock:
-        """Return the lock that keeps other processes from computing the same."""
+        """Return the lock that keeps other processes from computing the same outputs."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / f"{digest_json([artifact.digest, dataset.fingerprint])}.lock")
 
 
 def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
-    """Open an artifact in the runtime of its format, with `threads` threads or those of the run.
+    """Open an artifact in the runtime of its format, with `threads` threads (default: the run's).
 
     Raises:
-        PupilaError: no installed plugin runs it, or it is not safe to open.
+        PupilaError: no installed plugin runs the artifact, or it is not safe to open.
     """
     runner = installed().runner(artifact.format)
     installed().check(artifact)
@@ -206,10 +207,10 @@ def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
 def check_outputs(
     outputs: NDArray[np.float32], artifact: Artifact, runner: Runner, images: int
 ) -> NDArray[np.float32]:
-    """Check a runner's outputs for `images` images against the artifact's `OutputSpec`.
+    """Return a runner's outputs for `images` images after checking them against the `OutputSpec`.
 
     Raises:
-        PupilaError: they do not fit it.
+        PupilaError: the outputs do not fit it.
     """
     try:
         outputs = np.asarray(outputs, np.float32)
@@ -242,7 +243,7 @@ def _open_runner(artifact: Artifact) -> Generator[_ReportingCompute]:
 def _with_progress(
     opened: Callable[[], AbstractContextManager[Compute]],
 ) -> Generator[_ReportingCompute]:
-    """Report each finished batch for a function that does not report progress itself."""
+    """Wrap a function that does not report progress, so that each finished batch is reported."""
     with opened() as compute:
 
         def compute_and_report(
@@ -269,7 +270,7 @@ def _compute_batches(
 
 
 def _code_of_runner(artifact: Artifact) -> tuple[str, ...]:
-    """Return what an artifact's answers depend on besides itself and the pictures."""
+    """Return texts for a cache key: what answers depend on besides artifact and pictures."""
     registry = installed()
     return (*registry.code_of(registry.runner(artifact.format)), f"{model_threads()} threads")
 
@@ -295,7 +296,7 @@ def _compute_view(
 def _report_part(
     progress: Progress, start: int, whole: int, done: int, total: int, what: str
 ) -> None:
-    """Report progress of a part, `done` of its own `total`, as progress of the whole."""
+    """Report the progress of one part, `done` after its `start`, as progress of the `whole`."""
     del total
     progress(start + done, whole, what)
 
@@ -312,7 +313,7 @@ def _key(
 
 
 def _columns(artifact: Artifact, dataset: Dataset) -> list[int]:
-    """Return the artifact's column of each class of the dataset."""
+    """Return, for each class of the dataset, its column in the artifact's outputs."""
     classes = artifact.record.output.classes
     if sorted(classes) != sorted(dataset.classes):
         raise PupilaError(

@@ -1,6 +1,7 @@
 """The installed versions of the packages that a distribution requires.
 
-A model's answers depend on them as much as on a plugin's own code, so they are part of every key.
+A model's answers depend on these versions as much as on a plugin's own code, so they are part of
+every cache key.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ _COMPUTE_NOTHING = frozenset(
         *("pyyaml", "rich", "typer"),
     }
 )
-"""Packages whose version does not change any result."""
+"""Packages whose versions do not change any result."""
 
 
 @cache
 def requirements(name: str) -> dict[str, str]:
     """Return the versions of a distribution and of what it requires, sorted by name.
 
-    Requirements of requirements are left out, because a package requires what it imports itself
-    (TensorFlow alone has forty, with certificates and web servers). The exception are requirements
-    that are made for Pupila. Extras are left out, and packages that compute nothing. The version of
-    a package that is not installed is `missing`.
+    Requirements of requirements are left out, because a package itself requires what it imports
+    (TensorFlow alone has forty requirements, with certificates and web servers). Only requirements
+    that are made for Pupila are followed further. Extras and packages that compute nothing are left
+    out. The version of a package that is not installed is `missing`.
     """
     installed: dict[str, str] = {}
     waiting: list[str] = [canonicalize_name(name)]
@@ -47,7 +48,7 @@ def requirements(name: str) -> dict[str, str]:
 
 
 def versions(*names: str) -> tuple[str, ...]:
-    """Return the versions of Python, some distributions and what they require, sorted by name."""
+    """Return the versions of Python, of `names` and of what these require, sorted by name."""
     packages = {key: version for name in names for key, version in requirements(name).items()}
     python = ".".join(platform.python_version_tuple()[:2])
     return (f"python {python}", *(f"{key} {version}" for key, version in sorted(packages.items())))

@@ -21,15 +21,17 @@ def auc(
 ) -> Estimate | None:
     """Return the area under the ROC curve, or None if a class has no image.
 
-    `scores` are `(images, classes)`, `truth` `(images,)`. With two classes it is that of the class
-    in `column` against the other; with more, the unweighted mean of each class against the rest.
+    `scores` are `(images, classes)`, `truth` `(images,)`. With two classes, the area is
+    that of the class in `column` against the other; with more, it is the unweighted mean of the
+    areas of each class against the rest.
 
-    Each end of the interval is the outer of two ends. Newcombe's keeps a width at 0 and 1,
-    but its variance (Hanley and McNeil) is too small if a few images are answered completely wrong.
-    DeLong's, on the logit scale, is right in that case, but has no width at 0 and 1. Newcombe's
-    uses the sizes of the smallest class and of the rest: a mean of several areas varies no more
-    than the area that varies most. With `clusters` (see `pupila.intervals`), DeLong's variance
-    becomes that of Obuchowski 1997, and Newcombe's interval counts one image per cluster and class.
+    Each end of the interval is the outer of the ends of two intervals. Newcombe's interval keeps a
+    width at 0 and 1, but its variance (Hanley and McNeil) is too small if a few images are answered
+    completely wrong. DeLong's interval, on the logit scale, is right in that case, but has no width
+    at 0 and 1. Newcombe's uses the sizes of the smallest class and of the rest, because a mean of
+    several areas varies no more than the area that varies most. With `clusters` (see
+    `pupila.intervals`), DeLong's variance becomes that of Obuchowski 1997, and Newcombe's interval
+    counts one image per cluster and class.
     """
     sizes = np.bincount(truth, minlength=scores.shape[1])
     if not sizes.all():
@@ -52,7 +54,7 @@ _AUC_METHOD = "the wider of Newcombe 2006, method 5, and DeLong 1988 on the logi
 
 
 def _smallest(truth: Integers, clusters: ArrayLike | None) -> tuple[int, int]:
-    """Return the size of the smallest class and of the rest, in clusters if there are any."""
+    """Return the sizes of the smallest class and of the rest, counted in clusters if given."""
     label = int(np.bincount(truth).argmin())
     of_class = truth == label
     if clusters is None:
@@ -116,10 +118,11 @@ def image_effects(scores: Floats, truth: Integers, columns: Sequence[int]) -> Fl
 def covariance_of(effects: Floats, truth: Integers, clusters: ArrayLike | None = None) -> Floats:
     """Return the covariance `(areas, areas)` of mean areas from the contributions of the images.
 
-    `effects` are `(areas, images)`, each row from `image_effects`. Without `clusters` it is
-    DeLong's: the sum of the variances within each class. `clusters` has a value for each image, the
-    same for those of one patient; then it is that of Obuchowski 1997 (Biometrics 53:567), in which
-    the contribution of a whole cluster varies. It is 0 for one image of each class, or one cluster.
+    `effects` are `(areas, images)`, each row from `image_effects`. Without `clusters`, the
+    covariance is DeLong's: the sum of the covariances within each class. `clusters` has a value for
+    each image, the same for all images of one patient. With it, the covariance is that of
+    Obuchowski 1997 (Biometrics 53:567), in which the contribution of a whole cluster varies. It is
+    0 for one image of each class, or one cluster.
     """
     centred = effects.copy()
     for label in np.unique(truth):
@@ -136,7 +139,7 @@ def covariance_of(effects: Floats, truth: Integers, clusters: ArrayLike | None =
 
 
 def placements(scores: Floats, is_positive: Bools) -> Floats:
-    """Return for each image the fraction of the other class that it is ranked correctly against.
+    """Return, for each image, the fraction of the other class that it is ranked correctly against.
 
     Ties count half. Computed from midranks as in Sun and Xu 2014 (IEEE Signal Processing Letters
     21:1389): the rank among all images minus that among those of its own class.

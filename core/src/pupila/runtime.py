@@ -1,4 +1,4 @@
-"""Interfaces of a model opened in its runtime, and of progress reports."""
+"""Interfaces: a model that is opened in its runtime, and a callback for progress reports."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pupila.evaluation import Startup
 class Progress(Protocol):
     """A callback for progress: `done` out of `total`, in the units that `what` names.
 
-    A terminal shows the first line of `what`. Markdown may follow on further lines, such as a table
-    of results so far; it is shown on Prefect's page.
+    A terminal shows the first line of `what`. Further lines may be Markdown, such as a table of
+    results so far, which Prefect's page shows.
     """
 
     def __call__(self, done: int, total: int, what: str) -> None: ...
 
 
 def ignore_progress(done: int, total: int, what: str) -> None:
-    """Show no progress."""
+    """Ignore a progress report."""
 
 
 class OpenModel(Protocol):
@@ -29,12 +29,12 @@ class OpenModel(Protocol):
 
     @property
     def runtime(self) -> str:
-        """Name and version of what computes, with its backend: `"LiteRT 2.3.0, XNNPACK"`."""
+        """Name, version and backend of the runtime: `"LiteRT 2.3.0, XNNPACK"`."""
         ...
 
     @property
     def threads(self) -> int:
-        """Number of threads that compute: as requested, or what the runtime has."""
+        """Number of threads that compute: as requested, or as the runtime determines."""
         ...
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
@@ -46,7 +46,7 @@ class OpenModel(Protocol):
         ...
 
     def peak_memory_bytes(self) -> int | None:
-        """Return the largest resident memory so far of the computing process; None if unknown."""
+        """Return the peak resident memory of the process that computes; None if unknown."""
         ...
 
     def close(self) -> None: ...
@@ -54,6 +54,6 @@ class OpenModel(Protocol):
 
 @runtime_checkable
 class OpenPage(Protocol):
-    """An open model in a web page, which had to be loaded first."""
+    """An open model that runs in a web page, so that loading the page takes time as well."""
 
     def startup(self) -> Startup: ...

@@ -1,4 +1,4 @@
-"""Measures every image file of a listing, and caches the results until a file changes."""
+"""Measures every image file of a listing, and caches each result until its file changes."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from pupila.requirements import CORE, versions
 from pupila.runtime import Progress
 
 _CHUNK_IMAGES = 256
-"""Images measured between two commits: limits memory, and what an interruption loses."""
+"""Number of images measured between two commits; limits memory and what interruptions lose."""
 
 _SHARPNESS_SIDE = 256
-"""Rows and columns of the grey thumbnail, so that sharpness is comparable between image sizes."""
+"""Side of the grey thumbnail, fixed so that sharpness is comparable between image sizes."""
 
 
 def _cache_name() -> str:
-    """Return the cache's file name; new versions of what decodes and measures get a new file."""
+    """Return the cache's file name, a new one for each version of packages that measure images."""
     return f"scan-{digest_json(versions(CORE))[:16]}.sqlite"
 
 
 class _Stamp(NamedTuple):
-    """If both are unchanged, the file is not opened again."""
+    """Modification time and size of a file, which is not opened again while both are unchanged."""
 
     mtime_ns: int
     bytes: int
@@ -47,14 +47,14 @@ _DTYPES = {"bytes": "int64"} | dict.fromkeys(
     "float32",
 )
 NUMBERS = tuple(_DTYPES)
-"""The columns that are numbers; they are unknown for a file that cannot be decoded."""
+"""Columns with numbers; all but `bytes` are NaN for a file that cannot be decoded."""
 
 
 def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.DataFrame:
     """Return `listing` with `bytes` and the fields of `ImageStats` added, row by row.
 
     A file whose path, modification time and size are as in an earlier scan is not opened. If only
-    its time has changed, it is hashed but not decoded. Memory grows only by this frame.
+    its time has changed, it is hashed but not decoded. The result is all that stays in memory.
 
     `phash` is that of Zauner, "Implementation and Benchmarking of Perceptual Image Hash
     Functions", 2010, as in the package imagehash; sharpness is LAPV of Pertuz et al., "Analysis of

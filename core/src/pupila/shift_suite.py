@@ -41,9 +41,9 @@ Rows = NDArray[np.int64]
 IMAGES = 24
 """Images of each family at the middle severity; the other severities use a third of them."""
 DISAGREEMENTS_KEPT = 8
-"""Altered images that are listed: those with the largest differences between pupil and teacher."""
+"""Number of altered images listed: those on which pupil and teacher differ most."""
 _AT_ONCE = 64
-"""Images in memory: the batch that a model predicts, and the most that a family alters at once."""
+"""Number of images that a model predicts, and most that a family alters, at once."""
 _SILENT = 0.25
 """A family is left out if the teacher's logits vary by less than this fraction of their variation
 on the unaltered images: the teacher then does not distinguish the family's images, and agreement
@@ -177,7 +177,7 @@ class _ModelAnswers:
         predictions: Predictions,
         progress: Progress,
     ) -> _ModelAnswers:
-        """Predict all images with a model."""
+        """Return a model's answers to the unaltered images and to all altered ones."""
 
         def check(probabilities: NDArray[np.float32], labels: Rows) -> _Answers:
             return _Answers(*check_answers(probabilities, labels, dataset.classes, "altered"))
@@ -294,7 +294,7 @@ class _Comparison:
         }
 
     def value(self) -> Estimate:
-        """Return the suite's value.
+        """Return the suite's value: the mean fidelity over families at the middle severity.
 
         Raises:
             PupilaError: the teacher gives nearly the same answer to all images of every family.

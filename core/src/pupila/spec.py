@@ -1,4 +1,4 @@
-"""What a model takes and returns, which is the same in every runtime."""
+"""Specifications of a model's input and output, which are the same in every runtime."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pupila.errors import list_names
 
 MOST_PIXELS = 4096
-"""Limit of an input image's rows and columns; a record of unknown origin may claim any size."""
+"""Most rows and columns of a model's input; a record of unknown origin may claim any size."""
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
 
 _STEP = 1 / 256
-"""How far one answer may be off: the scale of an 8-bit softmax or sigmoid, which is computed to
-about one step and whose maximum is 255/256. Half precision is closer than that. As each column is
-rounded separately, the sum of a row may be off by as much per column: 0.008 with two classes. A
-tolerance of 1e-3, enough for float32, would refuse int8 models."""
+"""How far one probability may be off: the step of an 8-bit softmax or sigmoid, which is accurate to
+about one step and whose maximum is 255/256. Half precision is more accurate than that. As each
+column is rounded separately, the sum of a row may be off by as much per column: 0.008 with two
+classes. A tolerance of 1e-3, enough for float32, would refuse int8 models."""
 
 _SHOWN = 8
-"""Columns of an answer that a message shows."""
+"""Number of columns of an answer that a message shows."""
 
 
 class InputSpec(BaseModel):
-    """One RGB image, 0..255, resized with an antialiased bilinear filter (Pillow's `BILINEAR`).
+    """A model's input: one RGB image, 0..255, resized with Pillow's antialiased `BILINEAR` filter.
 
     Everything after the resize (scaling, mean subtraction) is part of the model.
     """
@@ -44,7 +44,7 @@ class InputSpec(BaseModel):
 
 
 class OutputSpec(BaseModel):
-    """What the model's output means: its kind, and the classes of its columns in order."""
+    """A model's output: its kind, and the classes of its columns in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,7 +65,7 @@ class OutputSpec(BaseModel):
 
     @property
     def columns(self) -> int:
-        """Width of the raw output: one for a sigmoid, else one per class."""
+        """Number of columns of the raw output: one for a sigmoid, else one per class."""
         return 1 if self.kind == "sigmoid" else len(self.classes)
 
     def misfit(self, outputs: NDArray[np.float32], images: int) -> str | None:
@@ -86,7 +86,7 @@ class OutputSpec(BaseModel):
 
     @property
     def _expectation(self) -> str:
-        """What the outputs of an image must be, in words."""
+        """What the outputs must be, in words."""
         columns = f"one column for each of {list_names(self.classes)}"
         return {
             "softmax": f"{columns}, each in 0..1, and rows that sum to 1",
@@ -95,7 +95,7 @@ class OutputSpec(BaseModel):
         }[self.kind]
 
     def _unfit_rows(self, outputs: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.bool_], str]]:
-        """Yield, for each possible fault, the rows that have it, and its description."""
+        """Yield, for each possible fault, a mask of the rows that have it and its description."""
         yield ~np.isfinite(outputs).all(axis=1), "numbers that are NaN or infinite"
         if self.kind == "logits":
             return
@@ -108,7 +108,7 @@ class OutputSpec(BaseModel):
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn raw outputs `(n, columns)` into probabilities `(n, classes)`.
 
-        For `softmax` they are the raw outputs, and sum to one only as closely as those do.
+        For `softmax`, they are the raw outputs themselves, which may sum to one only roughly.
         """
         if self.kind == "sigmoid":
             return np.concatenate([1 - outputs, outputs], axis=1)

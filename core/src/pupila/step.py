@@ -25,23 +25,23 @@ class SubTaskFailed(Exception):
 
 
 class WorkerPool(Protocol):
-    """Other machines, which run subtasks of a step, each in its own process."""
+    """Machines that run subtasks of a step, each subtask in its own process."""
 
     def call(
         self, name: str, target: Callable[..., dict[str, Any]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return what `target(progress=…, **arguments)` returns on a free machine.
+        """Run `target(progress=…, **arguments)` on a free machine and return its result.
 
-        That machine sees the same files. `target` is a module-level function; arguments and result
+        The machine sees the same files. `target` is a module-level function; arguments and result
         are JSON values. Several threads may call at once. If a machine is lost, another one starts
         this subtask again and finds the files written so far. `name` becomes part of a file name;
-        two attempts with one `name` never run at the same time.
+        two attempts with the same `name` never run at the same time.
 
         Raises:
-            PupilaError: the function raised one, or no machine can run it.
-            SubTaskFailed: its process crashed twice (on two machines if there are two), or every
-                machine that ran it was lost.
-            Exception: any other, when all machines were lost. Do not catch it: the step is retried.
+            PupilaError: the function raised it, or no machine can run the function.
+            SubTaskFailed: the subtask's process crashed twice (on two machines if there are two),
+                or every machine that ran it was lost.
+            Exception: all machines were lost. Do not catch this one: the step is retried.
         """
         ...
 
@@ -58,7 +58,7 @@ class Step(Generic[ConfigT]):
     """A folder that survives a crash: put checkpoints here, and a retry finds them."""
     seed: int
     dataset: Dataset | None
-    """Training and validation images; None where the plugin declares `needs_data=False`.
+    """Training and validation images; None if the plugin declares `needs_data=False`.
 
     The test images are only for evaluation.
     """
@@ -66,16 +66,17 @@ class Step(Generic[ConfigT]):
     """Predictions of any artifact on any images, computed once and cached."""
     progress: Progress
     unproven: bool = False
-    """Whether its teachers may be no better than chance: the recipe allows it for one of them."""
+    """Whether teachers may be no better than chance, as the recipe allows for one of them."""
     worker_pool: WorkerPool | None = None
-    """Machines for subtasks, where its plugin `uses_workers` and the run has some."""
+    """Machines for subtasks, if the plugin declares `uses_workers` and the run has any."""
     input_metrics: tuple[Metrics | None, ...] = ()
-    """Metrics of each input on the test images, where its plugin `shows_metrics`; None for an input
-    that was not evaluated: it has other classes than the data, was never trained, or failed."""
+    """Metrics of each input on the test images, if the plugin declares `shows_metrics`. None stands
+    for an input that was not evaluated: its classes are not those of the data, it was never
+    trained, or it failed."""
 
     @property
     def images(self) -> Dataset:
-        """The dataset, for a plugin that needs one.
+        """The step's dataset, for plugins that declare `needs_data=True`.
 
         Raises:
             PupilaError: the step has no dataset.
@@ -88,7 +89,7 @@ class Step(Generic[ConfigT]):
         return self.dataset
 
     def split(self, *names: str) -> Dataset:
-        """Return the images of one split, or of several as one dataset.
+        """Return the images of one or several splits as one dataset.
 
         Raises:
             PupilaError: the step has no dataset, or a split has no image.
@@ -101,7 +102,7 @@ _KEPT = ("input", "output", "parameters", "macs", "sparsity", "untrained")
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """Describes the files that a technique or exporter wrote; it returns this."""
+    """What a technique or exporter returns: a description of the files that it wrote."""
 
     format: str
     input: InputSpec
@@ -109,21 +110,21 @@ class StepResult:
     parameters: int | None = None
     macs: int | None = None
     sparsity: float | None = None
-    """Fraction of the weights that pruning set to 0; None where it did not."""
+    """Fraction of the weights that pruning set to 0; None without such pruning."""
     untrained: bool = False
-    """Whether the weights are random: size and speed are measured, answers are not evaluated."""
+    """Whether the weights are random; then only size and speed are measured, not answers."""
     shipped: str | None = None
-    """Name of the one file that goes to a device, where the others are only needed to build it."""
+    """Name of the one file that goes to a device, if the other files only serve to build it."""
     threshold: Threshold | None = None
-    """Operating threshold of exactly these files: another format of the model has its own."""
+    """Operating threshold of exactly these files; the model in another format has its own."""
     measured: Measured = field(default_factory=Measured)
     """What the step measured: models of `pupila.measured`, and other values as JSON."""
 
     @classmethod
     def like(cls, model: Artifact, *, format: str, **changes: Any) -> StepResult:
-        """Describe `model` in another format: input, output and cost are its own.
+        """Describe `model` written in another format: input, output and cost are kept.
 
-        `changes` replaces fields, or adds others.
+        `changes` sets other fields or replaces these.
         """
         kept = {name: getattr(model.record, name) for name in _KEPT}
         return cls(format=format, **(kept | changes))

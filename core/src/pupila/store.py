@@ -1,7 +1,7 @@
 """The content-addressed store: artifacts by digest, and a ledger of finished jobs.
 
-Everything is written by rename, so a reader sees a complete artifact or none, even if a writer
-dies.
+Everything is written under a temporary name and then renamed, so a reader sees a complete artifact
+or none, even if a writer dies.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pupila.plain import misfits, unwritable
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _DIGEST_DIGITS = 64
 _SHARED_BYTES = 64 * 1024
-"""Files of at least this size are shared between artifacts by hard links."""
+"""Smallest size of files that artifacts share by hard links."""
 _TIMINGS = TypeAdapter(Timings)
 
 
@@ -38,7 +38,7 @@ class Store:
     """Artifacts under `root/objects/<digest>`, results under `root/ledger/<key>.json`.
 
     A large file that several artifacts contain, such as the runtime of a site, is stored once: each
-    artifact has a hard link to `root/files/<sha256>`. Folders are only created for writing.
+    artifact has a hard link to `root/files/<sha256>`. Folders are created by the first write.
     """
 
     def __init__(self, root: Path) -> None:
@@ -50,7 +50,7 @@ class Store:
 
     @contextmanager
     def draft(self) -> Generator[Path]:
-        """Yield an empty folder on the store's disk, removed afterwards unless it was added."""
+        """Yield an empty folder on the store's disk; it is removed afterwards unless added."""
         folder = self._incoming / uuid4().hex
         folder.mkdir(parents=True)
         try:
@@ -59,7 +59,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def collect_garbage(self) -> None:
-        """Remove drafts of killed processes: those unchanged for a week."""
+        """Remove drafts that killed processes left: all drafts unchanged for a week."""
         for draft in self._incoming.glob("*"):
             with suppress(FileNotFoundError):  # meanwhile stored or removed by its owner
                 if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
@@ -69,8 +69,8 @@ class Store:
         """Store `folder`, a draft of this store, as an artifact; `fields` complete its `Record`.
 
         Raises:
-            PupilaError: the folder has no file, or one with a name of the store's own, or a field
-                does not fit a `Record`.
+            PupilaError: the folder has no file or one with a reserved name, or a field does not fit
+                a `Record`.
         """
         files = {
             file.relative_to(folder).as_posix(): digest_file(file)
@@ -96,10 +96,10 @@ class Store:
         return Artifact(path, digest, _with_timings(record, path))
 
     def adopt(self, folder: Path) -> Artifact:
-        """Copy an artifact from another store, or a published one, into this store.
+        """Copy an artifact into this store from a folder of another store or a published version.
 
         Raises:
-            PupilaError: the folder is not that of a complete, unaltered artifact.
+            PupilaError: the folder does not contain a complete, unaltered artifact.
         """
         source = read_artifact(folder)
         with self.draft() as draft:
@@ -151,7 +151,7 @@ class Store:
 
     @property
     def is_used(self) -> bool:
-        """Whether a result was ever noted here."""
+        """Whether any result was ever noted in this store."""
         return self._ledger.is_dir()
 
     def artifacts(self) -> list[Path]:
@@ -163,11 +163,11 @@ class Store:
         return sorted(filter(_is_note, self._ledger.glob("*")))
 
     def shared(self) -> list[Path]:
-        """Return the files that artifacts link to."""
+        """Return the large files that artifacts share by hard links."""
         return sorted(self._files.glob("*"))
 
     def leftovers(self) -> list[Path]:
-        """Return what killed writers left, and what was put aside as damaged."""
+        """Return files and folders left by killed writers or put aside as damaged."""
         aside = (file for file in self._ledger.glob("*") if not _is_note(file))
         return sorted([*self._incoming.glob("*"), *aside, *self._objects.glob("*/*.damaged-*")])
 
@@ -186,7 +186,7 @@ class Store:
         """Return a stored artifact after checking every byte of it.
 
         Raises:
-            PupilaError: it is not in the store, or was altered on disk.
+            PupilaError: the artifact is not in the store, or was altered on disk.
         """
         path = self.path_of(digest)
         if not is_artifact(path):
@@ -205,9 +205,9 @@ class Store:
         return True
 
     def recall(self, key: str) -> dict[str, Any] | None:
-        """Return the value noted under `key`; None if there is none, or it cannot be read.
+        """Return the value noted under `key`; None if there is none or its file cannot be read.
 
-        The file's modification time is set to now, so that it shows the last use.
+        The file's modification time is set to now, so that it shows when the value was last used.
         """
         file = self._ledger / f"{key}.json"
         with suppress(OSError):
@@ -242,17 +242,17 @@ def _is_note(file: Path) -> bool:
 
 
 def is_artifact(folder: Path) -> bool:
-    """Tell whether a folder looks like that of an artifact; its content is not checked."""
+    """Tell whether a folder looks like an artifact's; its content is not checked."""
     return (folder / RECORD_NAME).is_file()
 
 
 def read_artifact(folder: Path) -> Artifact:
-    """Return the artifact in a folder of any store, or a published one, after checking every byte.
+    """Return the artifact in a folder (of any store, or published) after checking every byte.
 
     If the folder is named after a digest, as in a store, the record is checked against it too.
 
     Raises:
-        PupilaError: it was altered, or this version cannot read it.
+        PupilaError: the artifact was altered, or this version of Pupila cannot read it.
     """
     name = folder.resolve().name
     named = len(name) == _DIGEST_DIGITS and set(name) <= set("0123456789abcdef")
@@ -260,7 +260,7 @@ def read_artifact(folder: Path) -> Artifact:
 
 
 def _read_checked(folder: Path, digest: str | None, advice: str) -> Artifact:
-    """Return the artifact in a folder after checking it, against `digest` too, if given."""
+    """Return the artifact in a folder after checking its files and, if given, its digest."""
     file = folder / RECORD_NAME
     try:
         record = Record.model_validate_json(read_plain(file))
@@ -286,7 +286,7 @@ def _is_unaltered(folder: Path, name: str, expected: str) -> bool:
 
 
 def _with_timings(record: Record, folder: Path) -> Record:
-    """Return a record with the times measured, if their file exists and can be read."""
+    """Return the record with the measured times added, if their file exists and can be read."""
     timings = _read_timings(folder)
     return record.model_copy(update={"measured": record.measured.with_timings(timings or {})})
 

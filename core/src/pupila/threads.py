@@ -1,7 +1,7 @@
-"""The number of threads with which models compute; it is a setting because it changes results.
+"""The number of threads with which models compute, a setting because it changes results.
 
-Sums are split among threads, so their number changes the order of additions: the same training with
-1, 2 and 4 threads gives three different nets. The number of cores makes no difference.
+Sums are split among threads, so the number of threads changes the order of additions: the same
+training with 1, 2 and 4 threads gives three different nets. The number of cores has no influence.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LIBRARIES = (
     *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
 )
-"""Variables that TensorFlow and the libraries of NumPy and scikit-learn read at start."""
+"""Environment variables that TensorFlow, NumPy's and scikit-learn's libraries read at start."""
 
 
 def model_threads() -> int:

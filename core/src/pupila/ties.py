@@ -1,4 +1,4 @@
-"""Images that share the highest probability of a class, so that no threshold can separate them.
+"""Finds images that share the highest probability of a class: no threshold can separate them.
 
 The maximum of an 8-bit softmax or sigmoid is 255/256, and 1 in float32; a confident model gives
 many images this same value. That lowers the area under the ROC curve, and a threshold that excludes
@@ -13,14 +13,15 @@ from numpy.typing import ArrayLike
 from pupila.exact import as_written, exact
 
 LARGEST = 0.05
-"""Fraction of images that may be tied before a warning: if so many of the other classes are, a
-specificity of 95 % is out of reach."""
+"""Fraction of images that may be tied without a warning. If more of the other classes' images were
+tied, a specificity of 95 % would be out of reach."""
 
 
 def tied(probabilities: ArrayLike) -> float:
     """Return the largest fraction of images that share the highest probability of one class.
 
-    `probabilities` are `(images, classes)`. It is 0 if each class has a single highest image.
+    `probabilities` are `(images, classes)`. The fraction is 0 if, in each class, a single image has
+    the highest probability.
     """
     answers = np.asarray(probabilities)
     together = int((answers == answers.max(axis=0)).sum(axis=0).max())
@@ -28,7 +29,7 @@ def tied(probabilities: ArrayLike) -> float:
 
 
 def warning_of(part: float, images: int, what: str = "images") -> str | None:
-    """Return a warning that the fraction `part` of `images` images is tied; None if it is small."""
+    """Return a warning if `part`, the tied fraction of `images` images, is too large, else None."""
     if exact(part, images) <= as_written(LARGEST):
         return None
     together = round(part * images)

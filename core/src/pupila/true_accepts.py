@@ -17,7 +17,7 @@ _TAIL = 0.025
 
 
 def threshold_accepting(accepted: Floats) -> float:
-    """Return the highest threshold that accepts 95 % of the `accepted` scores; it is one of them.
+    """Return the highest threshold that accepts 95 % of the `accepted` scores: one of the scores.
 
     A lower threshold, between two scores, would only add false accepts.
     """
@@ -31,13 +31,13 @@ def false_accepts(
     accepted_patients: ArrayLike | None = None,
     patients: ArrayLike | None = None,
 ) -> Estimate:
-    """Return the fraction of `others` that is accepted at that threshold.
+    """Return the fraction of `others` that is accepted by the threshold for 95 % of `accepted`.
 
-    The interval includes the uncertainty of the threshold, which comes from a sample too: the true
-    5 % quantile of the scores lies between two of them, by the binomial distribution of ranks. Its
-    effect at each end is combined with Wilson's interval by squares, as in Zou and Donner 2008
-    (Statistics in Medicine 27:1693). Fewer than 72 accepted images (or patients) may all lie above
-    the quantile; then the upper end is not bounded.
+    The interval includes the uncertainty of the threshold, which comes from a sample too: by the
+    binomial distribution of ranks, the true 5 % quantile lies between two of the scores. The
+    effect of this uncertainty at each end is combined with Wilson's interval by squares, as in Zou
+    and Donner 2008 (Statistics in Medicine 27:1693). Fewer than 72 accepted images (or patients)
+    may all lie above the quantile; then the upper end is not bounded.
     """
     threshold = threshold_accepting(accepted)
     fixed = share(others >= threshold, patients)
@@ -52,7 +52,7 @@ def false_accepts(
 
 
 def _ends(accepted: Floats, others: Floats, patients: ArrayLike | None) -> tuple[float, float]:
-    """Return the false accepts at the ends of the threshold's 95 % interval, lowest first."""
+    """Return the false-accept rates at the ends of the threshold's 95 % interval, sorted."""
     images = len(accepted)
     independent = images if patients is None else int(members_of(patients).max()) + 1
     below = _binomial_sums(independent)
@@ -68,7 +68,7 @@ def _ends(accepted: Floats, others: Floats, patients: ArrayLike | None) -> tuple
 
 
 def _binomial_sums(images: int) -> Floats:
-    """Return the probability that at most 0, 1, … of `images` are below, each with 5 %."""
+    """Return the binomial probabilities that at most 0, 1, … of `images` are below, at 5 % each."""
     odds, counts = (1 - TRUE_ACCEPT) / TRUE_ACCEPT, np.arange(images)
     steps = np.log((images - counts) / (counts + 1) * odds)
     logs = images * math.log(TRUE_ACCEPT) + np.concatenate([[0.0], np.cumsum(steps)])

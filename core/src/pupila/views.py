@@ -1,7 +1,7 @@
-"""Seeded augmentation: view k of an image is always the same picture, at any resolution.
+"""Seeded augmentation: augmented view k of an image is always the same picture, at any resolution.
 
-So teacher and student see the same distortion, and the teacher's answers can be cached.
-View 0 is the image itself, unless `original` is false.
+So teacher and student see the same distortion, and the teacher's answers can be cached. View 0 is
+the image itself, unless `original` is false.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pupila.digest import digest_code, digest_json
 from pupila.shift import Severity, detail, geometry, light
 
 _NARROWEST, _WIDEST = 3 / 4, 4 / 3
-"""Aspect ratios between which Szegedy et al. 2015, "Going deeper with convolutions" (section 6),
-draw their crops."""
+"""Limits of the aspect ratios of crops, as in Szegedy et al. 2015, "Going deeper with
+convolutions", section 6."""
 
 _MIXING = 1
-"""Separates the random numbers of mixtures from those of views."""
+"""Number in the seeds of mixtures that makes their random numbers differ from those of views."""
 
 _CODE = (__name__, "pupila.shift")
-"""Modules that make the pictures: changes of their code may change the pictures."""
+"""Modules that make the pictures; a digest of their code is part of every key of views."""
 
 
 Style = Literal["none", "mild", "strong"]
@@ -37,22 +37,24 @@ _STYLES: dict[Style, tuple[int, tuple[Severity, ...]]] = {
     "mild": (1, ("mild",)),
     "strong": (2, ("mild", "middle")),
 }
-"""Number of families of `pupila.shift` that alter a view, and severities, equally probable."""
+"""For each style: how many families of `pupila.shift` alter a view, and at which severities (each
+equally probable)."""
 
 _FAMILIES: tuple[_Alter, ...] = (
     *(light.white_balance, light.gamma, light.exposure, light.hue, light.grey),
     *(light.camera_matrix, light.vignette, light.illumination),
     *(detail.blur, detail.sharpening, detail.resolution),
 )
-"""Families that give the same picture at any resolution, which JPEG and noise do not. Geometry is
-part of a view anyway, and the Fourier family needs another image."""
+"""Families of alterations that a style uses: those that give the same picture at any resolution,
+unlike JPEG and noise. Geometry is varied in a view anyway, and the Fourier family needs a second
+image."""
 
 
 class Augmentation(BaseModel):
-    """Settings of the views of an image; each amount is drawn uniformly up to the given one.
+    """Settings of augmented views of images; each amount is random, uniform up to the given one.
 
-    Colours are changed by default: in ACRIMA the mean colour alone separates the classes (AUC
-    0.90), and a pupil must not learn that.
+    Colours are changed by default. In the dataset ACRIMA, the mean colour alone separates the
+    classes (AUC 0.90), and a pupil must not learn that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -97,7 +99,7 @@ class Augmentation(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Key of the views; it does not depend on their number, which changes none of them."""
+        """Cache key of the views. Their number is not part of it, as it changes no view."""
         return digest_json([digest_code(*_CODE), self.model_dump(exclude={"views"})])
 
     def is_original(self, number: int) -> bool:
@@ -105,7 +107,7 @@ class Augmentation(BaseModel):
         return number == 0 and self.original
 
     def view(self, image: NDArray[np.uint8], sha256: str, number: int) -> NDArray[np.uint8]:
-        """Return view `number` of an image, unmixed: uint8 `(height, width, 3)`, like `image`.
+        """Return view `number` of an image, not mixed with another: uint8 `(height, width, 3)`.
 
         The view is seeded by `seed`, `number` and `sha256`, the digest of the image file.
         """
@@ -117,12 +119,12 @@ class Augmentation(BaseModel):
     def mixture(
         self, sha256: Sequence[str], number: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return how view `number` of each image of a dataset is mixed: partners and fractions.
+        """Return how view `number` of each image of a dataset is mixed: partners and weights.
 
-        These are the row of its partner `(images,)` and the weight λ, 0..1, of the image itself
-        `(images,)`. Zhang et al. 2018, "mixup", equation 1: the picture is λ · view of the image
-        + (1 - λ) · view of the partner, and labels are mixed in the same way. In unmixed views an
-        image is its own partner, with λ = 1.
+        The partners are rows of the dataset `(images,)`; the weights λ, 0..1, are those of the
+        images themselves `(images,)`. Zhang et al. 2018, "mixup", equation 1: the picture is
+        λ · view of the image + (1 - λ) · view of the partner, and labels are mixed in the same way.
+        In unmixed views an image is its own partner, with λ = 1.
         """
         drawn = [self._partner(sha256, row, number) for row in range(len(sha256))]
         partners, parts = zip(*drawn, strict=True) if drawn else ((), ())
@@ -137,8 +139,8 @@ class Augmentation(BaseModel):
     ) -> NDArray[np.uint8]:
         """Return view `number` of some images of a dataset, uint8 `(len(rows), height, width, 3)`.
 
-        They are mixed if `mixup` is set. `pixels` `(images, height, width, 3)` and `sha256` are
-        those of all images of the dataset, as any of them may be a partner.
+        The views are mixed if `mixup` is set. `pixels` `(images, height, width, 3)` and `sha256`
+        are those of all images of the dataset, because any image may be a partner.
         """
         views = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
         for index, row in enumerate(map(int, rows)):
@@ -150,7 +152,7 @@ class Augmentation(BaseModel):
         return views
 
     def _partner(self, sha256: Sequence[str], row: int, number: int) -> tuple[int, np.float32]:
-        """Draw the partner of one image, and the weight of the image itself."""
+        """Return a random partner for one image, and the weight of the image itself."""
         if self.is_original(number) or not self.mixup or len(sha256) < 2:
             return row, np.float32(1)
         random = np.random.default_rng([*self._entropy(sha256[row], number), _MIXING])
@@ -161,7 +163,7 @@ class Augmentation(BaseModel):
         return [self.seed, number, int(sha256[:16], 16)]
 
     def _move(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Flip, rotate, scale, shift and then crop; beyond its edges an image is mirrored."""
+        """Flip, rotate, scale, shift and then crop an image, which is mirrored beyond its edges."""
         height, width, _ = image.shape
         mirrored, upended = random.random(2) < 0.5
         angle = math.radians(random.uniform(-self.rotation_degrees, self.rotation_degrees))
@@ -184,7 +186,7 @@ class Augmentation(BaseModel):
         )
 
     def _window(self, width: int, height: int, random: np.random.Generator) -> geometry.Window:
-        """Draw a crop of an image.
+        """Return a random crop: left, top, and fractions of width and height.
 
         The area is uniform in [crop, 1], as in Beyer et al. 2022, "Knowledge distillation: a good
         teacher is patient and consistent". The aspect ratio is log-uniform in 3/4..4/3, limited to
@@ -198,7 +200,7 @@ class Augmentation(BaseModel):
         return left, top, part_x, part_y
 
     def _margin(self, side: int, other: int) -> int:
-        """Return how many pixels beyond an edge a view may show; they are mirrored.
+        """Return how many pixels beyond an edge a view may show, where the image is mirrored.
 
         `side` is the length across that edge. A corner rotated by a is
         `(side · cos a + other · sin a) / 2` from the centre, at most for a = atan(other / side).
@@ -208,7 +210,7 @@ class Augmentation(BaseModel):
         return math.ceil(reach - side / 2 + self.shift * side) + 1
 
     def _recolour(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Change gains, brightness, contrast and saturation, in that order."""
+        """Change an image's gains, brightness, contrast and saturation, in that order."""
         gains = 1 + random.uniform(-self.channel_gain, self.channel_gain, 3)
         brightness = 1 + random.uniform(-self.brightness, self.brightness)
         contrast = 1 + random.uniform(-self.contrast, self.contrast)
@@ -221,7 +223,7 @@ class Augmentation(BaseModel):
         return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
     def _restyle(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Alter an image by random families, as `style` says."""
+        """Return an image altered by random families, as many and as severely as `style` says."""
         count, severities = _STYLES[self.style]
         for number in random.choice(len(_FAMILIES), count, replace=False):
             severity = severities[int(random.integers(len(severities)))]
@@ -231,7 +233,7 @@ class Augmentation(BaseModel):
 
 
 AS_IS = Augmentation(views=1)
-"""The unaltered images only."""
+"""Augmentation with a single view: the unaltered image."""
 
 
 def _mix(own: NDArray[np.uint8], other: NDArray[np.uint8], part: np.float32) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """Models of what plugins measure while they make an artifact.
 
-A technique combines what it measured:
+A technique combines the values that it measured:
 
 ```python
 from pupila.measured import Measured, PluginWarning, PruningCurve, PruningRound
@@ -16,8 +16,8 @@ curve = PruningCurve(
 measured = Measured(curve, PluginWarning(warning="Few images."), {"kernels_skipped": 2})
 ```
 
-The last part has no model: any JSON may be noted, and the report lists it. Readers ask for a type,
-not for a plugin:
+The last argument belongs to no model: any JSON values may be noted, and the report lists them.
+Readers ask for a type, not for a plugin:
 
 ```python
 curve = artifact.record.measured.read(PruningCurve)
@@ -29,8 +29,8 @@ The report draws `PruningCurve`, `LayerSensitivities`, `TeacherAgreement` (with 
 and `OracleTeaching`) and `SearchResult`, and shows a `PluginWarning`, for plugins of any package.
 Your own pydantic models can be combined and read in the same way.
 
-All fields are side by side in one flat JSON object under `measured` of `artifact.json`. Three names
-have two meanings there, with values of different shapes: `agreement` (of two models, or between
+All fields are side by side in one flat JSON object, `measured` in `artifact.json`. Three names have
+two meanings there, with values of different shapes: `agreement` (of two models, or between
 teachers), `history` (of one training, or of each round) and `sensitivity` (of layers, or of an
 operating point).
 """

@@ -25,10 +25,10 @@ from pupila.plain import plain
 Kind = TypeVar("Kind", bound=BaseModel)
 
 _ROUNDING = 1e-6
-"""How far a float32 mean, as Keras computes it, may be outside the range of its values."""
+"""How far a mean that Keras computes in float32 may lie outside the range of its values."""
 
 Fraction = Annotated[float, Field(ge=-_ROUNDING, le=1 + _ROUNDING)]
-"""A fraction, 0..1."""
+"""Type of a fraction in 0..1, with a tolerance for rounding."""
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -36,7 +36,7 @@ Count = Annotated[int, Field(ge=0)]
 class Clock:
     """Marks a field with a measured time, which differs between runs of the same work.
 
-    Such values are stored beside an artifact and do not count for its digest.
+    Measured times are stored beside an artifact and do not change its digest.
     """
 
 
@@ -49,11 +49,11 @@ def _finite(value: object) -> object:
 
 
 Difference = Annotated[float | None, BeforeValidator(_finite)]
-"""None, and so null in JSON, if a defective model returns NaN."""
+"""Type of a difference of answers: a NaN or infinity, of a defective model, becomes None (null)."""
 
 
 class MeasuredFields(BaseModel):
-    """Base of models of measured values: frozen, no NaN or infinity; unknown fields are ignored."""
+    """Base class of models of measured values: frozen, finite; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -68,7 +68,7 @@ class Interval(MeasuredFields):
 
     @classmethod
     def of(cls, estimate: Estimate) -> Interval:
-        """Return an `Estimate` as an interval."""
+        """Return the `Interval` of an `Estimate`."""
         return cls(**estimate.model_dump())
 
 
@@ -79,25 +79,25 @@ class PluginWarning(MeasuredFields):
 
 
 Timings = dict[str, Any]
-"""Measured times by the path of their value: `seconds`, `candidates/3/seconds`."""
+"""Measured times by the path of their value, such as `seconds` or `candidates/3/seconds`."""
 
 _Path = tuple[str | int, ...]
-"""Keys and indices that lead to a value."""
+"""Keys and indices that lead to a value in nested JSON."""
 
 
 class Measured(Mapping[str, Any]):
-    """What a step measured: JSON values by name; immutable.
+    """An immutable mapping of what a step measured: JSON values by name.
 
-    It is made from models, and from mappings of other values, whose numbers may be NumPy's. If two
-    values have one name the last counts. It may contain several models side by side: a distilled
-    student has a `TrainingSummary` and a `TeacherAgreement`.
+    It is made from pydantic models and from mappings of other values, whose numbers may be NumPy's.
+    If two values have the same name, the last counts. Several models may be contained side by side:
+    a distilled student has a `TrainingSummary` and a `TeacherAgreement`.
 
-    The JSON is stored, digested and published; models are views of it. So artifacts of another
-    version or package are never refused: what does not fit a model is just not read as one. Fields
-    that were not set are not written.
+    The JSON is stored, digested and published; models are only read from it. So artifacts of
+    another version or package are never refused: values that do not fit a model are just not read
+    as one. Fields that were not set are not written.
 
-    Measured times, which are marked fields of models and the names in `clock`, are read like all
-    other values, but are not part of that JSON. `timings` contains them.
+    Measured times are the fields marked with `Clock` and the names in `clock`. They are read like
+    all other values, but are not part of that JSON; `timings` contains them.
     """
 
     def __init__(
@@ -111,20 +111,20 @@ class Measured(Mapping[str, Any]):
             self._add(clock, {(name,) for name in clock})
 
     def _add(self, values: Mapping[str, Any], clock: set[_Path]) -> None:
-        """Add values, replacing those of the same names."""
+        """Add values, replacing earlier values of the same names."""
         self._clock = {path for path in self._clock if path[0] not in values} | clock
         self._values |= plain(dict(values))
 
     @property
     def timings(self) -> Timings:
-        """The measured times."""
+        """The measured times, by the path of their value."""
         return {
             "/".join(map(str, path)): _parent(self._values, path)[path[-1]]
             for path in sorted(self._clock, key=str)
         }
 
     def with_timings(self, timings: Timings) -> Measured:
-        """Return the same values with measured times added, which replace none of them."""
+        """Return a copy with measured times added; existing values are not replaced."""
         timed = Measured(deepcopy(self._values))
         timed._clock = set(self._clock)
         for text, value in timings.items():
@@ -145,7 +145,7 @@ class Measured(Mapping[str, Any]):
         return values
 
     def read(self, kind: type[Kind]) -> Kind | None:
-        """Return a model `kind` of the values of its fields, or None if they do not fit."""
+        """Return the values as a model of type `kind`; None if they do not fit its fields."""
         known = {name: self[name] for name in kind.model_fields if name in self}
         try:
             return kind.model_validate(known)
@@ -168,7 +168,7 @@ class Measured(Mapping[str, Any]):
     def __get_pydantic_core_schema__(
         cls, source: type[Any], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Let pydantic read and write it as a plain JSON object."""
+        """Let pydantic read and write a `Measured` as a plain JSON object."""
         values = handler(dict[str, Any])
 
         def read(value: Any, validate: Any) -> Measured:
@@ -221,6 +221,6 @@ def _walk_clock_paths(value: Any) -> Iterator[_Path]:
 
 
 def _is_marked(field: FieldInfo) -> bool:
-    """Tell whether a field is marked with `Clock`, like `Seconds` and `Seconds | None`."""
+    """Tell whether a field is marked with `Clock`, as `Seconds` and `Seconds | None` are."""
     inside = (mark for kind in get_args(field.annotation) for mark in get_args(kind))
     return any(isinstance(mark, Clock) for mark in (*field.metadata, *inside))

@@ -1,4 +1,4 @@
-"""Checks that measured values with the name of a model's field fit that field."""
+"""Checks measured values: a value with the name of a model's field must fit that field."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ MODELS: tuple[type[BaseModel], ...] = (
     TrainingSummary,
     WeightSparsity,
 )
-"""Every model whose fields may be under `measured` of an artifact of a built-in plugin."""
+"""All models of values that built-in plugins note in `measured` of their artifacts."""
 
 
 def problems(measured: Measured) -> list[str]:
-    """Return what is wrong with values that have a field's name but do not fit that field.
+    """Describe the values that have the name of a model's field but do not fit that field.
 
-    Missing fields are not a problem: a plugin notes what it knows.
+    Missing fields are not a problem, because a plugin notes only what it knows.
     """
     return [problem for name in measured for problem in _problems(measured, name)]
 

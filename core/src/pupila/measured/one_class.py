@@ -1,4 +1,4 @@
-"""Results of a one-class model, and of older methods for comparison."""
+"""Results of a one-class model, and of older methods with which it is compared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pupila.measured.base import Interval, MeasuredFields
 
 
 class OneClassCalibration(MeasuredFields):
-    """How logits are mapped to probabilities: the threshold becomes 0.5."""
+    """How logits become probabilities: the threshold on the logit becomes a probability of 0.5."""
 
     logit_threshold: float = Field(description="Logit from which an image is accepted.")
     logit_scale: float = Field(description="Spread of the logits of the class's own images.")
@@ -18,9 +18,9 @@ class OneClassCalibration(MeasuredFields):
 
 
 class OneClassQuality(MeasuredFields):
-    """Results of one method on the validation images, which chose its threshold.
+    """Results of one method on the validation images, on which its threshold was chosen.
 
-    The threshold is the one that accepts the wanted fraction of the class's own images.
+    The threshold accepts the wanted fraction of the class's own images.
     """
 
     auc: Interval | None = Field(
@@ -33,7 +33,7 @@ class OneClassQuality(MeasuredFields):
 
 
 class OneClassBaselines(MeasuredFields):
-    """The learned classifier and older methods on the same features."""
+    """Results of the learned classifier and of older methods on the same features, by method."""
 
     on_validation: dict[str, OneClassQuality] = Field(
         description="By the method's name: `one-class CNN`, `one-class SVM`, ….",

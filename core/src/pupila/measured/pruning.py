@@ -1,4 +1,4 @@
-"""Results of pruning and clustering: sizes and accuracies."""
+"""Results of pruning and clustering weights: sizes and accuracies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila.measured.training import History
 
 
 class PruningRound(MeasuredFields):
-    """A model after one round of pruning and retraining; round 0 is the uncut model."""
+    """Size and accuracy after a round of pruning and retraining; round 0 is the uncut model."""
 
     parameters: Count = Field(description="Weights left; those set to 0 do not count.")
     parameters_removed: float | None = Field(
@@ -30,7 +30,7 @@ class PruningRound(MeasuredFields):
 
 
 class PruningCurve(MeasuredFields):
-    """Size against accuracy over the rounds, and the round that is kept."""
+    """Size and accuracy after each round of pruning, and which round is kept."""
 
     curve: tuple[PruningRound, ...] = Field(
         min_length=1, description="Every round that was finished, from the uncut model on."
@@ -65,7 +65,7 @@ class PruningCurve(MeasuredFields):
 
 
 class ClusteringResult(MeasuredFields):
-    """Results of clustering: weights of a kernel share a few values, and are retrained."""
+    """Results of clustering: each kernel's weights share a few values, which are then retrained."""
 
     round: Count = Field(description="Always 1: weights are clustered once.")
     validation_accuracy: float = Field(description="Of the clustered model; 0..1.")
@@ -79,7 +79,7 @@ class ClusteringResult(MeasuredFields):
 
 
 class WeightSparsity(MeasuredFields):
-    """Fractions of weights that are 0."""
+    """Fraction of weights that are 0, in all kernels and in each."""
 
     sparsity: Fraction = Field(description="Fraction of the weights of all kernels that are 0.")
     sparsity_by_kernel: dict[str, Fraction] = Field(
@@ -91,21 +91,21 @@ class WeightSparsity(MeasuredFields):
 
 
 class StoredBytes(MeasuredFields):
-    """The size of one model file."""
+    """Size of one model file, uncompressed and gzipped."""
 
     plain: Count = Field(description="Bytes on disk.")
     gzip: Count = Field(description="Bytes after gzip at level 6.")
 
 
 class FileSizePair(MeasuredFields):
-    """The model file before and after."""
+    """Sizes of the model file before and after zeroing or clustering weights."""
 
     uncut: StoredBytes
     cut: StoredBytes
 
 
 class FileSizes(MeasuredFields):
-    """How zeros or repeated values change the size of the model file."""
+    """How zeros or repeated values among the weights change the size of the model file."""
 
     file_bytes: FileSizePair
     size_note: str = Field(description="What this means, in words.")

@@ -1,4 +1,4 @@
-"""How quantisation changes answers: of the whole model, and layer by layer."""
+"""How quantisation changes a model's answers, for the whole model and layer by layer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FloatComparison(MeasuredFields):
 
 
 class LayerSensitivity(MeasuredFields):
-    """How the answers change when only this layer is quantised.
+    """How the model's answers change when only this layer is quantised.
 
     Wu et al. 2020, "Integer quantization for deep learning inference", section 6.1.
     """
@@ -46,7 +46,7 @@ class LayerSensitivity(MeasuredFields):
 
 
 class LayerSensitivities(MeasuredFields):
-    """All layers with weights, and which of them stayed in float."""
+    """Sensitivities of all layers with weights, and which layers stayed in float."""
 
     sensitivity: tuple[LayerSensitivity, ...] = Field(
         min_length=1, description="The most sensitive layer first."

@@ -21,7 +21,7 @@ FileBytes = Annotated[int, Field(ge=1, description="Size of the int8 file, as es
 
 
 class GenomeBlock(MeasuredFields):
-    """One block of a model."""
+    """One block of a searched architecture: its layer type and settings."""
 
     mark: int | None = Field(default=None, description="Number of the block in all descendants.")
     kind: str = Field(description="`convolution`, `separable`, `inverted`, ….")
@@ -37,21 +37,21 @@ class GenomeBlock(MeasuredFields):
 
 
 class GenomeHead(MeasuredFields):
-    """The layers between the last feature map and the answer."""
+    """Settings of the layers between the last feature map and the answer."""
 
     flatten: bool = Field(default=False, description="Whether it reads all positions, or a mean.")
     units: int = Field(default=0, description="Units of a dense layer between; 0: none.")
 
 
 class Genome(MeasuredFields):
-    """The architecture of a model."""
+    """A searched architecture: its blocks from image to answer, and its head."""
 
     blocks: tuple[GenomeBlock, ...] = Field(min_length=1, description="From image to answer.")
     head: GenomeHead = GenomeHead()
 
 
 class BlockSize(MeasuredFields):
-    """Size of a block's output, and its parameters."""
+    """Size of a block's output, and number of the block's parameters."""
 
     rows: Count = Field(description="Of the feature map.")
     columns: Count = Field(description="Of the feature map.")
@@ -60,7 +60,7 @@ class BlockSize(MeasuredFields):
 
 
 class Ancestor(MeasuredFields):
-    """The chosen model, or one that it descends from."""
+    """A model in the family tree of the chosen one: the chosen model itself or an ancestor."""
 
     name: str
     parents: tuple[str, ...] = Field(default=(), description="Names of the models it came from.")
@@ -72,7 +72,7 @@ class Ancestor(MeasuredFields):
 
 
 class SearchedModel(Ancestor):
-    """A model of the search with everything known about it."""
+    """A model that the search trained, with everything known about it."""
 
     genome: Genome | None = Field(default=None, description="Its architecture.")
     sizes: tuple[BlockSize, ...] = Field(default=(), description="Of each block, then of the head.")
@@ -93,7 +93,7 @@ class SearchedModel(Ancestor):
 
 
 class Candidate(MeasuredFields):
-    """A proposed model; without an accuracy it failed, or there was no time to train it."""
+    """A model that the search proposed; without accuracy if it failed or time ran out."""
 
     name: str
     bytes: FileBytes
@@ -120,7 +120,7 @@ class Candidate(MeasuredFields):
 
 
 class Improvement(MeasuredFields):
-    """An accuracy that no model within the size limit had reached before."""
+    """A new best accuracy among models within the size limit, and when it was reached."""
 
     seconds: Seconds = Field(description="Time in the search.")
     validation_accuracy: Fraction
@@ -128,14 +128,14 @@ class Improvement(MeasuredFields):
 
 
 class PickWith(MeasuredFields):
-    """How a recipe picks another model of the Pareto front."""
+    """The technique and setting with which a recipe picks another model of the Pareto front."""
 
     use: str = Field(description="Name of the technique.")
     setting: str = Field(description="Its setting for the name of the model.")
 
 
 class SearchResult(MeasuredFields):
-    """The result of a search. Accuracies are on the validation images, which also chose models."""
+    """Result of an architecture search; accuracies are on the images that chose its models."""
 
     strategy: str = Field(default="", description="How candidates were proposed.")
     chosen: str = Field(description="Name of the model that is shipped.")
@@ -179,7 +179,7 @@ class SearchResult(MeasuredFields):
 
     @property
     def history(self) -> tuple[Improvement, ...]:
-        """The best accuracy within the size limit over time."""
+        """Successive improvements of the best accuracy within the size limit, in order of time."""
         most = self.max_bytes
         ended = sorted(
             (seconds, accuracy, model.name)
@@ -195,7 +195,7 @@ class SearchResult(MeasuredFields):
 
     @property
     def models(self) -> list[SearchedModel]:
-        """The front and the chosen model, most accurate first."""
+        """Models of the Pareto front and the chosen model, most accurate first."""
         known = {model.name: model for model in self.front}
         if self.chosen_model:
             known.setdefault(self.chosen_model.name, self.chosen_model)
@@ -211,7 +211,7 @@ class SearchResult(MeasuredFields):
 
     @property
     def failures(self) -> list[Candidate]:
-        """Candidates that could not be trained."""
+        """Candidates whose training failed."""
         return [candidate for candidate in self.candidates if candidate.failed is not None]
 
 

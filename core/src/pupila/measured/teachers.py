@@ -1,4 +1,4 @@
-"""How good the teachers of a student are, and where they disagree."""
+"""How good the teachers of a student are, and how often they agree."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class TeacherQuality(MeasuredFields):
 
 
 class TeacherQualities(MeasuredFields):
-    """All teachers of a step."""
+    """How good each teacher of a step is."""
 
     teachers: tuple[TeacherQuality, ...] = Field(description="In the order of the step's inputs.")
 
 
 class TeacherAgreement(MeasuredFields):
-    """How often several teachers give an image the same class, on the training images."""
+    """How often each pair of teachers gives a training image the same class."""
 
     agreement: tuple[tuple[Fraction, ...], ...] = Field(
         description="`(teachers, teachers)`: fraction of the images given the same class by both."
@@ -44,7 +44,7 @@ class TeacherAgreement(MeasuredFields):
 
 
 class TaughtFractions(MeasuredFields):
-    """Fraction of the labelled images by number of teachers that were right; they sum to 1."""
+    """Fractions of labelled images on which all, some or no teachers were right; they sum to 1."""
 
     all: Fraction = Field(description="Every teacher was right, and taught.")
     some: Fraction = Field(description="Some teachers were right, and those taught.")
@@ -52,7 +52,7 @@ class TaughtFractions(MeasuredFields):
 
 
 class OracleTeaching(MeasuredFields):
-    """The fraction of the data on which teachers were right, and so taught.
+    """Fractions of the data on which teachers were right. Only teachers that were right taught.
 
     Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search".
     """

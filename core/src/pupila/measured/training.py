@@ -1,4 +1,4 @@
-"""Summary of a training."""
+"""Summary of a model's training."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pydantic import Field
 from pupila.measured.base import Clock, Count, MeasuredFields, Seconds
 
 History = dict[str, list[float]]
-"""Values for each epoch by name: `loss`, `accuracy`, `validation_loss`, `validation_accuracy`, and
-`validation_fidelity` if that chose the epoch."""
+"""One value per epoch, by name: `loss`, `accuracy`, `validation_loss`, `validation_accuracy`, and
+`validation_fidelity` if it chose the epoch."""
 
 _DIGITS = 4
 
 
 class TrainingSummary(MeasuredFields):
-    """The epochs of one training, and which of them was kept."""
+    """The history of one training, and the epoch whose weights were kept."""
 
     best_epoch: int = Field(
         ge=1,
@@ -47,9 +47,9 @@ class TrainingSummary(MeasuredFields):
 
 
 def history_of(epochs: Sequence[Mapping[str, float]], *names: str) -> History:
-    """Return values by name from values by epoch with Keras' names (`val_loss`).
+    """Return values by name, given each epoch's values under Keras' names (`val_loss`).
 
-    They are rounded to four digits. Without `names`, all are returned in alphabetical order.
+    Values are rounded to four decimals. Without `names`, all names are returned, sorted.
     """
     return {
         name.replace("val_", "validation_"): [round(epoch[name], _DIGITS) for epoch in epochs]
