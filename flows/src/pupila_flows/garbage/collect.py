@@ -91,7 +91,7 @@ def find(
     digests: frozenset[str],
     cutoff: float,
 ) -> list[Garbage]:
-    """List what may be removed: last used before `cutoff`, and not named by anything that is kept.
+    """List what may be removed: last used before `cutoff`, and not named by anything kept.
 
     Garbage that names other garbage comes before it.
     """

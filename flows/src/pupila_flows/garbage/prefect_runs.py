@@ -1,6 +1,6 @@
 """Removes old runs from the Prefect database of runs without a station.
 
-Prefect's own service does this in servers that stay up, but not in the temporary one of
+Prefect's own service does this in servers that stay up, but not in the temporary server of
 `pupila run`.
 """
 

@@ -80,7 +80,7 @@ def kept_runs(runs: list[PastRun], unread: Iterable[str], cutoff: float) -> list
 
 
 def published(workspace: Workspace, runs: Iterable[PastRun]) -> Published:
-    """Return all artifacts in the workspace's own registry and in those of its runs."""
+    """Return all artifacts in the workspace's own registry and in the registries of its runs."""
     digests: set[str] = set()
     unread: dict[str, str] = {}
     own = default_address(workspace.root)

@@ -31,8 +31,8 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Write the model of a `.keras` archive into `folder` as a Keras 3 model.
 
     Raises:
-        PupilaError: it is damaged, would run code or read other files, or is not a classifier of
-            images with the declared output.
+        PupilaError: the archive is damaged, would run code or read other files, or is not a
+            classifier of images with the declared output.
     """
     with file_errors(source):
         config, version = _config(source)
@@ -44,8 +44,8 @@ def check(artifact: Artifact) -> None:
     """Refuse an artifact that would run code, read other files, or take far more than its size.
 
     Raises:
-        PupilaError: it is damaged, or has a class that belongs neither to Keras nor to an installed
-            plugin.
+        PupilaError: the artifact is damaged, or has a class that is neither Keras' own nor
+            registered by an installed plugin.
     """
     source = artifact.path / MODEL_NAME
     with file_errors(source):

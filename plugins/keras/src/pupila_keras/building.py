@@ -28,7 +28,7 @@ def check_weights(config: dict[str, Any], source: Path) -> None:
     built in a stateless scope, in which variables have shapes but take no memory.
 
     Raises:
-        PupilaError: its layers or a feature map take too much memory, or Keras cannot build it.
+        PupilaError: layers or a feature map take too much memory, or Keras cannot build the model.
     """
     keras = import_keras()
 
@@ -76,7 +76,7 @@ def check_sizes(count: int, largest: int, source: Path) -> None:
 
 
 def _sizes(model: Any) -> tuple[int, int]:
-    """Return the number of weights of a model, and of values in its largest feature map."""
+    """Return the number of a model's weights, and of values in its largest feature map."""
     count = int(model.count_params()) if model.built else 0
     return count, max((math.prod(shape) for shape in _shapes(model)), default=0)
 

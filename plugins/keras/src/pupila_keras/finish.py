@@ -18,7 +18,7 @@ def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> Ste
     """Write a loaded Keras 2 or 3 model into `folder` as Keras 3, if it matches its declaration.
 
     Raises:
-        PupilaError: it does not take one RGB image, or does not have the declared output.
+        PupilaError: the model does not take one RGB image, or lacks the declared output.
     """
     spec = input_spec(shapes_of(model, "inputs"))
     check_columns(shapes_of(model, "outputs"), output)

@@ -23,8 +23,8 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Write the model of an HDF5 file into `folder` as a Keras 3 model.
 
     Raises:
-        PupilaError: it is damaged or not a whole model, would run code or read other files, or is
-            not a classifier of images with the declared output.
+        PupilaError: the file is damaged or not a whole model, would run code or read other files,
+            or is not a classifier of images with the declared output.
     """
     with file_errors(source):
         check_storage(source)

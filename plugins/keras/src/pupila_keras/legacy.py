@@ -20,8 +20,8 @@ def build(config: dict[str, Any], weights: Path, source: Path) -> Any:
     ("Unrecognized keyword arguments: ['optional']").
 
     Raises:
-        PupilaError: tf_keras cannot build it, it would take far more memory than its file, or the
-            weights do not fit.
+        PupilaError: tf_keras cannot build the model, the model would take far more memory than its
+            file, or the weights do not fit.
     """
     tf_keras = import_tf_keras()
 

@@ -91,7 +91,7 @@ def _entries(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _objection(entry: dict[str, Any]) -> str | None:
-    """Say why a serialised object is refused; None if it is accepted."""
+    """Return why a serialised object is refused; None if it is accepted."""
     name, inner = entry["class_name"], entry.get("config")
     if not isinstance(name, str):
         return f"a class named {name!r}"

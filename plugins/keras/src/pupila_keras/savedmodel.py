@@ -25,7 +25,7 @@ _ENTRIES = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 
 @dataclass(frozen=True)
 class ServingFunction:
-    """The function of a SavedModel that maps images to outputs."""
+    """A loaded SavedModel's function that maps images to outputs."""
 
     function: Any
     input_name: str
@@ -46,8 +46,8 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Copy a SavedModel into `folder`, if it matches its declaration.
 
     Raises:
-        PupilaError: it is damaged, reads or writes files, or is not a classifier of images with the
-            declared output.
+        PupilaError: the model is damaged, reads or writes files, or is not a classifier of images
+            with the declared output.
     """
     with file_errors(source):
         for name in _ENTRIES:
@@ -65,7 +65,7 @@ def check(artifact: Artifact) -> None:
     """Refuse an artifact that could affect anything outside the model.
 
     Raises:
-        PupilaError: it is damaged, holds links, or reads or writes files.
+        PupilaError: the artifact is damaged, holds links, or reads or writes files.
     """
     with file_errors(artifact.path):
         for name in _ENTRIES:

@@ -53,7 +53,7 @@ def measure_arena(model: Path) -> Arena:
     """Return the smallest arena in which a flatbuffer runs.
 
     Raises:
-        PupilaError: TFLite Micro cannot run it; the message names the operator.
+        PupilaError: TFLite Micro cannot run the flatbuffer; the message names the operator.
     """
     ample = _used_arena(model, _AMPLE_BYTES)
     return Arena(_smallest(model, ample.total), ample.activations, ample.persistent)

@@ -55,7 +55,7 @@ class MicroModel:
 
     @property
     def runtime(self) -> str:
-        """Name: `"TFLite Micro 0.dev20261023182759, reference kernels, on the host"`."""
+        """Name, as in `"TFLite Micro 0.dev20261023182759, reference kernels, on the host"`."""
         return f"{NAME}, reference kernels, on the host"
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:

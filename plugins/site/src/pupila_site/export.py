@@ -93,7 +93,7 @@ def _model(artifact: Artifact, name: str, site: Path) -> dict[str, Any]:
 
 
 def _acceptance(artifact: Artifact, config: Site) -> dict[str, Any]:
-    """Return the class that a filter accepts, and its threshold: the shipped one, or one half."""
+    """Return the class that a filter accepts, and its threshold: the one it ships, or else 0.5."""
     accepts = str(config.filter)
     return {"accepts": accepts, "threshold": artifact.record.threshold_of(accepts)}
 

@@ -13,7 +13,7 @@ def check_tensor_io(artifact: Artifact) -> None:
     """Make sure that a flatbuffer takes and returns float32, in a batch of one.
 
     Raises:
-        PupilaError: it uses another type or batch; the message says what to do.
+        PupilaError: the flatbuffer uses another type or batch; the message says what to do.
     """
     inputs, outputs = read_tensor_io(artifact.file(".tflite"))
     dtypes = [tensor.dtype for tensor in inputs + outputs]

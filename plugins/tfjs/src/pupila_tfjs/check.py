@@ -56,7 +56,8 @@ def check(artifact: Artifact) -> None:
     """Refuse a graph model that would read files other than its own, or take too much memory.
 
     Raises:
-        PupilaError: it is damaged, or names files or addresses outside its folder.
+        PupilaError: the model is damaged, takes too much memory, or names files or addresses
+            outside its folder.
     """
     try:
         problem = _problem(artifact)

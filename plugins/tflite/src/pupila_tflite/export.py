@@ -35,7 +35,7 @@ def export(step: Step[Config]) -> StepResult:
     For a VGG19 of 574 MB the process needed 5.3 GB of memory.
 
     Raises:
-        PupilaError: the flatbuffer's outputs differ from the model's, or LiteRT cannot run it.
+        PupilaError: the outputs differ from the model's, or LiteRT cannot run the flatbuffer.
     """
     (artifact,) = step.inputs
     target = step.output / MODEL_NAME

@@ -19,7 +19,7 @@ def draw_probes(spec: InputSpec, seed: int) -> NDArray[np.uint8]:
 
 
 def _ramp(spec: InputSpec) -> NDArray[np.uint8]:
-    """Draw red growing to the right, green downwards, and blue along both."""
+    """Return an image in which red grows to the right, green downwards, and blue along both."""
     down, right = np.meshgrid(
         np.linspace(0, 255, spec.height), np.linspace(0, 255, spec.width), indexing="ij"
     )

@@ -27,7 +27,7 @@ def open_artifact(artifact: Artifact, threads: int) -> LiteRTModel:
     """Open an artifact of format `tflite`.
 
     Raises:
-        PupilaError: LiteRT cannot run it; the message gives LiteRT's reason.
+        PupilaError: LiteRT cannot run the model; the message gives LiteRT's reason.
     """
     return LiteRTModel(artifact.file(".tflite"), threads)
 
@@ -36,7 +36,7 @@ def check(artifact: Artifact) -> None:
     """Refuse an artifact whose flatbuffer is damaged or has custom operators.
 
     Raises:
-        PupilaError: it is damaged or has custom operators.
+        PupilaError: the flatbuffer is damaged or has custom operators.
     """
     path = artifact.file(".tflite")
     with _explain_errors(path):

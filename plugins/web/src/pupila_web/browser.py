@@ -76,10 +76,10 @@ class OpenedPage:
         return self._process_id
 
     def call(self, function: str, *arguments: Any, seconds: float | None = None) -> Any:
-        """Call a JavaScript function with the list of arguments, and return what it resolves to.
+        """Call a JavaScript function of the page, and return the value that it resolves to.
 
         Raises:
-            RuntimeError: it threw, or the browser crashed; the message gives the reason.
+            RuntimeError: the function threw, or the browser crashed; the message gives the reason.
             TimeoutError: there was no answer within `seconds`.
         """
         return self._do(lambda: self._page.evaluate(function, list(arguments)), seconds)
@@ -141,7 +141,7 @@ def find_chromium(playwrights: Path) -> Path:
     Playwright's own.
 
     Raises:
-        PupilaError: none of them exists.
+        PupilaError: none of these programs exists.
     """
     named = os.environ.get("PUPILA_CHROMIUM")
     for program in [named] if named else [*_NAMES, str(playwrights)]:
@@ -155,7 +155,7 @@ def find_chromium(playwrights: Path) -> Path:
 
 
 def browser_version() -> str:
-    """Return name and version of the browser that would be started: `"Chromium 156.0.8078.79"`."""
+    """Return name and version of the browser to start, such as `"Chromium 156.0.8078.79"`."""
     try:
         program = find_chromium(Path())
     except PupilaError:
@@ -180,7 +180,7 @@ def _launch(playwright: Playwright) -> Browser:
 
 
 def _reason(error: Error) -> str:
-    """Return the last line that the program wrote, or else Playwright's message."""
+    """Return the last line that Chromium wrote, or else Playwright's message."""
     lines = _STDERR.findall(error.message)
     return lines[-1] if lines else _first_line(error)
 

@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def files_below(folder: Path, prefix: str) -> dict[str, Path]:
-    """Return the files of a folder by their paths on the server."""
+    """Return all files below a folder by their paths on the server, which start with `prefix`."""
     return {
         f"{prefix}/{file.relative_to(folder).as_posix()}": file
         for file in sorted(folder.rglob("*"))
