@@ -62,7 +62,7 @@ class Channels:
         return sum(sizes.values())
 
     def costs(self) -> NDArray[np.float64]:
-        """Return for each unit how many parameters cutting it alone removes, `(units,)`."""
+        """Return, for each unit, how many parameters cutting it alone removes, `(units,)`."""
         costs = np.zeros(self.count)
         by_weight: dict[tuple[str, str], list[Axis]] = defaultdict(list)
         for axis in self.axes:
@@ -75,10 +75,10 @@ class Channels:
         return costs
 
     def entries(self, axis: Axis) -> Units:
-        """Return for each unit its number of entries along an axis, `(units,)`."""
+        """Return, for each unit, its number of entries along an axis, `(units,)`."""
         return np.bincount(axis.units[axis.units != FIXED], minlength=self.count)
 
 
 def kept_entries(units: Units, keep: Keep) -> Units:
-    """Return the indices along an axis that remain when only the units in `keep` do."""
+    """Return the indices, along an axis, of the entries that are kept."""
     return np.flatnonzero(np.append(keep, True)[units])  # index FIXED, -1, is the appended True

@@ -1,8 +1,8 @@
 """Keeps weights at 0, or equal within a cluster, while a model is trained.
 
-Keras' optimizers apply the constraint of each variable after every step. It sets cut weights back
-to 0, or lets the weights of one cluster move together, by the mean of their steps. The constraints
-are set on the variables, not on the layers, so they are not saved with the model.
+Keras' optimizers apply the constraint of each variable after every step. The constraints here set
+cut weights back to 0, or let the weights of one cluster move together, by the mean of their steps.
+They are set on the variables, not on the layers, so they are not saved with the model.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ class ClusterConstraint(keras.constraints.Constraint):
     """Sets the weights of a cluster to their mean, so that the optimizer moves the centroid.
 
     Han et al. 2016, "Deep compression" (arXiv 1510.00149), section 3.3, sum the gradients of a
-    cluster's weights, so for a cluster of n weights their plain gradient descent takes n times the
-    step taken here.
-    A cluster of zeros stays 0.
+    cluster's weights. For a cluster of n weights, plain gradient descent would then take n times
+    the step taken here. A cluster of zeros stays 0.
     """
 
     def __init__(self, values: NDArray[np.float32]) -> None:

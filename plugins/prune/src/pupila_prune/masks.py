@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from pupila_prune.kernels import Kernel
 
 Scores = Sequence[NDArray[np.floating[Any]]]
-"""Scores of all weights, an array in the shape of each kernel. The lowest are cut first."""
+"""Scores of all weights, one array per kernel in its shape. The lowest are cut first."""
 Masks = list[NDArray[np.bool_]]
-"""Masks of the weights that are kept, an array in the shape of each kernel."""
+"""Masks of the weights that are kept, one array per kernel in its shape."""
 
 _GROUP, _KEPT = 4, 2
 
@@ -63,7 +63,7 @@ def has_groups(kernel: Kernel) -> bool:
 
 
 def two_of_four(kernel: Kernel, scores: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-    """Return a mask that keeps, of every four successive weights of an output, the best two.
+    """Return a mask that keeps the two best of every four successive weights of an output.
 
     Mishra et al. 2021, "Accelerating sparse deep neural networks" (arXiv 2104.08378), section 3:
     successive weights run along (height, width, input channels), the last axis fastest.

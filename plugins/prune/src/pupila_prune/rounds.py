@@ -30,7 +30,7 @@ class Round:
     history: dict[str, list[float]]
     """Metrics of the retraining, one value for each epoch."""
     validation_fidelity: float | None = None
-    """Fidelity to the uncut model on altered validation images; None if it does not choose."""
+    """Fidelity to the uncut model on altered validation images, if it chooses rounds; else None."""
 
 
 class Rounds:

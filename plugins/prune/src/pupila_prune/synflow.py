@@ -15,8 +15,8 @@ The flow is conserved only if R is a sum, over paths, of products of weights. So
 * biases are 0, and so are the shift and running mean of batch normalisation, which multiplies by
   |γ| / √(σ² + ε). The authors' code takes absolute values of all these instead, in a newly
   initialised net, where shifts and means are 0;
-* activations, softmax and dropout are the identity. ReLU would be the
-  identity anyway, as nothing is negative; ReLU6, sigmoid and swish would not;
+* activations, softmax and dropout are the identity. ReLU would be anyway, as nothing is
+  negative; ReLU6, sigmoid and swish would not;
 * a product of two branches, as in squeeze and excitation, becomes their sum;
 * the scaling of images is left out, so that the image of ones reaches the first layer. Constants
   that are added in the graph are left out too, and constant factors lose their sign.

@@ -38,7 +38,7 @@ ops = keras.ops
 
 
 def magnitude(kernels: Sequence[Kernel]) -> Scores:
-    """Return |w| of all weights, an array for each kernel."""
+    """Return |w| of all weights, one array per kernel."""
     return [np.abs(kernel.values) for kernel in kernels]
 
 

@@ -80,7 +80,7 @@ def _preserve_environment() -> Generator[None]:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a model does to each pixel before its first layer: `pixel @ matrix + offset`.
+    """Affine map of each pixel before a model's first layer: `pixel @ matrix + offset`.
 
     This covers the models of `keras.applications`, which scale, subtract means, and swap red and
     blue.

@@ -21,10 +21,10 @@ from pupila_quantize.edge_quantizer import (
 )
 
 _FEWEST_IMAGES = 10
-"""Fewest images to calibrate with: of fewer, one unusual image could set every range."""
+"""Fewest images for calibration: with fewer, one unusual image could set every range."""
 
 Ranges = dict[str, QSV]
-"""Smallest and largest value of each tensor, by its name."""
+"""Smallest and largest value of each tensor, by tensor name."""
 
 
 def choose_rows(train: Dataset, count: int, seed: int) -> list[int]:

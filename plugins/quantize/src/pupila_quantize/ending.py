@@ -1,10 +1,10 @@
 """Handles the final softmax or sigmoid of a model, for which eight bits are not enough.
 
-In int8 its scale is 1/256, so all probabilities above 255.5/256 become 255/256, and a confident
+In int8 the scale of probabilities is 1/256, so all above 255.5/256 become 255/256, and a confident
 model no longer ranks images: a student trained without a teacher gave the same probability to 38 of
 ACRIMA's 107 test images. *Logits* have their own scale and lose little. So the last activation is
 computed in float. With `io_type: int8` a softmax is left out instead: the file ends in its logits,
-which its output spec says, and the caller computes the softmax.
+as its output spec says, and the caller computes the softmax.
 
 Alternatives are compared in `docs/results/quantisation.md`: a last layer with float weights is
 larger and not better; a softmax from int8 to int16 is not supported by most accelerators, and a

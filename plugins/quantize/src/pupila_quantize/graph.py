@@ -61,7 +61,7 @@ def check_has_weights(path: Path, kinds: tuple[str, ...], technique: str) -> Non
     """Check that a flatbuffer has an operator with weights of one of these kinds.
 
     Raises:
-        PupilaError: it has no such operator.
+        PupilaError: the flatbuffer has no such operator.
     """
     if not any(layer.operator in kinds for layer in layers(path)):
         raise PupilaError(

@@ -133,7 +133,7 @@ def _train(
 
 
 def _targets(step: Step[Qat], images: Dataset) -> list[NDArray[np.float32]]:
-    """Return labels and float model's logits, `(images, 2 · classes)` for each augmented view."""
+    """Return labels and the float model's logits, `(images, 2 · classes)` for each view."""
     augmentation = step.config.augmentation
     views = step.predictions.of_views(step.inputs[0], images, augmentation, step.progress)
     return [

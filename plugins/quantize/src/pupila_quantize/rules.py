@@ -52,7 +52,7 @@ def dynamic() -> RecipeManager:
 
 
 def int8(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
-    """Return rules for int8 weights and activations, and if `io_type` is int8, input and output.
+    """Return rules for int8 weights and activations; input and output have the type `io_type`.
 
     The operators of the scopes `in_float` (see `pupila_quantize.graph.layers`) stay in float.
     """
@@ -76,8 +76,7 @@ def int4(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
     Scales are set by the largest weight, without clipping. On ACRIMA, EfficientNet-Lite0 and
     SqueezeNet (.962 and .924 in float) had validation accuracies of .781 and .695 without clipping,
     .638 and .790 with OCTAV (Sakr et al. 2022), and .448 and .648 with the clipping of least mean
-    squared error.
-    `pupila_quantize.correction` recovers the loss.
+    squared error. `pupila_quantize.correction` recovers the loss.
     """
     rules = int8("int8")
     for operator in IN_FOUR_BITS:

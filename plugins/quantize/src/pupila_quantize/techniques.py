@@ -82,8 +82,8 @@ def quantize_dynamic(step: Step[Config]) -> StepResult:
 def quantize_int8(step: Step[QuantizeInt8]) -> StepResult:
     """Write the flatbuffer with int8 weights and activations.
 
-    With `io_type: float` a final softmax or sigmoid stays in float; with `io_type: int8` the file
-    ends in its logits (see `pupila_quantize.ending`).
+    With `io_type: float` a final softmax or sigmoid stays in float. With `io_type: int8` a final
+    softmax is left out, and the file ends in its logits (see `pupila_quantize.ending`).
 
     `measured` has the comparison with the float model on the validation images (see
     `pupila_quantize.comparing`), the number of `calibration_images`, the numbers of corrections

@@ -80,7 +80,7 @@ class WeightedOperator:
     """An operator of the main graph with constant weights: its kernel and its bias."""
 
     kind: str
-    """`CONV_2D`, `DEPTHWISE_CONV_2D` or `FULLY_CONNECTED`."""
+    """Name of the operator: `CONV_2D`, `DEPTHWISE_CONV_2D` or `FULLY_CONNECTED`."""
     options: Any
     input_index: int
     input_scale: float | None
@@ -94,7 +94,7 @@ class WeightedOperator:
 def read_weighted_operators(path: Path, *, write: bool = False) -> list[WeightedOperator]:
     """Return a file's convolutions and dense layers with constant kernels, in execution order.
 
-    With `write`, changes to their arrays change the file.
+    With `write`, changes to the arrays change the file.
     """
     content = np.memmap(path, np.uint8, mode="r+" if write else "r")
     model: Any = read_model(content.data)

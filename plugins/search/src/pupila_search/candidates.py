@@ -1,6 +1,6 @@
 """Candidates on disk: genome, parents, seed, weights, and the metrics of each stage of training.
 
-Both files are written atomically, weights before metrics: a stage without metrics is trained again,
+Weights and metrics are written atomically, weights first: a stage without metrics is trained again,
 a stage with metrics only if its weights are damaged.
 """
 
@@ -130,9 +130,9 @@ class Candidate:
         write_atomically(self.folder / "candidate.json", json.dumps(record).encode())
 
     def restore(self, stage: str) -> bool:
-        """Read the metrics of a stage; return whether it was trained before.
+        """Restore the result of a stage from an earlier run; return whether there is one.
 
-        False if the stage's weights are damaged, so that it is trained again.
+        A stage with damaged weights counts as not trained, so that it is trained again.
         """
         if any(metrics.stage == stage for metrics in self.stages):
             return True

@@ -168,7 +168,7 @@ def _sizes_in(block: Block, given: int, into: int, out: int) -> Iterator[LayerSi
 
 
 def int8_bytes(genome: Genome, input: InputSpec, classes: int) -> int:
-    """Estimate the size in bytes of the int8 flatbuffer, without building anything."""
+    """Estimate the size in bytes of the int8 flatbuffer, without building the model."""
     sizes = list(layer_sizes(genome, input, classes))
     entries = sum(layer.entries for layer in sizes)
     return file_bytes(entries, [layer.channels for layer in sizes])

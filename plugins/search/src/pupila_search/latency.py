@@ -19,7 +19,7 @@ _RUNS = 20
 
 
 def latency_ms(model: Any) -> float:
-    """Return the milliseconds of one picture as float32 on one thread: the fastest of 20 runs.
+    """Return the milliseconds for one picture: the fastest of 20 runs in float32 on one thread.
 
     The median would be too high: other candidates train on the other cores and slow some runs
     down. Latency does not depend on the weights, so it is measured before training.

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 def fronts(objectives: ArrayLike) -> list[list[int]]:
     """Sort the rows of `(candidates, objectives)` into fronts, and return their indices.
 
-    No candidate dominates one of the first front; without that front, none dominates one of the
-    second, and so on.
+    The first front has the candidates that no other dominates. Each further front has those that
+    only candidates of earlier fronts dominate.
     """
     values = np.asarray(objectives, np.float64)
     dominates = (values[:, np.newaxis] <= values).all(-1) & (values[:, np.newaxis] < values).any(-1)

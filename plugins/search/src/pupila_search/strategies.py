@@ -125,7 +125,7 @@ def _breed(
 
 
 def _train_by_halving(population: Population, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Train by stages, after each of which the better half goes on; return all trained."""
+    """Train in stages; after each, the better half goes on. Return all that were trained."""
     going_on = list(candidates)
     for stage in range(len(population.config.epochs)):
         passed = population.train_stage(going_on, stage)

@@ -29,8 +29,8 @@ def result_of(
 ) -> SearchResult:
     """Return the result of a search.
 
-    Its `tied` are the models within `max_bytes` that are not significantly worse than the
-    chosen one. It is empty if fidelity chose, since the paired test compares accuracies.
+    `tied` lists the models within `max_bytes` that are not significantly worse than the chosen one.
+    It is empty if fidelity chose, since the paired test compares accuracies.
     """
     by_fidelity = population.config.by_fidelity
     tried, comparisons = population.trained, population.comparisons

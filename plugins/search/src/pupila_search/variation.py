@@ -1,8 +1,8 @@
 """Draws genomes at random: initial ones, mutations, and crossovers of two.
 
-A heuristic prior lets filters grow with depth, as the study proposes: the blocks of an initial
-genome have at least as many filters as the one before; deep blocks are widened more often, early
-blocks narrowed more often.
+A heuristic prior lets filters grow with depth, as the study proposes: each block of an initial
+genome has at least as many filters as the block before; deep blocks are widened more often, early
+blocks are narrowed more often.
 
 All randomness comes from one NumPy generator, which is passed in.
 """
