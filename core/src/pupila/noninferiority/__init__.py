@@ -14,8 +14,8 @@ p-value (Lloyd and Moldovan 2008, Stat Med 27:3540) has slightly more power for 
 
 Areas under the ROC curve, and proportions on data with several images of one patient, are compared
 by bootstrap tilting (DiCiccio and Romano 1990): the contributions of images or patients are
-reweighted. See `compare_auc`,
-`pupila.noninferiority.clustered` and `pupila.noninferiority.tilting`.
+reweighted. See `compare_auc`, `pupila.noninferiority.clustered` and
+`pupila.noninferiority.tilting`.
 
 Where several figures are tested and all must pass, each is tested at the full `LEVEL`: the chance
 that all of them pass falsely is at most that of one (intersection–union, Berger 1982,

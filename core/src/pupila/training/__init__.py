@@ -1,1 +1,1 @@
-"""Training that every technique may use: schedule, batches of views, losses, checkpoints."""
+"""Training code for every technique: schedule, batches of augmented views, losses, checkpoints."""

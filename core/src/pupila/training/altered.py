@@ -1,9 +1,9 @@
 """Chooses an epoch by the fidelity to the teacher on altered validation images.
 
-Epochs with almost the same accuracy and loss on the validation images, which are of one hospital,
-can answer another hospital's images quite differently. So the shift suite (`pupila.shift_suite`)
-runs on the validation images at its middle severity: the pictures are made once, the teacher
-answers them once, and the student answers them after each epoch.
+The validation images are of one hospital. Two epochs can have almost the same accuracy and loss on
+them and yet answer another hospital's images quite differently. So the shift suite
+(`pupila.shift_suite`) runs on the validation images at its middle severity: the pictures are made
+once, the teacher predicts them once, and the student predicts them after each epoch.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ class Altered:
     """Altered validation images, and the teacher's answers to them."""
 
     pictures: NDArray[np.uint8]
-    """`(pictures, height, width, 3)` as the student reads them, family after family."""
+    """Altered images at the student's input size, family after family, `(…, height, width, 3)`."""
     logits: list[Floats]
-    """Logits of the teacher, `(pictures, …)` of each family; see `pupila.fidelity.logits_of`."""
+    """The teacher's logits for each family, `(pictures, …)`; see `pupila.fidelity.logits_of`."""
     output: OutputSpec
-    """Output of a student in training."""
+    """Output specification of a student in training."""
 
     @classmethod
     def of(cls, step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None) -> Altered:
-        """Alter the validation images of a step and have its one teacher answer them.
+        """Alter the validation images of a step and predict them with its one teacher.
 
-        The student reads pictures of `size`; its columns are `classes`, by default those of the
-        data.
+        `size` is the student's input, `classes` are its output columns, by default the data's
+        classes.
 
         Raises:
             PupilaError: the teacher gives all altered images the same answer.
@@ -69,9 +69,9 @@ class Altered:
         return cls(np.concatenate(list(altered)), [logits for _, logits in answered], output)
 
     def fidelity(self, outputs: NDArray[np.float32]) -> float:
-        """Return the mean over families of the correlation with the teacher's logits.
+        """Return the correlation with the teacher's logits, averaged over the families.
 
-        `outputs` are a student's, `(pictures, classes)`.
+        `outputs` are the student's outputs for the altered images, `(pictures, classes)`.
         """
         ours = logits_of(self.output.probabilities(outputs))
         ends = np.cumsum([len(theirs) for theirs in self.logits])[:-1]
@@ -88,6 +88,6 @@ class Altered:
 def altered_for(
     step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None
 ) -> Altered | None:
-    """Return the altered images that choose a step's epoch; None where the loss chooses it."""
+    """Return the altered images by which a step chooses its epoch; None if the loss chooses it."""
     by_fidelity = isinstance(step.config, EpochChoice) and step.config.choose_by == "fidelity"
     return Altered.of(step, size, classes) if by_fidelity else None

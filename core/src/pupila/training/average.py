@@ -1,14 +1,14 @@
 """Averages a model's weights over the steps of its training.
 
 Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging": the mean of the
-weights over many steps is better than those of the last one. Here the last steps count most. With
-weights θ_i after step i and decay β, after step n
+weights over many steps is better than the weights after the last step. Here later steps count more.
+With weights θ_i after step i and decay β, after step n
 
     θ̄_n = Σ β^(n-i) θ_i / Σ β^(n-i),
 
 which corrects the bias of the first steps as Kingma and Ba 2015 ("Adam", section 3) do. Keras' own
-`use_ema` does not correct it, leaves out the statistics of batch normalisation, and replaces the
-weights by the mean at the end of each `fit`, which is each epoch here.
+`use_ema` does not correct this bias, leaves out the statistics of batch normalisation, and replaces
+the weights by the mean at the end of each `fit`, which here is each epoch.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Average:
         self._compiled_update = tf.function(self._update, autograph=False)
 
     def update(self) -> None:
-        """Add the variables as they are after a step."""
+        """Add the current values of the variables to the mean; call it after each step."""
         self._compiled_update()
 
     @contextmanager
     def in_place(self) -> Generator[None]:
-        """Replace the variables by their means while the context lasts."""
+        """Replace the variables by their means inside the `with` block."""
         values = [np.array(variable) for variable in self._given]
         for variable, mean in zip(self._given, self._means, strict=True):
             variable.assign(mean)

@@ -1,4 +1,4 @@
-"""Streams pictures and targets to Keras: one view of the images in each epoch."""
+"""Streams pictures and targets to Keras: one augmented view of the images in each epoch."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ keras = import_keras()
 
 @dataclass(frozen=True)
 class Images:
-    """Pictures of some splits, and the targets of each view of them."""
+    """The images of a training, and the targets of each of their augmented views."""
 
     pixels: Pixels
-    """`(images, height, width, 3)`, read from disk as they are needed."""
+    """The unaltered images `(images, height, width, 3)`, read from disk as they are needed."""
     sha256: list[str]
-    """Digest of each image's file, which seeds its views."""
+    """Digest of each image's file; it seeds the random augmentation of the image."""
     classes: int
-    """How many columns of the targets are the labels; they come first."""
+    """How many of the targets' columns are labels; these columns come first."""
     targets: Sequence[Targets]
-    """`(images, columns)` of each view; may be read from disk as they are needed."""
+    """Targets `(images, columns)` of each view; may be read from disk as they are needed."""
     augmentation: Augmentation
     per_epoch: int
-    """Pictures that an epoch shows: each image once, or some several times."""
+    """Number of pictures in an epoch: every image once, and some again if there are more."""
 
     @classmethod
     def of(
@@ -58,15 +58,15 @@ class Images:
         return len(self.sha256)
 
     def view(self, rows: NDArray[np.int64], number: int) -> NDArray[np.uint8]:
-        """Render one view of some images."""
+        """Render view `number` of the images in `rows`."""
         return self.augmentation.render(self.pixels, self.sha256, rows, number)
 
 
 class Batches(keras.utils.PyDataset):
-    """View `view` of all images in `order`, in batches whose sizes differ by one at most.
+    """Batches of view `view` of the images, in `order`; their sizes differ by one at most.
 
-    Sizes are equal because batch normalisation cannot use a last batch of one image. A batch is
-    rendered while the one before trains; more than one worker is slower on two cores (measured).
+    The sizes are equalised because batch normalisation cannot use a last batch of one image. The
+    next batch is rendered while one trains; on two cores more workers are slower (measured).
     """
 
     def __init__(
@@ -87,7 +87,10 @@ class Batches(keras.utils.PyDataset):
 
 
 def epoch_batches(images: Images, epoch: int, seed: int, batch_size: int) -> Batches:
-    """Return the batches of epoch `epoch` (from 0): view `epoch` modulo views, reshuffled."""
+    """Return the shuffled batches of epoch `epoch` (from 0).
+
+    They show view `epoch` modulo the number of views.
+    """
     random = np.random.default_rng([seed, epoch])
     turns = -(-images.per_epoch // len(images))
     order = np.concatenate([random.permutation(len(images)) for _ in range(turns)])

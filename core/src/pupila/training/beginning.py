@@ -1,12 +1,12 @@
-"""A student that is the beginning of its teacher: the first layers, their weights, and a new head.
+"""Makes a student from the beginning of its teacher: first layers, their weights, and a new head.
 
 A teacher was trained on millions of images. A small net that starts from random weights and sees a
-few hundred learns to answer those as its teacher does, but is at chance on images of another
+few hundred images learns to answer these as its teacher does, but is at chance on images of another
 hospital. So the student starts from the teacher's first layers and trains them further.
 
-A teacher is cut behind a layer where the rest of it reads one feature map only. The head is a 1x1
-convolution with batch normalisation and ReLU6, the mean over positions, and a dense layer that
-gives the logits.
+A teacher can be cut after a layer if all later layers together read only one feature map. The head
+is a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, and a dense layer
+that gives the logits.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ _VIEWS = (
     *(layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom),
     *(layers.RandomBrightness, layers.RandomContrast),
 )
-"""Layers that alter pictures in training; left out, since pictures are views already."""
+"""Layers that augment pictures in training. Students omit them: their pictures are augmented."""
 _PADDING = (layers.ZeroPadding2D, layers.Cropping2D)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A layer behind which a teacher can be cut: the rest of it reads one feature map only."""
+    """A layer after which a teacher can be cut: all later layers read only one feature map."""
 
     layer: str
     feature_map: Any
     size_bytes: int
-    """Estimated size of the student that ends here, with its head, as an int8 flatbuffer."""
+    """Estimated size of the student cut here, head included, as an int8 flatbuffer."""
 
 
 class Cuts:
-    """Where a teacher can be cut, shallow to deep.
+    """All places where a teacher can be cut, from shallow to deep.
 
     Raises:
         PupilaError: the teacher is not a graph of layers, or cannot be cut anywhere.
@@ -75,10 +75,10 @@ class Cuts:
             )
 
     def behind(self, layer: str) -> Cut:
-        """Return the cut behind a layer.
+        """Return the cut after the layer of that name.
 
         Raises:
-            PupilaError: there is none.
+            PupilaError: the teacher cannot be cut there.
         """
         for cut in self._cuts:
             if cut.layer == layer:
@@ -94,10 +94,10 @@ class Cuts:
         )
 
     def within(self, size_bytes: int) -> Cut:
-        """Return the deepest cut whose student takes at most `size_bytes`.
+        """Return the deepest cut whose student has at most `size_bytes`.
 
         Raises:
-            PupilaError: every student takes more.
+            PupilaError: the students of all cuts are larger.
         """
         fitting = [cut for cut in self._cuts if cut.size_bytes <= size_bytes]
         if not fitting:
@@ -121,10 +121,10 @@ class Cuts:
     ) -> Any:
         """Return a model of raw RGB that gives logits `(batch, classes)`.
 
-        Its layers are those of the teacher, not copies. With `keep_norms`, batch normalisation
-        keeps the teacher's statistics, scales and offsets. `frozen` says which layers are not
-        trained: all up to and including the layer of that name or, for a fraction, the first
-        layers that hold at most that fraction of the weights. All others are trained.
+        The student shares the teacher's layers; they are not copied. With `keep_norms`, batch
+        normalisation keeps the teacher's statistics, scales and offsets. `frozen` says which layers
+        are not trained: all up to and including the layer of that name or, if it is a fraction, the
+        first layers that together hold at most that fraction of the weights.
 
         Raises:
             PupilaError: the teacher's layers cannot read such an input, or the student has no layer
@@ -155,7 +155,7 @@ class Cuts:
         return keras.Model(calls.image, logits, name="beginning")
 
     def _count_until(self, own_layers: Sequence[Any], until: str) -> int:
-        """Return how many layers there are up to the one named `until`."""
+        """Return how many layers there are up to and including the one named `until`."""
         names = [layer.name for layer in own_layers]
         if until not in names:
             raise PupilaError(
@@ -165,16 +165,16 @@ class Cuts:
         return names.index(until) + 1
 
     def _listed(self) -> str:
-        """Return the names of some of the cuts, evenly spread."""
+        """Return the layer names of some of the cuts, evenly spread, as text."""
         step = -(-len(self._cuts) // _SHOWN_CUTS)
         return " or ".join(repr(cut.layer) for cut in self._cuts[step - 1 :: step])
 
 
 @contextmanager
 def frozen_trunk(student: Any, head: int) -> Generator[None]:
-    """Freeze the teacher's layers of a student while the context lasts, so that its head learns.
+    """Freeze a student's layers from the teacher inside the `with` block: only the head learns.
 
-    `head` is the width that it was built with.
+    `head` is the width that the head was built with.
     """
     weighted = [layer for layer in student.layers if layer.weights]
     of_teacher = weighted[: -(_HEAD_LAYERS if head else 1)]
@@ -190,7 +190,7 @@ def frozen_trunk(student: Any, head: int) -> Generator[None]:
 
 
 def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
-    """Yield the cuts of a teacher, with the size of the student that ends there."""
+    """Yield the cuts of a teacher, each with the size of its student."""
     own_layers = [layer for layer, _ in calls.made]
     for number, tensor in bottlenecks(calls):
         layer = own_layers[number]
@@ -205,7 +205,7 @@ def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
 
 
 def _count_within(own_layers: Sequence[Any], share: float) -> int:
-    """Return how many of the first layers have at most that share of the weights of all."""
+    """Return how many of the first layers together have at most `share` of all weights."""
     weights = [
         sum(math.prod(weight.shape) for weight in getattr(layer, "weights", ()))
         for layer in own_layers
@@ -215,7 +215,10 @@ def _count_within(own_layers: Sequence[Any], share: float) -> int:
 
 
 def _kernels(own_layers: Any) -> tuple[int, list[int]]:
-    """Return the entries of all kernels, and each one's channels; a layer called twice is one."""
+    """Return the total number of weights in the kernels, and the number of channels of each kernel.
+
+    A layer that is called twice counts once.
+    """
     shapes = [
         (tuple(weight.shape), isinstance(layer, layers.DepthwiseConv2D))
         for layer in {id(layer): layer for layer in own_layers}.values()
@@ -227,12 +230,12 @@ def _kernels(own_layers: Any) -> tuple[int, list[int]]:
 
 
 def _is_map(tensor: Any) -> bool:
-    """Whether a tensor has several positions: `(batch, height, width, channels)`."""
+    """Whether a tensor is a feature map `(batch, height, width, channels)` of several positions."""
     return len(tensor.shape) == 4 and tuple(tensor.shape[1:3]) != (1, 1)
 
 
 def _prepare(own_layers: Sequence[Any], *, keep_norms: bool) -> None:
-    """Make all layers trainable; normalisation only without `keep_norms`."""
+    """Make all layers trainable, but batch normalisation only if not `keep_norms`."""
     for layer in own_layers:
         if not isinstance(layer, keras.Layer):
             continue  # an operation such as `keras.ops.relu` has nothing to learn
@@ -244,7 +247,7 @@ def _prepare(own_layers: Sequence[Any], *, keep_norms: bool) -> None:
 
 
 def _with_head(x: Any, width: int, classes: int, taken: set[str]) -> Any:
-    """Return the logits of a new head on a feature map; `taken` are the names of other layers."""
+    """Build a head on a feature map and return its logits; layer names avoid those in `taken`."""
 
     def name(wanted: str) -> str:
         while wanted in taken:

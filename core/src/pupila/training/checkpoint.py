@@ -1,4 +1,4 @@
-"""Training state, written to disk after each epoch so that a killed run can go on."""
+"""Writes the state of a training to disk after each epoch so that a killed run can resume."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from pupila.training.average import Average
 
 Arrays = list[NDArray[Any]]
 EpochMetrics = dict[str, float]
-"""`loss`, `accuracy`, `val_loss`, `val_accuracy`; `val_fidelity` where that chooses the epoch."""
+"""Metrics of one epoch: `loss`, `accuracy`, `val_loss`, `val_accuracy`; also `val_fidelity` if the
+best epoch is chosen by it."""
 
 
 @dataclass
@@ -29,11 +30,14 @@ class TrainingHistory:
     best: Arrays = field(default_factory=list[NDArray[Any]])
     """The model's variables after the best epoch."""
     seconds: float = 0.0
-    """Spent in training and validation, over all runs."""
+    """Time spent in training and validation, over all runs of a resumed training."""
 
     @property
     def best_epoch(self) -> int:
-        """Index of the first epoch of the highest fidelity, or else of the lowest loss."""
+        """Index of the epoch with the highest fidelity or, if not measured, the lowest loss.
+
+        Both are measured on the validation images. Ties go to the first.
+        """
 
         def badness(epoch: int) -> float:
             metrics = self.epochs[epoch]
@@ -42,14 +46,14 @@ class TrainingHistory:
         return min(range(len(self.epochs)), key=badness)
 
     def followed_by(self, later: TrainingHistory) -> TrainingHistory:
-        """Return the history of both trainings, without the variables of the best epoch."""
+        """Return the joint history of this training and a later one, without the best variables."""
         return TrainingHistory(self.epochs + later.epochs, [], self.seconds + later.seconds)
 
     def summary(self, *names: str, **others: Any) -> TrainingSummary:
-        """Return what an artifact says of its training.
+        """Return the summary of the training that an artifact's record keeps.
 
-        `names` are the metrics whose history is listed, all where left out; `others` are the fields
-        of the summary that a training does not know.
+        `names` are the metrics whose history is included, by default all. `others` are further
+        fields of the summary that this history does not hold.
         """
         return TrainingSummary(
             best_epoch=self.best_epoch + 1,
@@ -62,14 +66,14 @@ class TrainingHistory:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file with the state of a model, its optimizer, its averaged weights and its history."""
+    """A file with the state of a training: model, optimizer, averaged weights and history."""
 
     path: Path
     key: str
-    """Digest of all that determines the run: a file of another key is ignored."""
+    """Digest of everything that determines the training; a file with another key is ignored."""
 
     def save(self, model: Any, history: TrainingHistory, average: Average | None = None) -> None:
-        """Replace the file atomically."""
+        """Write the current state, replacing the file atomically."""
         state = {"key": self.key, "history": history.epochs, "seconds": history.seconds}
         groups = {"model": _values(model), "optimizer": _values(model.optimizer)}
         means = {"average": _values(average)} if average else {}
@@ -79,7 +83,7 @@ class Checkpoint:
         write_atomically(self.path, stream.getvalue())
 
     def restore(self, model: Any, average: Average | None = None) -> TrainingHistory:
-        """Restore the saved state and return its history; an empty one if nothing was saved."""
+        """Restore the saved state and return its history, which is empty if nothing was saved."""
         stored = read_archive(self.path)
         state = json.loads(str(stored["state"])) if stored else None
         if not stored or not state or state["key"] != self.key:
@@ -93,12 +97,12 @@ class Checkpoint:
 
 
 def snapshot(model: Any) -> Arrays:
-    """Copy all variables of a model, its random generators' included."""
+    """Copy all variables of a model, including those of its random generators."""
     return _values(model)
 
 
 def assign(owner: Any, values: Arrays) -> None:
-    """Set the variables of a model or optimizer to what `snapshot` gave."""
+    """Set the variables of a model or optimizer to copied values, as from `snapshot`."""
     for variable, value in zip(owner.variables, values, strict=True):
         variable.assign(value)
 

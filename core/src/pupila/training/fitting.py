@@ -26,11 +26,11 @@ keras = import_keras()
 
 
 AfterStep = Callable[[], None]
-"""Called after each step of training."""
+"""A function that is called after each training step."""
 
 
 class Trainee(Protocol):
-    """A model in training: its optimizer, how it takes steps, and how it answers."""
+    """A model in training: how it learns, how it is evaluated, and how it predicts."""
 
     @property
     def variables(self) -> list[Any]: ...
@@ -42,7 +42,7 @@ class Trainee(Protocol):
     def optimizer(self) -> Any: ...
 
     def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
-        """Take a step for each batch; return `loss` and `accuracy`, means over all images."""
+        """Take one training step per batch; return `loss` and `accuracy`, means over all images."""
         ...
 
     def evaluate(self, batches: Batches) -> EpochMetrics:
@@ -55,13 +55,13 @@ class Trainee(Protocol):
 
 
 def optimizer(schedule: Schedule, steps: int) -> Any:
-    """Return AdamW for epochs of `steps` steps, with the learning rate of `LearningRate`."""
+    """Return AdamW with the schedule of `LearningRate`; an epoch has `steps` steps."""
     rate = keras.optimizers.schedules.CosineDecay(**LearningRate.of(schedule, steps).of_keras())
     return keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, clipnorm=LARGEST_GRADIENT)
 
 
 def compile_for(model: Any, loss: Loss, classes: int, schedule: Schedule, steps: int) -> None:
-    """Give a model its loss, optimizer and accuracy.
+    """Compile a model with a loss, an optimizer and the metric accuracy.
 
     Compilation by XLA is off: on a CPU it makes these nets two to twenty times slower (measured).
     """
@@ -80,7 +80,7 @@ def fit(
     progress: Progress,
     altered: Altered | None = None,
 ) -> TrainingHistory:
-    """Train a Keras 3 model, see `train`."""
+    """Compile and train a Keras 3 model, as `train` does."""
     steps = len(epoch_batches(images, 0, seed, schedule.batch_size))
     compile_for(model, loss, images.classes, schedule, steps)
     trainee = _KerasTrainee(model, images.classes, schedule.batch_size)
@@ -97,11 +97,11 @@ def train(
     progress: Progress,
     altered: Altered | None = None,
 ) -> TrainingHistory:
-    """Train until the last epoch or until patience is over; leave the best epoch in `trainee`.
+    """Train to the last epoch, or stop early; `trainee` then has the weights of the best epoch.
 
-    The best epoch has the lowest validation loss, or with `altered` the highest fidelity on those
-    images. Where the schedule averages weights, the averaged weights are evaluated and kept. A
-    killed run goes on after the last epoch that it finished.
+    The best epoch is the one with the lowest validation loss or, with `altered`, with the highest
+    fidelity on the altered images. If the schedule averages weights, the averaged weights are
+    evaluated and kept. A killed run resumes after the last epoch that it finished.
 
     Raises:
         PupilaError: the loss is no longer a number.
@@ -171,7 +171,7 @@ def _do_nothing() -> None:
 
 
 def _has_next_epoch(history: TrainingHistory, schedule: Schedule) -> bool:
-    """Whether neither the last epoch nor the end of patience is reached."""
+    """Whether training goes on: epochs are left and patience is not exhausted."""
     done = len(history.epochs)
     if not done or schedule.patience is None:
         return done < schedule.epochs
@@ -179,7 +179,7 @@ def _has_next_epoch(history: TrainingHistory, schedule: Schedule) -> bool:
 
 
 def _describe(metrics: EpochMetrics) -> str:
-    """Return the text that progress shows after an epoch."""
+    """Return the text that the progress display shows after an epoch."""
     text = f"epochs, validation accuracy {metrics['val_accuracy']:.3f}"
     fidelity = metrics.get("val_fidelity")
     return text if fidelity is None else f"{text}, fidelity {fidelity:.3f}"

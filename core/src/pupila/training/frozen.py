@@ -1,7 +1,8 @@
-"""Runs the frozen front of a model once for each picture, not once in each epoch.
+"""Runs the frozen first layers of a model once for each picture, instead of once in each epoch.
 
-Frozen layers give the same feature map of the same picture in every epoch. So a model is split
-behind them: the front runs once and its maps are kept on disk, the rest is trained.
+Frozen layers give the same feature map for the same picture in every epoch. So a model is split
+after them: these layers, the front, run once and their feature maps are kept on disk; the rest is
+trained.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pupila.training.batches import Images
 keras = import_keras()
 
 _KEPT_BYTES = 8 << 30
-"""Largest size of the feature maps of all views; larger ones are computed in each epoch."""
+"""Most bytes that the maps of all views may take on disk; otherwise each epoch computes them."""
 _BLOCK = 64
 
 
@@ -34,8 +35,8 @@ def split_training(
 ) -> tuple[Any, Images, Images, Altered | None]:
     """Split off the frozen front of a model; return the rest, and the feature maps to train it on.
 
-    The front's feature maps are kept in `folder`, which belongs to one front and these images. A
-    model without a frozen front is returned with its images.
+    The feature maps are kept in `folder`, which must be used for one front and one set of images
+    only. If the model has no frozen front, all arguments are returned as they are.
     """
     parts = split_model(model)
     if parts is None:
@@ -49,11 +50,11 @@ def split_training(
 
 
 def split_model(model: Any) -> tuple[Any, Any] | None:
-    """Return a model's frozen front and the rest; their layers are the model's own, not copies.
+    """Split a model into its frozen front and the rest, which share its layers without copies.
 
-    The front ends at the deepest point where the rest reads one tensor and no layer before it is
-    trainable or random. None where no layer with weights is in front of such a point, or no layer
-    behind it. The model may not contain models: their layers may be renamed.
+    The front ends at the deepest point where the rest reads only one tensor and no layer before is
+    trainable or random. The result is None if no layer with weights comes before such a point, or
+    no layer after it. The model must not contain other models: their layers may be renamed.
     """
     calls = Calls(model)
     steady = 0
@@ -70,7 +71,7 @@ def split_model(model: Any) -> tuple[Any, Any] | None:
 
 
 def feature_maps_of(front: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Return a function from pictures `(n, height, width, 3)` to feature maps `(n, …)`."""
+    """Return a function that turns pictures `(n, height, width, 3)` into feature maps `(n, …)`."""
 
     def maps(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         blocks = np.array_split(pictures, -(-len(pictures) // _BLOCK))
@@ -83,16 +84,16 @@ def feature_maps_of(front: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.floa
 
 @dataclass(frozen=True)
 class FrontImages(Images):
-    """Images that are shown as a front's feature maps `(rows, …)`, not as pictures."""
+    """Images whose views are a front's feature maps `(rows, …)` instead of pictures."""
 
     maps: Callable[[NDArray[np.uint8]], NDArray[np.float32]] = field(repr=False)
     folder: Path
-    """Where maps are kept, a file for each view; for one front and one dataset."""
+    """Folder of the kept maps, one file for each view; used for one front and one dataset only."""
     kept: bool
 
     @classmethod
     def behind(cls, front: Any, images: Images, folder: Path) -> FrontImages:
-        """Show images as a front's feature maps, which are kept in an own folder."""
+        """Return images whose views are a front's feature maps, kept in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         taken = 4 * math.prod(front.output_shape[1:]) * len(images) * len(images.targets)
         kept = taken <= min(_KEPT_BYTES, shutil.disk_usage(folder).free // 2)
@@ -100,7 +101,7 @@ class FrontImages(Images):
         return cls(**own, maps=feature_maps_of(front), folder=folder, kept=kept)
 
     def view(self, rows: NDArray[np.int64], number: int) -> Any:
-        """Return the feature maps of one view of some images."""
+        """Return the feature maps of view `number` of the images in `rows`."""
         if not self.kept:
             return self.maps(super().view(rows, number))
         file = self.folder / f"view-{number}.npy"

@@ -5,14 +5,14 @@ weight α of the labels, per image:
 
     α · CE(y, softmax(z)) + (1 - α · Σy) · T² · KL(p̄ ‖ softmax(z/T))
 
-Σy is 1 where the image is labelled: that is the loss of Hinton, Vinyals and Dean 2015, "Distilling
+If the image is labelled, Σy is 1 and this is the loss of Hinton, Vinyals and Dean 2015, "Distilling
 the knowledge in a neural network", section 2. T² keeps the size of the gradient of the second term
-independent of T. Σy is 0 where the image has no label: the teachers then have the whole weight.
-Where an image is mixed with an unlabelled one, Σy lies between the two; both terms are linear in y,
-so the loss holds there too.
+independent of T. If the image has no label, Σy is 0 and the teachers have the whole weight. If an
+image is mixed with an unlabelled one, Σy lies between 0 and 1; both terms are linear in y, so the
+loss holds there too.
 
-Targets are made by `pupila.training.targets`: labels, the logits T · log p̄, and what else a loss
-needs, side by side.
+Targets are made by `pupila.training.targets`: labels, the logits T · log p̄, and anything else that
+a loss needs, side by side.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ keras = import_keras()
 ops = keras.ops
 
 Loss = Callable[[Any, Any], Any]
-"""Takes targets and outputs, both `(batch, columns)`; returns one value per image."""
+"""A function of targets and outputs, both `(batch, columns)`, that returns one value per image."""
 
 
 def label_loss(targets: Any, logits: Any) -> Any:
-    """Return the cross-entropy with the labels, per image `(batch,)`; 0 where there is none.
+    """Return the cross-entropy with the labels, per image `(batch,)`; 0 for an unlabelled image.
 
-    Written out, since the gradient of TensorFlow's own is wrong where labels do not sum to one.
+    The formula is written out, since the gradient of TensorFlow's own cross-entropy is wrong if the
+    labels of an image do not sum to one.
     """
     labels = targets[..., : logits.shape[-1]]
     return -ops.sum(labels * ops.log_softmax(logits), axis=-1)
 
 
 def distillation_loss(alpha: float, temperature: float) -> Loss:
-    """Return the loss of the module docstring, on logits `(batch, classes)`."""
+    """Return the distillation loss of the module docstring, for logits `(batch, classes)`."""
 
     def loss(targets: Any, logits: Any) -> Any:
         classes = logits.shape[-1]
@@ -54,10 +55,11 @@ def distillation_loss(alpha: float, temperature: float) -> Loss:
 
 
 def accuracy(classes: int) -> Loss:
-    """Return a function that gives 1 where the most probable class is the true one, per image.
+    """Return a metric that is 1 for each image whose most probable class is the true one, else 0.
 
-    The first `classes` columns of targets and outputs are labels and the student's logits. For an
-    image without a label, the teacher's logits in the next columns count as the truth.
+    The first `classes` columns of the targets are labels, those of the outputs the student's
+    logits. For an image without a label, the teacher's logits in the next columns of the targets
+    count as the truth.
     """
 
     def correct(targets: Any, outputs: Any) -> Any:

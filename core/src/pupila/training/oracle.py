@@ -1,23 +1,23 @@
 """Learns from the teachers that are right, picture by picture.
 
 Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search"
-(AAAI 34): with u_k = 1 where teacher k gives the true class of a picture, else 0, the student
-imitates the mean of the right ones, and learns from the label where none is right. Per picture, in
-the notation of `pupila.training.loss`:
+(AAAI 34). The student imitates the mean of the teachers that are right, and learns from the label
+where none is right. Per picture, with u_k = 1 if teacher k gives the picture's true class, else 0,
+and in the notation of `pupila.training.loss`:
 
     some u_k = 1:  α · CE(y, softmax(z)) + (1 - α) · T² · KL(p̄ ‖ softmax(z/T)),
                    p̄ = Σ u_k softmax(t_k/T) / Σ u_k
     all u_k = 0:   CE(y, softmax(z))
 
-Where a teacher is right the student imitates alone, so α is 0 by default. (Only the paper's
-description of the method was at hand; whether it keeps a label term there is left to α. Its search
-for an architecture is not part of this.) As in `distill`, distributions are averaged, not logits.
-Teachers are checked on the very view that the student sees, against the class with the largest
-label. A picture that is mixed with an unlabelled image has no known class: the student then
-imitates the mean of all teachers.
+By default α is 0: where a teacher is right, the student only imitates. (Only the paper's
+description of the method was at hand; whether it keeps a label term there is left to α. Its
+architecture search is not included.) As in `distill`, distributions are averaged, not logits.
+Whether a teacher is right is decided on the same augmented view that the student sees; the true
+class is the one with the largest label. A picture that is mixed with an unlabelled image has no
+known class: the student then imitates the mean of all teachers.
 
-Teachers run beforehand, one after another, and their answers are kept; a training step then needs
-no more memory than that of one teacher. What makes such training fail is in
+Teachers run beforehand, one after another, and their answers are kept, so a training step needs no
+more memory than with one teacher. What makes this kind of training fail is explained in
 `docs/decisions/0009-learning-from-the-teachers-that-are-right.md`.
 """
 
@@ -34,20 +34,23 @@ from pupila.training.loss import Loss, distillation_loss, label_loss
 from pupila.training.targets import pack_targets, softened_mean
 
 _WHOLE = 0.999
-"""Least sum of labels, in float32, of a picture that is not mixed with an unlabelled image."""
+"""A picture whose labels sum to less, in float32, is mixed with an unlabelled image."""
 
 
 def has_label(labels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which pictures `(images,)` are labelled in full, from labels `(images, classes)`."""
+    """Return which pictures `(images,)` are fully labelled, given labels `(images, classes)`.
+
+    A picture is not fully labelled if it is unlabelled or mixed with an unlabelled image.
+    """
     return labels.sum(axis=-1) > _WHOLE
 
 
 def right_teachers(
     labels: NDArray[np.float32], probabilities: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.bool_]:
-    """Return `(teachers, images)`: which teachers give the class with the largest label.
+    """Return which teachers are right `(teachers, images)`: their class has the largest label.
 
-    All do where a picture is not labelled in full.
+    All teachers count as right where a picture is not fully labelled.
     """
     answers = np.stack([answer.argmax(axis=-1) for answer in probabilities])
     return (answers == labels.argmax(axis=-1)) | ~has_label(labels)
@@ -56,9 +59,10 @@ def right_teachers(
 def oracle_targets(
     labels: NDArray[np.float32], probabilities: Sequence[NDArray[np.float32]], temperature: float
 ) -> NDArray[np.float32]:
-    """Return `(images, 2 × classes + 1)`: labels, teachers' logits, 1 where a teacher is right.
+    """Return targets `(images, 2 × classes + 1)`: labels, teachers' logits, whether any is right.
 
-    The logits are those of the right teachers' mean; where none is right the loss ignores them.
+    The logits are those of the mean of the right teachers. The last column is 1 if at least one
+    teacher is right, else 0; the loss then ignores the logits.
     """
     right = right_teachers(labels, probabilities)
     any_right = right.any(axis=0)
@@ -67,7 +71,7 @@ def oracle_targets(
 
 
 def oracle_loss(alpha: float, temperature: float) -> Loss:
-    """Return the loss of the module docstring, on the targets of `oracle_targets`."""
+    """Return the loss of the module docstring, for the targets of `oracle_targets`."""
     imitation = distillation_loss(alpha, temperature)
 
     def loss(targets: Any, logits: Any) -> Any:
@@ -83,8 +87,8 @@ def oracle_teaching(
 ) -> OracleTeaching:
     """Return the fractions of the labelled pictures on which all, some or no teachers are right.
 
-    `labels` are `(images, classes)` of each view; `views` are `(views, images, classes)` of each
-    teacher.
+    `labels` has the labels `(images, classes)` of each view; `views` has the probabilities
+    `(views, images, classes)` of each teacher.
     """
     answers = np.stack(views, axis=1)
     counts = np.concatenate(

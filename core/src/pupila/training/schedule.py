@@ -1,4 +1,4 @@
-"""Settings of every training: how long, at which learning rate, which epoch is kept."""
+"""Settings that every training has: its length, its learning rate, and which epoch is kept."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pupila.plugin import Config
 from pupila.views import Augmentation
 
 LARGEST_GRADIENT = 1.0
-"""Norm to which every trainer clips the gradient of each variable by itself, in each step.
+"""Norm to which every trainer clips the gradient of each variable separately, in each step.
 
-Gradients of a normalised net vary widely in its first steps. This is `clipnorm` of Keras, not the
-norm of all gradients together (`global_clipnorm`; Pascanu et al. 2013, algorithm 1).
+The gradients of a net with normalisation vary widely in its first steps. This is Keras' `clipnorm`,
+not the norm of all gradients together (`global_clipnorm`; Pascanu et al. 2013, algorithm 1).
 """
 
 WEIGHT_DECAY = 1e-3
-"""Of AdamW."""
+"""Weight decay of AdamW."""
 
 
 class Schedule(Config):
@@ -52,7 +52,7 @@ class Schedule(Config):
 
 @dataclass(frozen=True)
 class LearningRate:
-    """A learning rate that rises linearly for one epoch, then falls to 0 by a cosine.
+    """A learning rate that rises linearly for one epoch, then falls to 0 along a cosine.
 
     Loshchilov and Hutter 2017, "SGDR", equation 5, without restarts.
     """
@@ -73,14 +73,14 @@ class LearningRate:
         )
 
     def at(self, step: int) -> float:
-        """Return the rate of a step, counted from 0."""
+        """Return the learning rate at a step, counted from 0."""
         if step < self.warm_up_steps:
             return self.initial + (self.highest - self.initial) * step / self.warm_up_steps
         fraction = min(1.0, (step - self.warm_up_steps) / self.decay_steps)
         return self.highest * 0.5 * (1 + math.cos(math.pi * fraction))
 
     def of_keras(self) -> dict[str, float]:
-        """Return the arguments of `CosineDecay`, which Keras 2 and Keras 3 have."""
+        """Return the arguments of Keras' `CosineDecay`, the same in Keras 2 and Keras 3."""
         return {
             "initial_learning_rate": self.initial,
             "decay_steps": self.decay_steps,
@@ -90,7 +90,7 @@ class LearningRate:
 
 
 class SoftTargets(Config):
-    """How the labels and the answers of another model are weighted as training targets."""
+    """How labels and another model's answers are weighted when both are training targets."""
 
     alpha: float = Field(
         default=0.1,
@@ -107,7 +107,7 @@ class SoftTargets(Config):
 
 
 class EpochChoice(Config):
-    """Which epoch is kept, where a model learns from a teacher."""
+    """How the epoch to keep is chosen, for a model that learns from a teacher."""
 
     choose_by: Literal["loss", "fidelity"] = Field(
         default="loss",
@@ -123,10 +123,12 @@ class EpochChoice(Config):
 
 
 def check_one_teacher(setting: str, teachers: int) -> None:
-    """Check that there is one teacher; `setting` says which setting chooses by fidelity to it.
+    """Check that a step that chooses its epoch by fidelity has only one teacher.
+
+    `setting` names the setting that chooses by fidelity, for the message.
 
     Raises:
-        PupilaError: there are several.
+        PupilaError: there are several teachers.
     """
     if teachers > 1:
         raise PupilaError(

@@ -1,4 +1,4 @@
-"""Builds a student and checks what its plugin returned."""
+"""Builds a student and checks the model that its plugin returned."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pupila.spec import InputSpec
 keras = import_keras()
 
 _PROBES = 4
-"""Pictures of noise that show whether a model gives probabilities."""
+"""How many pictures of noise are used to check whether a model gives probabilities."""
 
 _ROUNDING = 1e-3
-"""How far a softmax in half precision may be from a sum of one. Logits of several pictures do not
-all sum to one by chance."""
+"""How far the outputs of a softmax in half precision may sum to less or more than one. The logits
+of several pictures do not all sum to one by chance."""
 
 
 def build_student(student: Student, input: InputSpec, classes: int) -> Any:
     """Return a new model of raw RGB `(batch, height, width, 3)` that gives `(batch, classes)`.
 
     Raises:
-        PupilaError: the student refuses the size, or builds something else.
+        PupilaError: the student refuses the input size, or does not build such a model.
     """
     model = student.load()(input, classes)
     fault = _fault(model, input, classes)
@@ -39,7 +39,7 @@ def build_student(student: Student, input: InputSpec, classes: int) -> Any:
 
 
 def _fault(model: Any, input: InputSpec, classes: int) -> str | None:
-    """Say what is wrong with a model that should be a student; None where nothing is."""
+    """Return what is wrong with a model that should be a student; None if nothing is."""
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         return f"builds {model!r}, where a functional keras.Model was expected"
     taken, given = _shapes(model.inputs), _shapes(model.outputs)
@@ -65,13 +65,13 @@ def _listed(shapes: list[tuple[int | None, ...]]) -> str:
 
 
 def _ends_in_sigmoid(model: Any) -> bool:
-    """Whether the last layer is a sigmoid; its answers do not sum to one, as a softmax's do."""
+    """Whether the last layer is a sigmoid, whose answers need not sum to one."""
     activation = getattr(model.layers[-1], "activation", None)
     return getattr(activation, "__name__", "") in ("sigmoid", "hard_sigmoid")
 
 
 def _gives_probabilities(model: Any, input: InputSpec) -> bool:
-    """Whether its answers sum to one, whichever layers make them do so."""
+    """Whether a model's answers sum to one, whatever its last layers are."""
     noise = np.random.default_rng(0).integers(0, 256, (_PROBES, *input.shape))
     answers = np.asarray(model(noise.astype(np.float32), training=False), np.float64)
     positive = bool((answers >= 0).all())

@@ -21,12 +21,15 @@ from pupila.dataset import Dataset
 from pupila.views import Augmentation
 
 _LEAST_PROBABILITY = 1e-7
-"""A softmax in float32 rounds tiny probabilities to 0, and an int8 one all under 1/512; log 0 would
-be infinite. This limits the difference of two logits to 16."""
+"""Smaller probabilities are raised to this before the logarithm, which would be infinite at 0.
+
+A softmax in float32 rounds tiny probabilities to 0, one in int8 all below 1/512. This limits the
+difference of two logits to 16.
+"""
 
 
 class Targets(Protocol):
-    """Targets of each image `(images, columns)`: an array, or rows made when they are read."""
+    """Targets of images `(images, columns)`: an array, or an object that makes rows when read."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -35,7 +38,7 @@ class Targets(Protocol):
 
 
 class JoinedTargets:
-    """The columns of several targets as one; joined only for the rows that are read."""
+    """Several targets joined side by side; rows are joined only when they are read."""
 
     def __init__(self, *targets: Targets) -> None:
         self._targets = targets
@@ -49,20 +52,20 @@ class JoinedTargets:
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """Turn labels `(images,)` into `(images, classes)`; all zero where there is none (-1)."""
+    """Turn labels `(images,)` into one-hot rows `(images, classes)`; -1, no label, gives zeros."""
     return (labels[:, np.newaxis] == np.arange(classes)).astype(np.float32)
 
 
 def labels_of(images: Dataset) -> NDArray[np.float32]:
-    """Return the labels `(images, classes)` of the images as they are."""
+    """Return the one-hot labels `(images, classes)` of the unaltered images."""
     return one_hot(images.labels, len(images.classes))
 
 
 def labels_of_views(images: Dataset, augmentation: Augmentation) -> list[NDArray[np.float32]]:
-    """Return the labels `(images, classes)` of each view, mixed as its pictures are.
+    """Return the labels `(images, classes)` of each augmented view, mixed as its pictures are.
 
-    Zhang et al. 2018, "mixup", equation 1: with a fraction λ of image i and the rest of image j,
-    λ · y_i + (1 - λ) · y_j.
+    Zhang et al. 2018, "mixup", equation 1: a picture mixed from image i by the fraction λ and image
+    j by the rest has the label λ · y_i + (1 - λ) · y_j.
     """
     labels = labels_of(images)
     sha256 = images.frame["sha256"].tolist()
@@ -76,10 +79,11 @@ def labels_of_views(images: Dataset, augmentation: Augmentation) -> list[NDArray
 def softened_mean(
     probabilities: Sequence[NDArray[np.float32]], weights: ArrayLike, temperature: float
 ) -> NDArray[np.float32]:
-    """Return the logits T · log p̄ `(images, classes)`.
+    """Return the logits T · log p̄ `(images, classes)` of the teachers' softened mean.
 
-    `probabilities` are `(images, classes)` of each teacher. `weights` are one for each teacher
-    `(teachers,)`, or one for each teacher and image `(teachers, images)`, not all of them 0.
+    `probabilities` has the probabilities `(images, classes)` of each teacher. `weights` has one
+    weight for each teacher `(teachers,)`, or one for each teacher and image `(teachers, images)`,
+    not all of them 0.
     """
     logits = np.log(np.clip(np.stack(probabilities).astype(np.float64), _LEAST_PROBABILITY, 1))
     raised = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
@@ -90,5 +94,5 @@ def softened_mean(
 
 
 def pack_targets(*columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Put labels, teachers' logits and what else a loss needs side by side, in that order."""
+    """Join arrays to targets: labels, teachers' logits, then whatever else the loss needs."""
     return np.concatenate(columns, axis=-1)

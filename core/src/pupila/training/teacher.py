@@ -1,4 +1,4 @@
-"""Predictions of a step's teachers, each checked before a student is trained on them."""
+"""Predicts with a step's teachers, and checks each teacher before a student learns from it."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ from pupila.step import Step
 
 @dataclass(frozen=True)
 class TeacherPredictions:
-    """Probabilities of each teacher of a step, in the order of its inputs."""
+    """Probabilities of each teacher of a step, in the order of the step's inputs."""
 
     validation: list[NDArray[np.float32]]
-    """`(images, classes)` of each teacher."""
+    """Probabilities of each teacher for the validation images, `(images, classes)`."""
     views: list[NDArray[np.float32]]
-    """`(views, images, classes)` of each teacher."""
+    """Probabilities of each teacher for the augmented views, `(views, images, classes)`."""
     teachers: TeacherQualities
     agreement: TeacherAgreement | None
-    """On the pictures of the first view; None where there is one teacher."""
+    """How often the teachers agree on the pictures of the first view; None for a single teacher."""
 
     @property
     def measured(self) -> Measured:
-        """What an artifact reports of its teachers."""
+        """What an artifact's record reports about its teachers."""
         return Measured(self.teachers, self.agreement or {})
 
 
 def predict_teachers(step: Step[Any], images: Dataset, validation: Dataset) -> TeacherPredictions:
-    """Return the predictions of a step's teachers on each view and on the validation images.
+    """Return the predictions of a step's teachers for the augmented views and validation images.
 
-    All teachers are checked on the validation images before any runs on the views. A teacher runs
-    in its own runtime, once per view of each image and once per validation image.
+    All teachers are checked on the validation images before the first one runs on the views. A
+    teacher runs in its own runtime, once per view of each image and once per validation image.
 
     Raises:
-        PupilaError: a teacher is no better than chance, or its answers are not finite.
+        PupilaError: a teacher is not better than chance, or its answers are not finite.
     """
     on_validation = [
         step.predictions.of(teacher, validation, step.progress) for teacher in step.inputs
@@ -71,14 +71,14 @@ def predict_teachers(step: Step[Any], images: Dataset, validation: Dataset) -> T
 def check_teacher(
     step: Step[Any], number: int, validation: Dataset, probabilities: NDArray[np.float32]
 ) -> TeacherQuality:
-    """Return the quality of a teacher, given its `(images, classes)` on validation images.
+    """Return a teacher's quality, given its probabilities `(images, classes)` on validation images.
 
-    The teachers of a recipe are checked before its steps begin; this checks models that one step
-    made and another learns from.
+    A recipe's own teachers are checked before its steps begin; this also checks models that one
+    step made and another one learns from.
 
     Raises:
-        PupilaError: it is not above chance (see `pupila.chance`), and the recipe does not allow
-            that.
+        PupilaError: the teacher is not above chance (see `pupila.chance`), and the recipe does not
+            allow that.
     """
     scores, labels = check_answers(
         probabilities, validation.labels, validation.classes, what="validation"
@@ -106,7 +106,10 @@ def _advice(chance: ChanceCheck) -> str:
 
 
 def agreement(answers: list[NDArray[np.float32]]) -> TeacherAgreement | None:
-    """Return how often several teachers give the same class, from `(images, classes)` of each."""
+    """Return how often several teachers give the same class; None for a single teacher.
+
+    `answers` has the probabilities `(images, classes)` of each teacher.
+    """
     if len(answers) < 2:
         return None
     classes = np.stack([answer.argmax(axis=-1) for answer in answers])
@@ -118,7 +121,7 @@ def agreement(answers: list[NDArray[np.float32]]) -> TeacherAgreement | None:
 
 
 def describe_teacher(step: Step[Any], number: int) -> str:
-    """Return a teacher's position in `from`, format, size and digest, for a message."""
+    """Describe a teacher in a message by its position in `from`, format, size and digest."""
     teacher, total = step.inputs[number], len(step.inputs)
     name = "The teacher" if total == 1 else f"Teacher {number + 1} of {total} in `from`"
     parameters = teacher.record.parameters

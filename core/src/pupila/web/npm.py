@@ -22,30 +22,30 @@ _NPM_FILES = ("package.json", "package-lock.json", ".npmrc")
 
 @dataclass(frozen=True)
 class Packages:
-    """The packages of the lock file in `project`, whether installed or not."""
+    """The npm packages in the lock file of `project`, whether they are installed or not."""
 
     project: Path
     """Folder with `package.json`, `package-lock.json` and `.npmrc`."""
     title: str
-    """What they are for, in messages: `"TF.js"`."""
+    """What the packages are for, as messages call it, such as `"TF.js"`."""
     command: str
-    """Command that installs them."""
+    """Command with which a user installs the packages."""
 
     @property
     def folder(self) -> Path:
-        """The folder for this version of the lock file, whether it exists or not."""
+        """Folder of the packages of this lock file, whether it exists or not."""
         return cache_folder() / digest_file(self.project / "package-lock.json")[:16]
 
     @property
     def version(self) -> str:
-        """The versions of all of them, as part of a job's key."""
+        """Identifies the versions of all packages, as part of a job's key."""
         return f"JavaScript packages {self.folder.name}"
 
     def find(self) -> Path:
         """Return the folder with `node_modules`.
 
         Raises:
-            PupilaError: they are not installed; nothing is downloaded without being asked for.
+            PupilaError: the packages are not installed; this method downloads nothing.
         """
         if not (self.folder / "node_modules").is_dir():
             raise PupilaError(
@@ -57,8 +57,7 @@ class Packages:
     def install(self) -> Path:
         """Install the packages if they are not installed, and return their folder.
 
-        Versions and checksums are the lock file's; npm's own settings say which registry they
-        come from.
+        Versions and checksums come from the lock file; npm's own settings choose the registry.
 
         Raises:
             PupilaError: npm failed; the message gives its reason.
@@ -82,7 +81,7 @@ def node() -> Path:
 def cache_folder() -> Path:
     """Return the folder of packages and built pages.
 
-    It is `PUPILA_NODE_MODULES`, or else a folder in the user's cache.
+    The environment variable `PUPILA_NODE_MODULES` sets it; the default is in the user's cache.
     """
     root = os.environ.get("PUPILA_NODE_MODULES")
     return Path(root) if root else _user_cache() / "pupila" / "node"
@@ -92,7 +91,8 @@ def cache_folder() -> Path:
 def draft_folder(target: Path) -> Generator[Path | None]:
     """Yield an empty folder that is renamed to `target` at the end; None if `target` exists.
 
-    A reader sees all of its content or none. If two processes make the same folder, one wins.
+    Other processes see all of its content or nothing. If two processes make the same folder, one
+    wins.
     """
     if target.is_dir():
         yield None
@@ -106,7 +106,10 @@ def draft_folder(target: Path) -> Generator[Path | None]:
 
 
 def main(install: Callable[[], Path]) -> int:
-    """Run `install` as a program: print the folder, or the reason and exit code 2."""
+    """Run `install` as a program and return the exit code: 0, or 2 after an error.
+
+    The folder is printed, or the error's message.
+    """
     try:
         print(install())
     except PupilaError as error:

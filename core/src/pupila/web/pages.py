@@ -1,4 +1,4 @@
-"""Builds a plugin's web pages once, from TypeScript by Vite, into the user's cache."""
+"""Builds a plugin's web pages from TypeScript with Vite, once, into the user's cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pupila.errors import PupilaError
 from pupila.web.npm import Packages, cache_folder, draft_folder, node
 
 LITERT_LOG = Path(__file__).parent / "litert_log.ts"
-"""Lets a page notice models that LiteRT.js cannot run, although it returns outputs."""
+"""Source that lets a page notice models that LiteRT.js cannot run although it returns outputs."""
 
 _SHARED = "shared"
 _NOT_SOURCES = ("node_modules", "dist")
@@ -26,13 +26,13 @@ class Pages:
 
     packages: Packages
     checks: Sequence[Sequence[str]] = (("typescript", "bin/tsc"),)
-    """Checks before the build: each a package, one of its programs, and arguments."""
+    """Checks to run before the build, each an npm package, one of its programs, and arguments."""
     shared: Sequence[Path] = ()
-    """Sources from elsewhere, which are copied into `shared/` of the project."""
+    """Sources from outside the project, to be copied into its folder `shared/`."""
 
     @property
     def folder(self) -> Path:
-        """The folder of pages built from exactly these sources, whether it exists or not."""
+        """Folder of the pages built from exactly these sources, whether it exists or not."""
         sources = sorted(
             path for path in self.packages.project.iterdir() if path.name not in _NOT_SOURCES
         )
@@ -42,14 +42,14 @@ class Pages:
 
     @property
     def version(self) -> str:
-        """The version of the pages and their packages, as part of a job's key."""
+        """Identifies the version of the pages and their packages, as part of a job's key."""
         return f"pages {self.folder.name}"
 
     def find(self) -> Path:
         """Return the folder with the built pages.
 
         Raises:
-            PupilaError: they are not built; nothing is downloaded or built without being asked for.
+            PupilaError: the pages are not built; this method downloads and builds nothing.
         """
         if not self.folder.is_dir():
             raise PupilaError(
@@ -59,7 +59,7 @@ class Pages:
         return self.folder
 
     def build(self) -> Path:
-        """Install the packages and build the pages if they do not exist; return their folder.
+        """Build the pages if they do not exist, installing their packages, and return their folder.
 
         Raises:
             PupilaError: npm, a check or Vite failed; the message gives the reason.
@@ -71,7 +71,7 @@ class Pages:
         return self.folder
 
     def _build(self, draft: Path, packages: Path) -> None:
-        """Build in a copy, so that nothing is written into the sources."""
+        """Build the pages in a copy of the project, so that nothing is written into the sources."""
         copy = draft.parent / "sources"
         ignored = shutil.ignore_patterns(*_NOT_SOURCES)
         shutil.copytree(self.packages.project, copy, ignore=ignored)

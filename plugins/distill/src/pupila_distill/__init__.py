@@ -1,6 +1,6 @@
 """Knowledge distillation into small students, and the same training without a teacher.
 
-This module only describes: Keras is imported in the process that trains.
+This module only describes techniques and students: Keras is imported in the process that trains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pupila_distill.config import (
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
-    """Yield the techniques that learn from teachers, and their control, `train`."""
+    """Yield the techniques that learn from teachers, and the control, `train`."""
     yield Technique(
         name="distill",
         summary="Train a small student to answer as teachers do (Hinton et al. 2015)",
@@ -110,7 +110,7 @@ def pupila_techniques() -> Iterator[Technique]:
 
 @hookimpl
 def pupila_students() -> Iterator[Student]:
-    """Yield the architectures, smallest first."""
+    """Yield the students' architectures, smallest first."""
     yield Student(
         name="mobile-xs",
         summary="0.13 M parameters: depthwise separable convolutions",

@@ -1,32 +1,34 @@
-"""Learns where a teacher looks, beside what it answers: attention transfer.
+"""Learns not only what a teacher answers but also where it looks: attention transfer.
 
-Zagoruyko and Komodakis 2017 (ICLR; arXiv 1612.03928), "Paying more attention to attention",
-activation-based. The attention of a feature map A `(height, width, channels)` is, at each position,
+Zagoruyko and Komodakis 2017 (ICLR; arXiv 1612.03928), the activation-based variant of
+"Paying more attention to attention". The attention of a feature map A `(height, width, channels)`
+is, at each position,
 
     F(A) = Σ_c |A_c|²
 
-and with Q = vec(F(A)) of student S and teacher T at each pair j of stages, the loss per image is
+With Q = vec(F(A)) of student S and teacher T at each pair j of stages, the loss per image is
 
     L_KD + β · Σ_j mean((Q_S / ‖Q_S‖₂ - Q_T / ‖Q_T‖₂)²)
 
 L_KD is the loss of `distill`, on labels and the teacher's answers. The paper's equation 2 has
-β/2 times the norm of the difference; its authors' code, `szagoruyko/attention-transfer`, has the
-mean of squares, with β = 1000, as here. Their results were made with it, and a square has a
-gradient where two maps are equal, which a norm has not. Their maps are larger (32, 16 and 8
-positions a side), and their β falls during training. Here β is constant and 100 by default: with
-1000, on maps of 16, 8 and 4 a side, attention was 94 % of the validation loss (ACRIMA, `mobile-xs`
-of EfficientNet-Lite0, one seed), which leaves little weight to the answers.
+β/2 times the norm of the difference. Its authors' code, `szagoruyko/attention-transfer`, has the
+mean of squares with β = 1000. The mean of squares is used here too: their results were made with
+it, and a square has a gradient where two maps are equal, which a norm lacks. Their maps are larger
+(32, 16 and 8 positions a side), and their β falls during training. Here β is constant and 100 by
+default: with 1000, on maps of 16, 8 and 4 a side, attention was 94 % of the validation loss
+(ACRIMA, `mobile-xs` of EfficientNet-Lite0, one seed), which leaves little weight for the answers.
 
 The epoch with the lowest L_KD on the validation images is kept, so its validation loss can be
 compared with that of `distill`.
 
 Stages (see `pupila_distill.stages`) are paired from the deepest, three at most, as many as the
-paper's nets have; further stages of either net are not used. The teacher's attention is resized,
-antialiased and bilinear, to the student's.
+paper's nets have; further stages of either net are not used. The teacher's attention is resized to
+the student's size, bilinear with antialiasing.
 
-The teacher runs once per view, at its own input size, and its attention is kept, as its answers
-are. The hints of FitNets (Romero et al. 2015) would be too large for that: three maps at the size
-of a student of 128 px are 336 numbers, where hints have hundreds of channels at each position.
+The teacher runs once per augmented view, at its own input size, and its attention is kept on disk,
+like its answers. The hints of FitNets (Romero et al. 2015) would be too large for that: hints have
+hundreds of channels at each position, while the attention of three maps at the size of a student of
+128 px has 336 numbers.
 """
 
 from __future__ import annotations
@@ -67,11 +69,11 @@ _BATCH_IMAGES = 16
 
 
 def distill_attention(step: Step[AttentionDistillation]) -> StepResult:
-    """Train a student on labels, on a teacher's answers, and on where the teacher looks.
+    """Train a student on labels, on a teacher's answers, and on the teacher's attention.
 
     Raises:
         PupilaError: teacher or student has no feature map of more than one position, the teacher
-            is no better than chance, or the loss is no longer a number.
+            is not better than chance, or the loss is no longer a number.
     """
     config = step.config
     images, (_, validation) = training_images(step), splits(step)
@@ -107,7 +109,7 @@ def distill_attention(step: Step[AttentionDistillation]) -> StepResult:
 
 
 def _check(step: Step[AttentionDistillation], validation: Dataset) -> None:
-    """Check the teacher before its attention is computed on all images."""
+    """Check the teacher's quality before its attention is computed for all images."""
     (teacher,) = step.inputs
     answers = step.predictions.of(teacher, validation, step.progress)
     check_teacher(step, 0, validation, answers)
@@ -117,8 +119,8 @@ def attention_loss(answers: Loss, beta: float, classes: int, sizes: Sequence[Siz
     """Return the loss of the module docstring.
 
     Targets are labels, the teacher's logits and its attention; outputs are the student's logits
-    and its attention. `answers` is L_KD, the loss on labels and logits; without attention among the
-    targets, as in validation, the loss is L_KD alone.
+    and its attention. `answers` is L_KD, the loss on labels and logits. If the targets have no
+    attention, as in validation, the loss is L_KD alone.
     """
 
     def loss(targets: Any, outputs: Any) -> Any:
@@ -133,7 +135,10 @@ def attention_loss(answers: Loss, beta: float, classes: int, sizes: Sequence[Siz
 
 
 def distance(teacher: Any, student: Any, sizes: Sequence[Size]) -> Any:
-    """Return the sum over stages of the mean squared difference of maps `(batch, positions)`."""
+    """Return the mean squared difference of attention maps, summed over stages, per image.
+
+    Both arguments are `(batch, positions)`, all maps side by side.
+    """
     total, start = 0, 0
     for rows, columns in sizes:
         end = start + rows * columns
@@ -147,12 +152,12 @@ def _unit(maps: Any) -> Any:
 
 
 def attention_of(features: Any) -> Any:
-    """Return F `(batch, height, width, 1)` of feature maps `(batch, height, width, channels)`."""
+    """Return the attention F `(batch, height, width, 1)` of feature maps `(…, channels)`."""
     return ops.sum(ops.square(features), axis=-1, keepdims=True)
 
 
 def with_attention(student: Any, stages: int) -> Any:
-    """Return a model of a student's logits and the attention of its deepest stages."""
+    """Return a model that outputs a student's logits and the attention of its deepest stages."""
     staged = with_stages(student)
     logits, *features = staged.outputs
     attention = [attention_of(feature_map) for feature_map in features[-stages:]]
@@ -160,13 +165,13 @@ def with_attention(student: Any, stages: int) -> Any:
 
 
 def _side_by_side(tensors: Sequence[Any]) -> Any:
-    """Flatten tensors `(batch, …)` and join them: `(batch, columns)`."""
+    """Flatten tensors `(batch, …)` and join them side by side, `(batch, columns)`."""
     flat = [ops.reshape(tensor, (-1, prod(tensor.shape[1:]))) for tensor in tensors]
     return ops.concatenate(flat, axis=-1)
 
 
 def _student_sizes(step: Step[AttentionDistillation], classes: int) -> list[Size]:
-    """Return the sizes of the student's deepest stages, largest first."""
+    """Return the sizes of the feature maps of the student's deepest stages, largest first."""
     student = new_student(step, classes)
     sizes = [size_of(feature_map) for feature_map in with_stages(student).outputs[1:]]
     if not sizes:
@@ -200,13 +205,13 @@ def _teacher_maps(
 def open_attention(
     teacher: Artifact, sizes: Sequence[Size]
 ) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
-    """Yield a function from pictures `(n, height, width, 3)` to a teacher's attention.
+    """Yield a function that turns pictures `(n, height, width, 3)` into a teacher's attention.
 
-    It is that of its deepest stages `(n, positions)`, resized to `sizes`, or to the smallest of
-    them where the teacher has fewer stages.
+    The attention `(n, positions)` is that of the teacher's deepest stages, resized to `sizes`. If
+    the teacher has fewer stages, the last of the `sizes` are used.
 
     Raises:
-        PupilaError: the teacher has no stage.
+        PupilaError: the teacher has no feature map of more than one position.
     """
     read = load(teacher)
     staged = with_stages(read)
@@ -226,7 +231,7 @@ def open_attention(
 
 
 def _deepest(sizes: Sequence[Size], positions: int) -> list[Size]:
-    """Return the deepest of the sizes that have `positions` together."""
+    """Return the last of the sizes, as many as together have `positions` positions."""
     (first,) = (
         number
         for number in range(len(sizes))

@@ -23,7 +23,7 @@ from pupila.views import Augmentation
 
 
 class Beginning(Config):
-    """A student that is the beginning of its teacher, see `pupila.training.beginning`."""
+    """Settings of a student made of its teacher's first layers, see `pupila.training.beginning`."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True
@@ -90,7 +90,7 @@ def _kind_of_student(student: Any) -> str:
 
 
 _BEGINNING_RATE = 1e-3
-"""Learning rate of a student whose weights are worth keeping."""
+"""Learning rate of a beginning: low, so that the teacher's weights are not lost."""
 
 _HARD_VIEWS = Augmentation(
     views=14,
@@ -101,7 +101,7 @@ _HARD_VIEWS = Augmentation(
     channel_gain=0.25,
     mixup=1,
 )
-"""Mixed views with strong colours, which kept beginnings closest to their teachers."""
+"""Mixed views with strong changes of colour, which kept beginnings closest to their teachers."""
 
 
 _Student = Annotated[
@@ -111,7 +111,7 @@ _Student = Annotated[
 
 
 class Training(Schedule):
-    """Which student is trained, and how long."""
+    """Settings of every training: which student, and for how long."""
 
     student: _Student = Field(
         default="mobile-xs",
@@ -184,7 +184,7 @@ def _check_student(name: str) -> None:
 
 
 class Teaching(SoftTargets, EpochChoice, Training):
-    """How a teacher's answers and the labels are weighed, and which images are used."""
+    """Settings of every training with a teacher: images, and weights of labels and answers."""
 
     unlabelled: bool = Field(
         default=True,
@@ -244,7 +244,7 @@ class Distillation(Teaching):
 
 
 class OracleDistillation(Teaching):
-    """Settings of `distill-oracle`: labels have no weight where a teacher is right."""
+    """Settings of `distill-oracle`; by default labels have no weight where a teacher is right."""
 
     alpha: float = Field(
         default=0,
@@ -259,10 +259,11 @@ class ConsistentDistillation(Distillation):
 
     Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent" (CVPR;
     arXiv 2106.05237), with the values of their ImageNet configuration, `distill/bit_i1k.py` in
-    their repository `big_vision`: temperature 1, the labels unused, random crops of at least 5 %
-    of the area, left and right mirrored, every picture mixed with another at a uniform ratio, none
-    left as it is, a cosine to 0. Of their schedules 300 epochs is the shortest; the configuration
-    has 1200. The learning rate, and shifts of position and colour, are as in other techniques.
+    their repository `big_vision`: temperature 1, no labels, random crops of at least 5 % of the
+    area, horizontal flips, every picture mixed with another one at a uniform random ratio, no
+    unaltered pictures, and a learning rate that falls to 0 along a cosine. 300 epochs is the
+    shortest of their schedules; the configuration has 1200. The learning rate, and shifts of
+    position and colour, are as in the other techniques.
     """
 
     of_beginning: ClassVar[Mapping[str, Any]] = Training.of_beginning
@@ -344,7 +345,7 @@ class EvolutionaryDistillation(SoftTargets, Training):
 
     @property
     def evolving(self) -> Student:
-        """The teacher's descriptor."""
+        """Descriptor of the teacher's architecture."""
         return installed().student(self.teacher)
 
     def uses(self) -> Sequence[Plugin]:

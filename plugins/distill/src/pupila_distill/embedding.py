@@ -1,25 +1,26 @@
 """Learns from a teacher's features, which hold more of an image than its logits.
 
 With two classes a teacher's answer is one number; its features, the input of its last layer, are
-hundreds. There are two ways to learn from them that fit teachers and students of any architecture
-and width, each with a weight:
+hundreds. This technique learns from them in two ways, each with a weight, that work with teachers
+and students of any architecture and width:
 
-* subclasses (`pupila_distill.subclasses`, LELP): beside the class, the student predicts the
+* subclasses (`pupila_distill.subclasses`, LELP): in addition to the class, the student predicts a
   subclass of each class;
 * relations (`pupila_distill.relations`, RKD): distances and angles between the images of a batch
   should be the same for student and teacher.
 
-With teachers k of weights w, softened answers p̄ of `distill` and T its temperature, per image:
+With teachers k of weights w, softened answers p̄ and temperature T of `distill`, per image:
 
     L_distill + (1 - α · Σy) · T² · λ · Σ_k v_k Σ_c p̄_c KL(p_k(s | c) ‖ softmax_s(a_kc / T))
               + Σ_k v_k (λ_D · L_distance,k + λ_A · L_angle,k),            v_k = w_k / Σ w_k
 
 a_kc are S logits of a second dense layer on the student's features. With p(c, s) = p(c) · p(s | c)
-for student and teacher alike, KL of p(c, s) is KL of the classes and the second term with λ = 1:
-the one cross-entropy of LELP over C × S subclasses (section 3.3). There one dense layer has C × S
-logits, and the probability of a class is the sum of its subclasses. Here the classes have their own
-softmax, Σ_s p(c) · p(s | c) = p(c), so the second layer is not part of the written model. (A sum
-behind the softmax would leave an int8 model only eight bits of the logits.)
+for both student and teacher, the KL divergence of p(c, s) is that of the classes plus the second
+term with λ = 1. This equals the single cross-entropy of LELP over C × S subclasses (section 3.3).
+In LELP one dense layer has C × S logits, and the probability of a class is the sum over its
+subclasses. Here the classes have their own softmax, Σ_s p(c) · p(s | c) = p(c), so the second layer
+is not part of the written model. (A sum after the softmax would leave an int8 model only eight bits
+of the logits.)
 
 The epoch with the lowest loss of `distill` on the validation images is kept.
 """
@@ -61,8 +62,8 @@ def distill_embedding(step: Step[EmbeddingDistillation]) -> StepResult:
     """Train a student on labels, on teachers' answers, and on their features.
 
     Raises:
-        PupilaError: for the reasons of `distill`; a model's features cannot be found; or a class
-            cannot be split into so many subclasses.
+        PupilaError: as in `distill`; or a model's features cannot be found; or a class cannot be
+            split into so many subclasses.
     """
     targets = teacher_targets(step)
     config = step.config
@@ -78,12 +79,12 @@ def embedding_loss(
     features: Sequence[int],
     weights: Sequence[float],
 ) -> Loss:
-    """Return the loss of the module docstring; `answers` is that of `distill`.
+    """Return the loss of the module docstring; `answers` is the loss of `distill`.
 
-    Targets are labels, teachers' logits, subclasses of each teacher (if they have a weight), and
-    its features (if relations have one), as many as `features` says; outputs are the student's
-    logits, those of the subclasses, and its features. With labels and logits only, as in
-    validation, the loss is `answers` alone.
+    Targets are labels, teachers' logits, each teacher's subclasses (if these have a weight), and
+    each teacher's features (if relations have a weight); `features` has their numbers of columns.
+    Outputs are the student's logits, its subclass logits and its features. If the targets are
+    labels and logits only, as in validation, the loss is `answers` alone.
     """
     shares = [weight / sum(weights) for weight in weights]
     columns = _subclass_columns(config, classes, len(shares))
@@ -109,7 +110,7 @@ def embedding_loss(
 def subclass_loss(
     config: EmbeddingDistillation, targets: Any, outputs: Any, shares: Sequence[float]
 ) -> Any:
-    """Return the second term of the loss, without λ, per image `(batch,)`.
+    """Return the subclass term of the loss, the second one, without λ, per image `(batch,)`.
 
     The columns of `targets` are labels, teachers' logits and subclasses; those of `outputs` are the
     student's logits and the subclass logits.
@@ -159,10 +160,10 @@ def with_features(student: Any, subclass_columns: int, relates: bool) -> Any:
 
 @dataclass(frozen=True)
 class _TeacherFeatures:
-    """Features of one teacher on the training images."""
+    """Features of one teacher for the training images."""
 
     views: list[Rows]
-    """`(images, features)` of each view."""
+    """Features `(images, features)` for each view."""
     subclasses: Subclasses | None
 
 

@@ -1,26 +1,26 @@
 """Trains a student together with its teacher: evolutionary knowledge distillation.
 
 After Zhang, Zhang, Li, Zeng and Ge 2021 (IEEE TCSVT; arXiv 2103.13811), "Student network learning
-via evolutionary knowledge distillation". A trained teacher is far ahead of a new student, whose
-answers are hard to follow. Here the teacher starts from random weights too, is never far ahead, and
-guides the student by its answers and by *guided modules* between corresponding blocks.
+via evolutionary knowledge distillation". A trained teacher is far ahead of a new student, so its
+answers are hard to imitate. Here the teacher starts from random weights too, is never far ahead,
+and guides the student by its answers and by *guided modules* between corresponding blocks.
 
 As in the paper, the teacher is trained online, together with the student, from the labels; it
 supervises the student's answers and, through a small module on either side of each pair of blocks,
-its features. The paper's equations were not at hand, so these are ours. With labels y, logits z_T
-and z_S, temperature T, softened answers p = softmax(z/T), and for each of n pairs of blocks a
-module e (a 1x1 convolution to 64 channels, batch normalisation, ReLU, the mean over positions)
-whose teacher's side also has logits m,
+its features. The paper's equations were not at hand, so the equations below are ours. Let y be the
+labels, z_T and z_S the logits, T the temperature and p = softmax(z/T) softened answers. Each of n
+pairs of blocks has a module e on either side: a 1x1 convolution to 64 channels, batch
+normalisation, ReLU, the mean over positions. The teacher's module also has logits m. The losses are
 
     teacher:  L_T = CE(y, z_T) + 1/n Σ CE(y, m_T)
     student:  L_S = α CE(y, z_S) + (1 - α) T² KL(p_T ‖ p_S) + γ/n Σ mean((e_S - e_T)²)
 
-In L_S the teacher's z_T and e_T are constants. So the teacher learns as if it were alone, its
-modules from the labels, and minimising L_T + L_S is minimising each. The pairs are the stages of
-`pupila_distill.stages`, matched from the deepest.
+In L_S the teacher's z_T and e_T are constants. So the teacher and its modules learn from the labels
+as if there were no student, and minimising L_T + L_S minimises each. The blocks are the stages of
+`pupila_distill.stages`, paired from the deepest.
 
-Targets are labels and a last column: 1 for a training image, 0 for a validation image. For the
-latter the loss is CE(y, z_S) alone, so the kept epoch is the best one of the student, and its
+Targets are labels and a last column: 1 for a training image, 0 for a validation image. For a
+validation image the loss is CE(y, z_S) alone, so the kept epoch is the student's best, and its
 validation loss can be compared with that of `train`.
 """
 
@@ -51,18 +51,18 @@ keras = import_keras()
 layers, ops = keras.layers, keras.ops
 
 _WIDTH = 64
-"""Channels of a guided module: narrower than most blocks, wider than any student's classes."""
+"""Channels of a guided module: fewer than most blocks have, more than a student has classes."""
 
 _MOMENTUM = 0.9
-"""Of batch normalisation, as in the students."""
+"""Momentum of batch normalisation, as in the students."""
 
 
 def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> StepResult:
     """Train a student together with a larger teacher, both from random weights.
 
     Raises:
-        PupilaError: the student or the teacher has no block that the other could be paired with, or
-            the loss is no longer a number.
+        PupilaError: student or teacher has no block that can be paired, or the loss is no longer a
+            number.
     """
     config, (images, validation) = step.config, splits(step)
     classes = len(images.classes)
@@ -85,7 +85,7 @@ def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> StepResult:
 
 
 def evolutionary_loss(classes: int, alpha: float, temperature: float, guidance: float) -> Loss:
-    """Return the loss of the module docstring, on the outputs of `joint_model`."""
+    """Return the loss of the module docstring, for the outputs of `joint_model`."""
     answers = distillation_loss(alpha, temperature)
 
     def loss(targets: Any, outputs: Any) -> Any:
@@ -103,11 +103,11 @@ def evolutionary_loss(classes: int, alpha: float, temperature: float, guidance: 
 
 
 def joint_model(student: Any, teacher: Any, classes: int) -> Any:
-    """Return one model of student, teacher and guided modules, on one picture.
+    """Return one model that runs student, teacher and guided modules on the same picture.
 
-    Its output `(batch, columns)` has side by side: the student's logits, the teacher's, and for
-    each pair of blocks the logits of the teacher's module, its features, and the features of the
-    student's.
+    Its output `(batch, columns)` has side by side: the student's logits, the teacher's logits, and
+    for each pair of blocks the logits and the features of the teacher's module and the features of
+    the student's module.
 
     Raises:
         PupilaError: no blocks can be paired.
@@ -136,7 +136,7 @@ def _run(model: Any, image: Any) -> list[Any]:
 
 
 def _guided(features: Any, name: str) -> Any:
-    """Return the guided module's features `(batch, 64)` of a block's last feature map."""
+    """Build a guided module on a block's last feature map and return its features `(batch, 64)`."""
     x = layers.Conv2D(_WIDTH, 1, use_bias=False, name=f"{name}_narrow")(features)
     x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x)
     x = layers.Activation("relu", name=f"{name}_relu")(x)
@@ -144,7 +144,7 @@ def _guided(features: Any, name: str) -> Any:
 
 
 def _split(outputs: Any, classes: int) -> list[Any]:
-    """Split what `joint_model` joined: `[student, teacher, *(logits, features, features)]`."""
+    """Split the output of `joint_model`: `[student, teacher, *(logits, features, features)]`."""
     module = classes + 2 * _WIDTH
     starts = range(2 * classes, outputs.shape[-1], module)
     within = [classes, classes + _WIDTH]
@@ -161,7 +161,7 @@ def _mean(terms: Sequence[Any]) -> Any:
 
 
 def _mark(labels: NDArray[np.float32], *, learned: bool) -> NDArray[np.float32]:
-    """Add the last column of the targets."""
+    """Add the last column of the targets to labels: 1 if `learned`, else 0."""
     return pack_targets(labels, np.full((len(labels), 1), learned, np.float32))
 
 

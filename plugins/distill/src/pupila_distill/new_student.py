@@ -13,7 +13,7 @@ from pupila.training.student import build_student
 from pupila_distill.config import Beginning, Training
 
 _BYTES = 500_000
-"""Size of a beginning, where the recipe gives none."""
+"""Largest size of a beginning in bytes if the recipe gives none."""
 
 _LEAST_PROBABILITY = 1e-7
 
@@ -22,7 +22,7 @@ def new_student(step: Step[Any], classes: int) -> Any:
     """Return an untrained student of raw RGB that gives logits `(batch, classes)`.
 
     Raises:
-        PupilaError: the student refuses its size, or no teacher can be cut so.
+        PupilaError: the student refuses its input size, or no teacher can be cut as asked.
     """
     config: Training = step.config
     if isinstance(config.student, Beginning):
@@ -32,7 +32,7 @@ def new_student(step: Step[Any], classes: int) -> Any:
 
 
 def input_of(student: Any) -> InputSpec:
-    """Return the input of a student."""
+    """Return the input specification of a student."""
     _, height, width, _ = student.input_shape
     return InputSpec(height=height, width=width)
 
@@ -64,10 +64,10 @@ def _cut(cuts: Cuts, wanted: Beginning) -> Cut:
 
 
 def _best_teacher(step: Step[Any]) -> Artifact:
-    """Return the teacher of the lowest cross-entropy on the validation images.
+    """Return the teacher with the lowest cross-entropy on the validation images.
 
     Raises:
-        PupilaError: none is a Keras model.
+        PupilaError: none of the teachers is a Keras model.
     """
     readable = [teacher for teacher in step.inputs if teacher.format == "keras"]
     if not readable:

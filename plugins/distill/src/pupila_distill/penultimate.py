@@ -1,4 +1,4 @@
-"""The features of a classifier: the input of its last layer with weights."""
+"""Finds the features of a classifier: the input of its last layer with weights."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ layers = keras.layers
 
 @dataclass(frozen=True)
 class Penultimate:
-    """Features of a model, and the layer that makes the logits from them."""
+    """The features of a model, and the layer that makes logits from them."""
 
     image: Any
     """Input of the model."""
     output: Any
     """Output of the model."""
     read: Any
-    """Input of the last layer, as a vector `(batch, features)`; of a map, its mean."""
+    """Input of the last layer, as a vector `(batch, features)`; a feature map is averaged."""
     kernel: NDArray[np.float64]
     """Weights W of the last layer `(features, logits)`."""
 
     @property
     def features(self) -> Any:
-        """`read` before dropout."""
+        """The features: `read`, taken before dropout if there is one."""
         operation = _made_by(self.read)
         return inputs_of(self.read)[0] if isinstance(operation, layers.Dropout) else self.read
 
@@ -64,10 +64,10 @@ def _makes_logits(operation: Any) -> bool:
 
 
 def _behind(model: Any, given: Any) -> Any:
-    """Return the one tensor that a layer without weights read.
+    """Return the one tensor that the layer which made `given` reads.
 
     Raises:
-        PupilaError: it read several, or has weights.
+        PupilaError: the layer reads several tensors, or has weights.
     """
     operation, read = _made_by(given), inputs_of(given)
     if len(read) != 1 or getattr(operation, "weights", ()):

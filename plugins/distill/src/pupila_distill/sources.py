@@ -1,7 +1,7 @@
-"""Weighs training images by their source, such as unlabelled ones of another hospital.
+"""Weights training images by their source, such as unlabelled images of another hospital.
 
-The weight is the last column of the targets. Weights are divided by their mean over the images, so
-that they do not change the effective learning rate.
+The weight of an image is the last column of its targets. Weights are divided by their mean over the
+images, so that they do not change the effective learning rate.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pupila.training.targets import JoinedTargets, pack_targets
 from pupila_distill.training import TrainingTargets
 
 _COLUMN = "source"
-"""Of the manifest."""
+"""Column of the manifest that names an image's source."""
 
 
 def weigh_sources(targets: TrainingTargets, weights: Mapping[str, float]) -> TrainingTargets:
-    """Return targets in which the images of each named source have its weight, others 1.
+    """Return targets with a weight for each image: that of its source if named, else 1.
 
     Raises:
-        PupilaError: the images have no source, or none of a given name.
+        PupilaError: the images have no sources, or no image is from a named source.
     """
     if not weights:
         return targets

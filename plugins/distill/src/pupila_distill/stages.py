@@ -1,4 +1,4 @@
-"""Stages of a convolutional net, by which two nets of any architecture can be paired.
+"""Finds the stages of a convolutional net, so that any two nets can be compared stage by stage.
 
 A *stage* is what a net computes between two halvings of its feature maps. It is represented by its
 last feature map, `(batch, height, width, channels)`.
@@ -18,11 +18,11 @@ Size = tuple[int, int]
 """Rows and columns of a feature map."""
 
 _PADDING = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
-"""They change the size of a map, not its resolution."""
+"""Layers that change the size of a feature map but not its resolution."""
 
 
 def with_stages(model: Any) -> Any:
-    """Return a model of the same layers that gives `[the output, *the stages]`, shallow to deep.
+    """Return a model of the same layers that outputs `[output, *stages]`, shallow to deep.
 
     Raises:
         PupilaError: the model is not a graph of layers.
@@ -32,7 +32,7 @@ def with_stages(model: Any) -> Any:
 
 
 def size_of(feature_map: Any) -> Size:
-    """Return rows and columns of a tensor `(batch, height, width, channels)`."""
+    """Return the rows and columns of a feature map `(batch, height, width, channels)`."""
     _, height, width, _ = feature_map.shape
     return height, width
 
@@ -40,8 +40,8 @@ def size_of(feature_map: Any) -> Size:
 def _last_of_each(made: Sequence[tuple[Any, Any]]) -> list[Any]:
     """Return the last feature map of each stage, shallow to deep.
 
-    Layers before the first convolution are preprocessing. A map of one position is not a stage: it
-    is a pooled vector, or belongs to a squeeze-and-excitation.
+    Layers before the first convolution are preprocessing and are skipped. A map of one position is
+    not a stage: it is a pooled vector, or belongs to a squeeze-and-excitation block.
     """
     last: dict[Size, Any] = {}
     first = next((n for n, (layer, _) in enumerate(made) if _convolves(layer)), len(made))
@@ -64,8 +64,9 @@ def _is_map(tensor: Any) -> bool:
 def _halvings(sizes: Any) -> list[Size]:
     """Return the smallest size of each stage, largest first.
 
-    A new stage begins where rows or columns are at most half of those before, rounded up; a map
-    that is a little smaller comes from a convolution without padding, and belongs to the same.
+    A new stage begins where the rows or columns are at most half of those before, rounded up. A map
+    that is only a little smaller comes from a convolution without padding and belongs to the same
+    stage.
     """
     stages: list[Size] = []
     for size in sorted(sizes, key=lambda size: size[0] * size[1], reverse=True):

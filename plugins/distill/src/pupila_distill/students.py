@@ -1,9 +1,9 @@
-"""Small architectures: raw RGB 0..255 in, logits out, made to survive int8.
+"""Small architectures that take raw RGB 0..255, give logits, and lose little in int8.
 
-All activations are ReLU or ReLU6 (one scale holds their range), every convolution but those of the
-study's own students is followed by batch normalisation (a converter folds it into the kernel), and
-there is neither squeeze-and-excitation nor swish, which lose most when quantised to int8
-(Lite variants of EfficientNet leave them out for that reason).
+All activations are ReLU or ReLU6, whose range one scale can hold. Every convolution, except in the
+two nets of the study, is followed by batch normalisation, which a converter folds into the kernel.
+There is neither squeeze-and-excitation nor swish, which lose most when quantised to int8; the Lite
+variants of EfficientNet leave them out for that reason.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ keras = import_keras()
 layers = keras.layers
 
 _SMALLEST_SIDE = 32
-"""Five halvings leave one position."""
+"""Shortest side of an input in pixels: five halvings leave one position."""
 
 _MOMENTUM = 0.9
-"""Of batch normalisation. A small dataset has some 15 steps an epoch: with Keras' 0.99 the running
-statistics lag seven epochs behind the weights and validation figures jump about."""
+"""Momentum of batch normalisation.
+
+A small dataset has some 15 steps an epoch. With Keras' default of 0.99 the running statistics would
+lag seven epochs behind the weights, and validation figures would jump.
+"""
 
 _DROPOUT = 0.2
 
 
 def conv_32_64_8(input: InputSpec, classes: int) -> Any:
-    """Build the study's student: two 3×3 convolutions with pooling, a dense layer of 8 units.
+    """Build the study's student: two 3×3 convolutions with pooling, and a dense layer of 8 units.
 
-    Its first dense kernel grows with the picture: 0.48 M parameters at 128 px, 1.5 M at 224 px.
+    Its first dense kernel grows with the input size: 0.48 M parameters at 128 px, 1.5 M at 224 px.
 
     Raises:
         PupilaError: a side is shorter than 32 px.
@@ -47,8 +50,8 @@ def conv_64_64_128(input: InputSpec, classes: int) -> Any:
     """Build the study's filter, "is it a fundus photograph?": three 3×3 convolutions and a softmax.
 
     The study gives the numbers of filters, the size in bytes (4 MB) and the softmax. Same padding,
-    and pooling after the first two convolutions, give that size: 0.92 M parameters at 224 px,
-    3.7 MB as float32. Most of them are in the last kernel, which grows with the picture.
+    and pooling after the first two convolutions, give about that size: 0.92 M parameters at 224 px,
+    3.7 MB as float32. Most parameters are in the last kernel, which grows with the input size.
 
     Raises:
         PupilaError: a side is shorter than 32 px.
@@ -66,7 +69,7 @@ def conv_64_64_128(input: InputSpec, classes: int) -> Any:
 
 
 def mobile_xs(input: InputSpec, classes: int) -> Any:
-    """Build 0.13 M parameters of depthwise separable convolutions.
+    """Build a student of depthwise separable convolutions with 0.13 M parameters.
 
     Howard et al. 2017, "MobileNets", section 3.1, narrower and with nine blocks instead
     of thirteen.
@@ -85,7 +88,7 @@ def mobile_xs(input: InputSpec, classes: int) -> Any:
 
 
 def mobile_s(input: InputSpec, classes: int) -> Any:
-    """Build 0.4 M parameters of inverted residuals with linear bottlenecks.
+    """Build a student of inverted residuals with linear bottlenecks, with 0.4 M parameters.
 
     Sandler et al. 2018, "MobileNetV2", table 2, with narrower stages and a last convolution of
     320 instead of 1280 filters.
@@ -106,7 +109,7 @@ def mobile_s(input: InputSpec, classes: int) -> Any:
 
 
 def residual_m(input: InputSpec, classes: int) -> Any:
-    """Build 2.8 M parameters of plain 3×3 convolutions with identity shortcuts.
+    """Build a student of plain 3×3 convolutions with identity shortcuts, with 2.8 M parameters.
 
     He et al. 2016, "Deep residual learning", ResNet-18 at half its width, with a 3×3 stem.
 
@@ -124,11 +127,11 @@ def residual_m(input: InputSpec, classes: int) -> Any:
 
 
 _BARE = {"padding": "same", "use_bias": False}
-"""Of a convolution that is followed by batch normalisation, which brings its own bias."""
+"""Arguments of a convolution that is followed by batch normalisation, which has its own bias."""
 
 
 def _picture(input: InputSpec) -> tuple[Any, Any]:
-    """Return the input tensor in 0..255 and the same scaled to -1..1."""
+    """Return the input tensor in 0..255, and the same tensor scaled to -1..1."""
     if min(input.height, input.width) < _SMALLEST_SIDE:
         raise PupilaError(
             f"A student cannot read {input.height} x {input.width} px: both sides must be at least "
@@ -152,7 +155,10 @@ def _head(x: Any, classes: int) -> Any:
 
 
 def _inverted_residual(x: Any, filters: int, strides: int, expansion: int, name: str) -> Any:
-    """Widen, filter each channel, narrow without an activation; add the input where it fits."""
+    """Apply an inverted residual: widen, filter each channel, narrow without an activation.
+
+    The input is added if its shape is that of the result.
+    """
     shortcut, width = x, x.shape[-1] * expansion
     if expansion > 1:
         x = _normalise(layers.Conv2D(width, 1, **_BARE, name=f"{name}_expand"), x)
@@ -164,7 +170,7 @@ def _inverted_residual(x: Any, filters: int, strides: int, expansion: int, name:
 
 
 def _residual(x: Any, filters: int, strides: int, name: str) -> Any:
-    """Two 3×3 convolutions and a shortcut, projected where the shape changes."""
+    """Apply two 3×3 convolutions and a shortcut, which is projected where the shape changes."""
     shortcut = x
     if strides > 1 or x.shape[-1] != filters:
         project = layers.Conv2D(filters, 1, strides, **_BARE, name=f"{name}_project")

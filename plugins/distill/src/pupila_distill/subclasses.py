@@ -1,8 +1,8 @@
-"""Pseudo-subclasses of each class, from a teacher's features.
+"""Splits each class into pseudo-subclasses by a teacher's features.
 
 Loo, Iliopoulos, Hu and Vee 2024, "Linear projections of teacher embeddings for few-class
-distillation" (LELP; arXiv 2409.20449). With two classes a teacher's answer is one number an image;
-so each class c is split into S subclasses by directions in which the features h of its images vary:
+distillation" (LELP; arXiv 2409.20449). With two classes a teacher's answer is one number per image.
+So each class c is split into S subclasses by directions in which the features h of its images vary:
 
     section 3.1   V_c: the first S principal components of N h over the labelled images of class c,
                   N: the projection onto the null space of the last layer's weights, since the
@@ -30,29 +30,32 @@ from pupila import PupilaError
 from pupila.training.targets import Targets
 
 _CHUNK = 1024
-"""Images whose features are in memory at once."""
+"""Number of images whose features are in memory at once."""
 
 _LEAST_VARIANCE = 1e-12
-"""Fraction of the squared length of the features; less is rounding of float32."""
+"""Least variance of a direction, as a fraction of the features' squared length.
+
+Less is rounding of float32.
+"""
 
 _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Subclasses:
-    """Turns features of one teacher into subclasses of each class."""
+    """Turns the features of one teacher into probabilities of each class's subclasses."""
 
     directions: _Floats
-    """V_c Q_c / σ_c of the classes side by side `(features, classes × S)`."""
+    """V_c Q_c / σ_c of all classes side by side, `(features, classes × S)`."""
     offsets: _Floats
-    """m_c along these directions `(classes × S,)`."""
+    """Projections of the means m_c onto `directions`, `(classes × S,)`."""
     temperature: float
     classes: int
     explained: list[float]
     """Fraction of the variance of each class that lies along its directions."""
 
     def of(self, features: NDArray[Any]) -> NDArray[np.float32]:
-        """Return p(s | c) `(images, classes × S)` of features `(images, features)`."""
+        """Return p(s | c) `(images, classes × S)` for images with features `(images, features)`."""
         coordinates = features.astype(np.float64) @ self.directions - self.offsets
         by_class = coordinates.reshape(len(features), self.classes, -1) / self.temperature
         raised = np.exp(by_class - by_class.max(axis=-1, keepdims=True))
@@ -61,7 +64,7 @@ class Subclasses:
 
 
 class SubclassTargets:
-    """Subclasses `(images, classes × S)` of one view of the images, made when rows are read."""
+    """Subclass targets `(images, classes × S)` of one view, computed when rows are read."""
 
     def __init__(self, features: Targets, subclasses: Subclasses) -> None:
         self._features, self._subclasses = features, subclasses
@@ -85,8 +88,8 @@ def fit_subclasses(
 ) -> Subclasses:
     """Split each class of labelled images into `count` subclasses.
 
-    `features` are `(images, features)` of images as they are; `labels` are -1 where there is none;
-    `kernel` has the last layer's weights `(features, logits)`.
+    `features` are `(images, features)` of the unaltered images, `labels` are -1 for unlabelled
+    images, and `kernel` has the last layer's weights `(features, logits)`.
 
     Raises:
         PupilaError: a class has too few images, or their features vary in too few directions.
@@ -112,7 +115,7 @@ def fit_subclasses(
 
 @dataclass(frozen=True)
 class _ClassSplit:
-    """The subclasses of one class."""
+    """The split of one class: its mean, its directions, and the variance that they explain."""
 
     mean: _Floats
     directions: _Floats
@@ -120,22 +123,22 @@ class _ClassSplit:
 
 
 class _Varying:
-    """The variance of the features of some images, which are read in chunks."""
+    """Computes the variance of the features of some images, reading them in chunks."""
 
     def __init__(self, features: Targets, rows: NDArray[np.int64], in_logits: _Floats) -> None:
         self._features, self._rows, self._in_logits = features, rows, in_logits
         self.images, self.columns = len(rows), features.shape[1]
         self.free = self.columns - in_logits.shape[1]
-        """Directions that the logits do not hold."""
+        """Number of dimensions of the features that the logits do not contain."""
         total = sum((chunk.sum(axis=0) for chunk in self._chunks()), np.zeros(self.columns))
         self.mean = total / max(self.images, 1)
 
     def squares(self, around: _Floats | float) -> float:
-        """Return the sum of squared distances from a point."""
+        """Return the sum of the features' squared distances from a point."""
         return sum(float(np.square(chunk - around).sum()) for chunk in self._chunks())
 
     def scatter(self, vector: _Floats) -> _Floats:
-        """Return N Σ (h - m)(h - m)ᵀ N times a vector `(features,)`."""
+        """Multiply a vector `(features,)` by the projected scatter matrix N Σ (h - m)(h - m)ᵀ N."""
         inside = self._project(vector.ravel())
         parts = (chunk - self.mean for chunk in self._chunks())
         whole = sum((part.T @ (part @ inside) for part in parts), np.zeros(self.columns))
@@ -150,7 +153,7 @@ class _Varying:
 
 
 def _split(varying: _Varying, name: str, count: int, random: np.random.Generator) -> _ClassSplit:
-    """Return the directions of a class, of one variance in expectation."""
+    """Return the directions of a class, rotated at random so that all expect the same variance."""
     possible = min(varying.images - 1, varying.free)
     if count > possible:
         raise _too_many(name, count, max(possible, 0), varying)
@@ -185,12 +188,15 @@ def _too_many(name: str, count: int, possible: int, varying: _Varying) -> Pupila
 
 
 def _basis(kernel: _Floats) -> _Floats:
-    """Return an orthonormal basis of what the columns of a matrix span."""
+    """Return an orthonormal basis of the column space of a matrix."""
     vectors, sizes, _ = np.linalg.svd(kernel, full_matrices=False)
     return vectors[:, sizes > sizes.max() * max(kernel.shape) * np.finfo(np.float32).eps]
 
 
 def _rotation(size: int, random: np.random.Generator) -> _Floats:
-    """Return a random orthonormal matrix: Q of a normal one, with the signs of R's diagonal."""
+    """Return a random orthonormal matrix.
+
+    It is the Q of a normally distributed matrix, with the signs of the diagonal of R.
+    """
     orthonormal, triangle = np.linalg.qr(random.normal(size=(size, size)))
     return orthonormal * np.sign(np.diag(triangle))

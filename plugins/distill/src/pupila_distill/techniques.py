@@ -1,4 +1,4 @@
-"""Techniques that learn from teachers' predictions, and their control."""
+"""Techniques that learn from teachers' predictions, and `train`, their control without teachers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def distill(step: Step[Distillation]) -> StepResult:
     """Train a student on the labels and on the teachers' predictions for the same pictures.
 
     Hinton et al. 2015; see `pupila.training.loss` and `.targets` for the equations. With the
-    settings of `distill-consistent` it is the function matching of Beyer et al. 2022. They draw a
-    new picture in each step; here an image has as many views as the augmentation says, since the
-    teachers' predictions for them are kept, and an epoch shows one view of each image.
+    settings of `distill-consistent` it is the function matching of Beyer et al. 2022. They make a
+    new random picture in each step. Here the teachers' predictions are kept, so each image has a
+    fixed number of augmented views, and an epoch shows one view of each image.
 
     Raises:
-        PupilaError: the weights are not one for each teacher, a teacher is no better than chance,
-            or the loss is no longer a number.
+        PupilaError: the number of weights is not that of the teachers, a teacher is not better than
+            chance, or the loss is no longer a number.
     """
     return train_student(step, weigh_sources(teacher_targets(step), step.config.source_weights))
 
@@ -37,7 +37,7 @@ def teacher_targets(step: Step[Any]) -> TrainingTargets:
     """Run the teachers and return the targets of `distill`: labels and the mean of predictions.
 
     Raises:
-        PupilaError: for the same reasons as `distill`.
+        PupilaError: as in `distill`.
     """
     config: Distillation = step.config
     config.check_inputs(len(step.inputs))
@@ -62,18 +62,18 @@ def teacher_targets(step: Step[Any]) -> TrainingTargets:
 
 
 def _mean_of_views(views: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean over all views `(views, images, classes)`, for each view."""
+    """Replace each view's predictions by the mean over all views, `(views, images, classes)`."""
     return np.broadcast_to(views.mean(axis=0), views.shape)
 
 
 def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
     """Train a student on the teachers that are right, and on the label where none is.
 
-    Kang et al. 2020; see `pupila.training.oracle` for the equation. One teacher is imitated only
-    where it is right.
+    Kang et al. 2020; see `pupila.training.oracle` for the equation. A single teacher works too: it
+    is imitated only where it is right.
 
     Raises:
-        PupilaError: a teacher is no better than chance, or the loss is no longer a number.
+        PupilaError: a teacher is not better than chance, or the loss is no longer a number.
     """
     config = step.config
     images, (_, validation) = training_images(step), splits(step)
@@ -93,10 +93,11 @@ def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
 
 
 def train(step: Step[Training]) -> StepResult:
-    """Train the same student on the same pictures by the same schedule, from the labels alone.
+    """Train the same student on the same pictures by the same schedule, but without a teacher.
 
-    With `unlabelled`, labelled images are shown again in place of the unlabelled ones that a
-    teacher could answer, so that there are as many steps.
+    This is the control of the other techniques. With `unlabelled`, labelled images are shown again
+    in place of the unlabelled images that only a teacher can answer, so that the number of steps is
+    the same.
 
     Raises:
         PupilaError: the loss is no longer a number.

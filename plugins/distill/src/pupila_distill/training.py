@@ -1,4 +1,4 @@
-"""What a student is trained on, and its training, which is the same for all techniques."""
+"""Trains a student on given targets; the same for all techniques of this plugin."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def _unchanged(student: Any) -> Any:
 
 @dataclass(frozen=True)
 class TrainingTargets:
-    """What a student is trained on: images, the targets of each, and the loss."""
+    """What a student is trained on: images, their targets, and the loss."""
 
     images: Dataset
     """Training images, and unlabelled ones where they are used."""
     views: Sequence[Targets]
-    """`(images, columns)` of each view; labels first. May be read from disk as they are needed."""
+    """Targets `(images, columns)` of each view, labels first; may be read from disk when needed."""
     validation: NDArray[np.float32]
-    """`(images, columns)` of the validation images as they are."""
+    """Targets `(images, columns)` of the validation images, which are not augmented."""
     loss: Loss
     measured: Measured
-    """What the artifact reports of the teachers."""
+    """What the artifact's record reports about the teachers."""
     wrap: Callable[[Any], Any] = _unchanged
-    """From the student to the model that is trained.
+    """Turns the student into the model that is trained.
 
-    Its one output has what the loss needs side by side, the student's logits first.
+    That model's only output has all that the loss needs side by side, the student's logits first.
     """
 
 
@@ -59,14 +59,14 @@ def splits(step: Step[Any]) -> tuple[Dataset, Dataset]:
 
 
 def training_images(step: Step[Any]) -> Dataset:
-    """Return the images to learn from a teacher: training ones, and unlabelled ones if wanted."""
+    """Return the images to learn from: training images, and unlabelled images if asked for."""
     if step.config.unlabelled and "unlabelled" in step.images.splits:
         return step.split("train", "unlabelled")
     return step.split("train")
 
 
 def train_student(step: Step[Any], targets: TrainingTargets) -> StepResult:
-    """Build a student from the step's seed, train it, and write it with a softmax.
+    """Build a student with the step's seed, train it, and write it with a softmax added.
 
     Raises:
         PupilaError: the student cannot be built, or the loss is no longer a number.
@@ -91,7 +91,7 @@ def train_student(step: Step[Any], targets: TrainingTargets) -> StepResult:
 
 
 def _fit(step: Step[Any], targets: TrainingTargets, student: Any) -> TrainingHistory:
-    """Train a student; its head alone in the first `frozen_epochs`."""
+    """Train a student; in the first `frozen_epochs` only its head is trained."""
     config: Training = step.config
     model, size, (_, validation) = targets.wrap(student), input_of(student), splits(step)
     shown, altered = len(training_images(step)), altered_for(step, size)
@@ -125,13 +125,13 @@ def _fit(step: Step[Any], targets: TrainingTargets, student: Any) -> TrainingHis
 def _report_after(
     progress: Progress, before: int, epochs: int, done: int, total: int, what: str
 ) -> None:
-    """Report epochs that follow `before` others."""
+    """Report progress of one phase of a training; earlier phases had `before` epochs."""
     del total
     progress(before + done, epochs, what)
 
 
 def _key(step: Step[Any], targets: TrainingTargets) -> str:
-    """Digest of all that determines the weights."""
+    """Return a digest of everything that determines the trained weights."""
     _, validation = splits(step)
     data = [targets.images.fingerprint, len(training_images(step)), validation.fingerprint]
     teachers = [artifact.digest for artifact in step.inputs]

@@ -1,4 +1,4 @@
-"""Older methods on the same features, as baselines for the classifier.
+"""Measures older methods on the same features, as baselines for the classifier.
 
 * One-class support vectors: Schölkopf et al. 2001, "Estimating the support of a high-dimensional
   distribution", with a Gaussian kernel and ν = 1 - target_sensitivity.
@@ -6,9 +6,9 @@
   well-conditioned estimator for large-dimensional covariance matrices".
 * Cosine similarity with the nearest training image.
 
-Like the classifier, they learn from features of the class's training images, normalised per image,
-and their thresholds come from the class's validation images. They are measured only: no choice
-depends on them.
+Like the classifier, the baselines learn from features of the class's training images, normalised
+per image, and their thresholds come from the class's validation images. They are only measured: no
+choice depends on them.
 """
 
 from __future__ import annotations
@@ -35,21 +35,22 @@ from pupila.roc import auc
 LEARNER = "one-class CNN"
 
 _WIDEST = 4096
-"""Most feature columns for which a covariance is estimated: its matrix then has 134 MB."""
+"""Largest number of features for which a covariance is estimated: the matrix then has 134 MB."""
 
 Score = Callable[[NDArray[np.float32], NDArray[np.float32], float], Floats]
-"""Scores other features by how well they fit the training features, `(images, columns)` each."""
+"""A function of training features, other features (both `(images, columns)`) and ν, which scores
+how well the others fit the training features."""
 
 
 def support_vectors(train: NDArray[np.float32], features: NDArray[np.float32], nu: float) -> Floats:
-    """Return the decision function of a one-class SVM `(images,)`."""
+    """Return the values of a one-class SVM's decision function `(images,)`."""
     svm: Any = import_module("sklearn.svm")
     machine = svm.OneClassSVM(nu=nu, gamma="scale").fit(train)
     return np.asarray(machine.decision_function(features), np.float64)
 
 
 def mahalanobis(train: NDArray[np.float32], features: NDArray[np.float32], nu: float) -> Floats:
-    """Return the negative squared distances from the mean of the class `(images,)`."""
+    """Return negative squared Mahalanobis distances from the mean of the class `(images,)`."""
     del nu
     covariance: Any = import_module("sklearn.covariance")
     return -np.asarray(covariance.LedoitWolf().fit(train).mahalanobis(features), np.float64)
@@ -58,7 +59,7 @@ def mahalanobis(train: NDArray[np.float32], features: NDArray[np.float32], nu: f
 def nearest_neighbour(
     train: NDArray[np.float32], features: NDArray[np.float32], nu: float
 ) -> Floats:
-    """Return the cosine similarities with the nearest training image `(images,)`."""
+    """Return the cosine similarity of each image with the nearest training image `(images,)`."""
     del nu
     neighbors: Any = import_module("sklearn.neighbors")
     index = neighbors.NearestNeighbors(n_neighbors=1, metric="cosine").fit(train)
@@ -82,7 +83,7 @@ def compare_with_baselines(
 ) -> Measured:
     """Measure the classifier and the baselines on the validation images.
 
-    `learner` are the classifier's scores of the validation images `(images,)`. `features` are the
+    `learner` are the classifier's scores for the validation images `(images,)`. `features` are the
     normalised features of the validation images, `train` those of the class's training images.
     `warning` names the baselines that are clearly better: the intervals of the two areas under
     the ROC curve do not overlap.
@@ -108,10 +109,10 @@ def _auc(scores: Floats, is_positive: NDArray[np.bool_]) -> Estimate | None:
 def _quality(
     scores: Floats, is_positive: NDArray[np.bool_], target_sensitivity: float, area: Estimate | None
 ) -> OneClassQuality:
-    """Return AUROC, and the fractions accepted of the class and of other images.
+    """Return the AUROC, the accepted fraction of the class, and that of other images.
 
     The threshold is chosen on the class's own images, so it accepts `target_sensitivity` of them.
-    Without other images only that fraction is returned.
+    If `area` is None, there are no other images and only the fraction of the class is returned.
     """
     accepted = scores >= threshold_for(
         scores[is_positive], np.ones(is_positive.sum(), bool), target_sensitivity

@@ -13,7 +13,7 @@ from pupila.plugin import Plugin
 from pupila.training.schedule import Schedule
 
 CLASSES = 2
-"""The class to learn, and anything else."""
+"""Number of classes: the class to learn, and anything else."""
 
 
 class OneClass(Schedule):
@@ -118,11 +118,11 @@ class OneClass(Schedule):
 
     @property
     def architecture(self) -> Student:
-        """The student's descriptor; only valid if a student is named."""
+        """The descriptor of the student; only valid if the settings name a student."""
         return installed().student(str(self.student))
 
     @property
     def student_input(self) -> InputSpec:
-        """The student's input."""
+        """The student's input specification."""
         side = self.size or self.architecture.size
         return InputSpec(height=side, width=side)

@@ -1,8 +1,8 @@
 """Extracts features from a convolutional net: the mean of each channel of its last feature map.
 
-The last feature map is the input of the last global pooling, or the net's last map if it has no
-such pooling. If its channels are the classes, as in SqueezeNet, they hold no more than the answer,
-and the input of the convolution that makes them is used instead. Any other layer can be named.
+The last feature map is the input of the last global pooling, or the net's last map if there is
+none. If its channels are the classes, as in SqueezeNet, they hold no more than the answer; then the
+input of the convolution that makes them is used instead. Settings can name any other layer.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _GLOBAL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 _SHOWN_LAYERS = 8
 
 _Calls = Sequence[tuple[Any, Any]]
-"""Layers in the order of their calls, each with its output."""
+"""Pairs of a layer and its output, in the order in which the layers are called."""
 
 
 def build_extractor(model: Any, classes: int, layer: str | None = None) -> Any:
     """Return a model of the same layers that outputs features `(batch, columns)`.
 
-    `classes` is the number of the model's own classes. The layers are shared, not copied.
+    `classes` is how many classes the model itself has. The layers are shared, not copied.
 
     Raises:
         PupilaError: the layer or a feature map is missing, or the model is not a graph of layers.
@@ -43,8 +43,9 @@ def build_extractor(model: Any, classes: int, layer: str | None = None) -> Any:
 def unfreeze_last_stage(model: Any) -> None:
     """Make the last stage of an extractor trainable, and freeze the rest.
 
-    The stage is every layer with a kernel whose output has as many positions as the last one's.
-    Batch normalisation keeps its statistics: those of a batch of one class would differ.
+    The last stage has every layer with a kernel whose output has as many positions as that of the
+    last such layer. Batch normalisation keeps its statistics, since those of a batch of only one
+    class would differ.
 
     Raises:
         PupilaError: no layer has a kernel.
@@ -78,7 +79,7 @@ def _last_map(calls: _Calls, classes: int, model: Any) -> Any:
 
 
 def _before_classes(maps: Any, calls: _Calls) -> Any:
-    """Return the input of the convolution that makes the maps of the classes, if there is one."""
+    """Return the input of the last convolution with as many channels as `maps`, else `maps`."""
     channels = maps.shape[-1]
     convolutions = [
         output

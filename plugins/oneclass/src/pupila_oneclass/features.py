@@ -1,4 +1,4 @@
-"""Computes features of images; those of a frozen teacher are cached, those of a trained net not."""
+"""Computes features of images; the features of a frozen teacher are cached."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from pupila_oneclass.config import OneClass
 
 _BATCH_IMAGES = 16
 _CHUNK_IMAGES = 128
-"""Images in memory at a time when features are computed without the cache."""
+"""Number of images in memory at once when features are computed without the cache."""
 
 _Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Features(Images):
-    """Features in place of the images themselves."""
+    """Images whose views are features instead of pictures."""
 
     features: Sequence[NDArray[np.float32]] = ()
-    """`(images, columns)` of each view."""
+    """Features `(images, columns)` of each view."""
 
     def view(self, rows: NDArray[np.int64], number: int) -> NDArray[Any]:
         return np.asarray(self.features[number][rows])
@@ -41,7 +41,7 @@ def cached_features(
     """Return the teacher's features `(images, columns)` of each view, computed once for all runs.
 
     Raises:
-        PupilaError: some are NaN or infinite.
+        PupilaError: some features are NaN or infinite.
     """
     (teacher,), layer = step.inputs, step.config.layer
     views = step.predictions.compute(
@@ -62,7 +62,7 @@ def compute_features(
     """Return the features `(images, columns)` of the unaltered images.
 
     Raises:
-        PupilaError: some are NaN or infinite.
+        PupilaError: some features are NaN or infinite.
     """
     pixels, compute = images.pixels(size), _predictor(net)
     starts = range(0, len(pixels), _CHUNK_IMAGES)

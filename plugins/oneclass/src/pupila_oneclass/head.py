@@ -6,13 +6,13 @@ standard deviation, its "instance normalisation",
 
     h = (f - mean(f)) / sqrt(var(f) + 1e-5)
 
-and each h of a batch is paired with a pseudo-negative n, drawn from N(0, σ² I), σ = 0.01. A
+and each h of a batch is paired with a pseudo-negative n, a random vector of N(0, σ² I), σ = 0.01. A
 classifier c learns to distinguish the two by cross-entropy:
 
     (CE(positive, c(h)) + CE(other, c(n))) / 2
 
-All h have the length sqrt(columns), and pseudo-negatives lie near 0: what is learned is the
-direction of the class, and within few epochs. More augmented views of the images left every test
+All h have the length sqrt(columns), and pseudo-negatives lie near 0, so the classifier learns the
+direction of the class, and needs few epochs. More augmented views of the images left every test
 figure the same to three digits (frozen EfficientNet-Lite0, one seed).
 
 Two differences from the authors' code: the ReLU after the normalisation is left out, as it discards
@@ -20,9 +20,9 @@ all features below their mean (AUROC on fundus and other photographs, one run ea
 0.9996 without; 0.64 without the normalisation); and the classifier has a hidden layer.
 
 **Calibration.** The logit z = z_positive - z_other grows with the length of the training, so its
-softmax says little about an image. It is shifted and scaled by two numbers, computed only from the
-class's validation images. t is the logit that a fraction s of them reaches, s being
-`target_sensitivity`, and m is their median:
+softmax says little about an image. So z is shifted and scaled by two numbers, computed only from
+the class's validation images: t is the logit that a fraction s of them reaches, where s is
+`target_sensitivity`, and m is the median of their logits.
 
     z' = (z - t) · ln(s / (1 - s)) / (m - t)
 
@@ -51,15 +51,18 @@ keras = import_keras()
 layers, ops = keras.layers, keras.ops
 
 _EPSILON = 1e-5
-"""That of the instance normalisation in the authors' code, which is PyTorch's default."""
+"""ε of the instance normalisation, as in the authors' code: PyTorch's default."""
 
 _MARGIN = 1e-3
-"""Fraction of m - t by which t is lowered, so that the image at the threshold stays accepted in
+"""t is lowered by this fraction of m - t, so that the image at the threshold stays accepted in
 runtimes that round differently."""
 
 
 class PseudoNegatives(layers.Layer):
-    """Outputs as many vectors of N(0, σ² I) as it gets, in training and in validation."""
+    """A layer that outputs one random vector of N(0, σ² I) for each input vector.
+
+    It does so in training and in validation.
+    """
 
     def __init__(self, sigma: float) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  - Keras has no types
@@ -85,9 +88,9 @@ class Head:
         return self._logits(self._hidden(normalised))
 
     def training_model(self, inputs: Any, features: Any, sigma: float) -> Any:
-        """Return the model from `inputs` to the logits of their features and of pseudo-negatives.
+        """Return a model of `inputs` that outputs logits of the features and of pseudo-negatives.
 
-        The two are concatenated: `(batch, 2 · classes)`.
+        Both are concatenated: `(batch, 2 · classes)`.
         """
         normalised = self.normalise(features)
         negatives = PseudoNegatives(sigma)(normalised)
@@ -95,22 +98,22 @@ class Head:
         return keras.Model(inputs, layers.Concatenate()(both))
 
     def final_model(self, inputs: Any, features: Any, name: str) -> Any:
-        """Return the model from `inputs` to probabilities `(batch, classes)`."""
+        """Return a model of `inputs` that outputs probabilities `(batch, classes)`."""
         logits = self.logits(self.normalise(features))
         probabilities = layers.Softmax(name="one_class_probabilities")(logits)
         return keras.Model(inputs, probabilities, name=name)
 
     def normalised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return h of features `(images, columns)`."""
+        """Return the normalised features h of features `(images, columns)`."""
         return np.asarray(self.normalise(ops.convert_to_tensor(features)))
 
     def scores(self, normalised: NDArray[np.float32], column: int) -> Floats:
-        """Return z of h `(images, columns)`: the log-odds of the class in `column`."""
+        """Return z, the log-odds of the class in `column`, for h `(images, columns)`."""
         logits = np.asarray(self.logits(ops.convert_to_tensor(normalised)))
         return (logits[:, column] - logits[:, 1 - column]).astype(np.float64)
 
     def calibrate(self, calibration: Calibration, column: int) -> None:
-        """Change the last layer so that it computes z'; `column` is that of the class."""
+        """Change the last layer so that it computes z'; `column` is the index of the class."""
         kernel, bias = (np.asarray(weight) for weight in self._logits.get_weights())
         shift = np.where(np.arange(CLASSES) == column, -0.5, 0.5) * calibration.threshold
         scale = calibration.scale
@@ -119,14 +122,14 @@ class Head:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The shift and scale of logits, from those of the class's validation images."""
+    """Shift and scale of the logits, computed from logits of the class's validation images."""
 
     threshold: float
     scale: float
 
     @classmethod
     def of(cls, scores: Floats, target_sensitivity: float, positive: str) -> Calibration:
-        """Return t and the scale of the formula at the top of this module.
+        """Return the shift t and the scale of the formula in the module docstring.
 
         `scores` are the logits z `(images,)` of validation images of the class `positive`.
 
@@ -146,9 +149,9 @@ class Calibration:
 
 
 def loss(targets: Any, outputs: Any) -> Any:
-    """Return the cross-entropy of images and of their pseudo-negatives, per image `(batch,)`.
+    """Return the mean cross-entropy of an image and its pseudo-negative, per image `(batch,)`.
 
-    `targets` are labels `(batch, classes)`, `outputs` those of `Head.training_model`.
+    `targets` are labels `(batch, classes)`, `outputs` are the outputs of `Head.training_model`.
     """
     images, negatives = outputs[..., :CLASSES], outputs[..., CLASSES:]
     return (label_loss(targets, images) + label_loss(1 - targets, negatives)) / 2

@@ -1,4 +1,4 @@
-"""The images of a step, divided by what each may be used for."""
+"""Divides the images of a step by what they may be used for."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Splits:
 
     @property
     def is_positive(self) -> NDArray[np.bool_]:
-        """Which of all validation images are of the class `(images,)`."""
+        """Which of `all_validation` are images of the class `(images,)`."""
         return self.all_validation.labels == self.column
 
 
 def splits_of(step: Step[OneClass]) -> Splits:
-    """Return the images of a step.
+    """Return the images of a step, divided by use.
 
     Raises:
         PupilaError: the data does not have two classes, one of them `positive`, or the class has

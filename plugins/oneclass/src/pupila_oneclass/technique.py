@@ -1,11 +1,12 @@
 """The technique `one-class`: trains a classifier on features of one class, and calibrates it.
 
-The features of a frozen teacher are computed once for each view and cached, so that training takes
-seconds, also with other settings. If the teacher's last stage or a student is trained too, images
-are rendered again in each epoch.
+The features of a frozen teacher are computed once for each augmented view and cached, so that
+training takes seconds, even with other settings. If the teacher's last stage or a student is
+trained too, images are rendered again in each epoch.
 
 Images of other classes affect neither the training nor the choice of an epoch, a threshold or a
-scale. If the validation split has any, they are measured, like `pupila_oneclass.baselines`.
+scale. If the validation split has any, the classifier and the `pupila_oneclass.baselines` are
+measured on them.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ keras = import_keras()
 
 
 def one_class(step: Step[OneClass]) -> StepResult:
-    """Train a classifier that accepts one class and rejects anything else, on its images alone.
+    """Train a classifier that accepts one class and rejects all else, on that class's images alone.
 
     Raises:
         PupilaError: the data does not have two classes, the class lacks images, features cannot be
@@ -84,7 +85,7 @@ def _frozen(step: Step[OneClass]) -> bool:
 
 
 def _net(step: Step[OneClass]) -> Any:
-    """Return the net from images to features `(batch, columns)`, with trainable layers set."""
+    """Return the net from images to features `(batch, columns)`, with its trainable layers set."""
     config = step.config
     if not step.inputs:
         student = build_student(config.architecture, config.student_input, CLASSES)
@@ -115,7 +116,7 @@ def _fit_head(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> Tra
 
 
 def _fit_all(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> TrainingHistory:
-    """Train the classifier and the trainable layers of the net on images."""
+    """Train the classifier and the net's trainable layers on images."""
     model = head.training_model(net.inputs[0], net.outputs[0], step.config.sigma)
     train = _images(step, splits.train, step.config.augmentation)
     return _fit(step, model, train, _images(step, splits.validation, AS_IS), splits)
@@ -132,7 +133,7 @@ def _fit(
 
 
 def _images(step: Step[OneClass], images: Dataset, augmentation: Augmentation) -> Images:
-    """Return images with their labels, which are the same for all views."""
+    """Return images with their labels as targets, the same for all views."""
     targets = [labels_of(images)] * augmentation.views
     return Images.of(images, _input(step), targets, augmentation)
 
@@ -153,7 +154,7 @@ def _features(
 def _calibrate(head: Head, own: Floats, splits: Splits, config: OneClass) -> OneClassCalibration:
     """Calibrate the head by the scores of the class's validation images, and return the numbers.
 
-    The fraction of these images that is accepted is optimistic, as they chose the threshold.
+    The accepted fraction of these images is optimistic, as the threshold was chosen on them.
     """
     calibration = Calibration.of(own, config.target_sensitivity, config.positive)
     head.calibrate(calibration, splits.column)

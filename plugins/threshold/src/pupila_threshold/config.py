@@ -11,11 +11,11 @@ from pupila import Config, Runner, installed
 from pupila.errors import check_class
 
 _SENSITIVITY = 0.95
-"""Target if a recipe names neither figure."""
+"""Target sensitivity if a recipe sets neither sensitivity nor specificity."""
 
 
 class Operating(Config):
-    """The probability at or above which an image is called positive."""
+    """Settings that choose the probability at or above which an image is called positive."""
 
     positive: str = Field(description="Class whose probability is compared with the threshold.")
     sensitivity: float | None = Field(
@@ -45,12 +45,12 @@ class Operating(Config):
         check_class("positive", self.positive, classes)
 
     def uses(self) -> Sequence[Runner]:
-        """Return the runners that may predict: the threshold depends on them."""
+        """Return the runners that may run the model, since the threshold depends on them."""
         return [runner for runner in installed().all(Runner) if runner.primary]
 
     @property
     def target(self) -> tuple[Literal["sensitivity", "specificity"], float]:
-        """Name and value of the figure to reach."""
+        """The figure that the threshold must reach: its name and value."""
         if self.specificity is not None:
             return "specificity", self.specificity
         return "sensitivity", _SENSITIVITY if self.sensitivity is None else self.sensitivity

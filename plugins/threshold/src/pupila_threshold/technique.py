@@ -20,14 +20,14 @@ from pupila_threshold.config import Operating
 
 
 def threshold(step: Step[Operating]) -> StepResult:
-    """Copy a model and add the threshold that its settings ask for.
+    """Copy a model and add a threshold with the sensitivity or specificity that settings ask for.
 
     The model predicts in the runtime of its format. `measured` has the sensitivity and specificity
-    on the validation images; they are optimistic, as these images chose the threshold.
+    on the validation images; both are optimistic, as the threshold was chosen on these images.
 
     Raises:
-        PupilaError: the class is unknown, validation images of it or of any other class are
-            missing, or no image of it is detected at that specificity.
+        PupilaError: the positive class is unknown, it or the rest has no validation images, or no
+            image of it is detected at that specificity.
     """
     (model,), config = step.inputs, step.config
     images = step.split("validation")
