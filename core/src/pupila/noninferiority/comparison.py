@@ -58,8 +58,8 @@ def sample_size(at_margin: float, in_truth: float, distance: float, images: int)
     """Return how many images are needed to tell a difference from a margin with `POWER`.
 
     `distance` is that between the difference and the margin. The result is more than the `images`
-    that there are; None if no number is enough. `at_margin` and `in_truth` are the standard
-    deviations of one image's difference, if the true difference is at the margin and as observed.
+    that there are; None if no number is enough. `at_margin` is the standard deviation of
+    one image's difference if the true difference is the margin, `in_truth` if it is the given one.
     """
     if abs(distance) < TIE:
         return None

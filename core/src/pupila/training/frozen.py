@@ -36,7 +36,7 @@ def split_training(
     """Split off the frozen front of a model; return the rest, and the feature maps to train it on.
 
     The feature maps are kept in `folder`, which must be used for one front and one set of images
-    only. If the model has no frozen front, all arguments are returned as they are.
+    only. If the model has no frozen front, it and the images are returned as they are.
     """
     parts = split_model(model)
     if parts is None:

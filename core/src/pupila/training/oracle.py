@@ -34,7 +34,7 @@ from pupila.training.loss import Loss, distillation_loss, label_loss
 from pupila.training.targets import pack_targets, softened_mean
 
 _WHOLE = 0.999
-"""A picture whose labels sum to less, in float32, is mixed with an unlabelled image."""
+"""A picture whose labels sum to less, in float32, is unlabelled or mixed with such an image."""
 
 
 def has_label(labels: NDArray[np.float32]) -> NDArray[np.bool_]:

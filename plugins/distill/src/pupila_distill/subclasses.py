@@ -153,7 +153,7 @@ class _Varying:
 
 
 def _split(varying: _Varying, name: str, count: int, random: np.random.Generator) -> _ClassSplit:
-    """Return the directions of a class, rotated at random so that all expect the same variance."""
+    """Return the directions of a class, rotated at random to have equal expected variances."""
     possible = min(varying.images - 1, varying.free)
     if count > possible:
         raise _too_many(name, count, max(possible, 0), varying)
