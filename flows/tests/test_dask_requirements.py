@@ -35,7 +35,7 @@ def workspace(folder: Path) -> Workspace:
     [
         ({}, "^$"),
         ({"token": "another"}, "does not see the workspace '/.*workspace': mount it there"),
-        ({"sign": Path("/nowhere/cluster/x")}, "does not see the workspace '/nowhere'"),
+        ({"marker": Path("/nowhere/cluster/x")}, "does not see the workspace '/nowhere'"),
         ({"reads": (Path("/nowhere/images"),)}, "sees nothing at '/nowhere/images': mount it"),
         ({"lock": Path("unlocked")}, r"found a locked file unlocked.*without `nolock`"),
         ({"lock": Path("/nowhere/x.lock")}, "does not share the locks .*No such file"),

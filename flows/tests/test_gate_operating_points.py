@@ -188,7 +188,7 @@ def test_images_and_advice_come_from_the_validation(gate_model: GateModels):
     rows = {int(image.path.removesuffix(".png")) for image in finding.images}
     assert rows and rows <= set(range(100, 160))
     assert "In this run, chosen (accuracy 95.0 %) does better on the validation" in finding.advice
-    assert "once test images were looked at, fresh ones are due" in finding.advice
+    assert "fresh ones" in finding.advice
 
 
 def with_rivals(inputs: GateInputs, gate_model: GateModels) -> GateInputs:
@@ -242,7 +242,10 @@ def test_a_threshold_that_other_images_chose_is_not_held_against_one_of_these(
     result = decide(gate_inputs(GateSection(), pupil, gate_model("vgg", answers)))
     unlike = dict.fromkeys(("accuracy", "sensitivity", "specificity"), "inconclusive")
     assert by_condition(result) == {"auc": "pass"} | unlike
-    assert "ships a threshold that other images chose" in findings_of(result)[0].text
+    assert (
+        "ships a threshold that was not chosen on the validation images of this run"
+        in findings_of(result)[0].text
+    )
     alike = gate_model("vgg", answers, shipped=0.4, rule=fewer)
     assert set(by_condition(decide(gate_inputs(GateSection(), pupil, alike))).values()) <= {
         "pass",

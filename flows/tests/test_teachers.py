@@ -98,7 +98,7 @@ def test_what_no_loader_reads_never_becomes_current(
 ):
     good = add_teacher(workspace, "big", stored("first").path).teacher
     (tmp_path / "notes.keras").write_text("no model")
-    with pytest.raises(PupilaError, match="no whole zip archive") as refused:
+    with pytest.raises(PupilaError, match="not a complete zip archive") as refused:
         add_teacher(workspace, "big", tmp_path / "notes.keras", ("a", "b"))
     assert str(tmp_path / "notes.keras") in str(refused.value)
     altered = stored("second").path

@@ -178,7 +178,7 @@ def test_a_frozen_front_that_runs_once_gives_the_same_student(
     """The same as training the whole model with its frozen layers."""
     settings = {"inputs": [convolutional], "student": FROZEN, "epochs": 4}
     with monkeypatch.context() as whole:
-        whole.setattr(frozen, "split", lambda model: None)
+        whole.setattr(frozen, "split_model", lambda model: None)
         expected = distill(distilling("whole", **settings)).measured["history"]
     monkeypatch.setattr(frozen, "_KEPT_BYTES", kept_bytes)
     step = distilling("apart", **settings)
