@@ -75,11 +75,12 @@ def compare_proportions(
 
 
 def exact_p_value(gained: int, lost: int, images: int, null: float) -> float:
-    """Return the probability of a score at least this high if the difference is at most `null`.
+    """Return the exact p-value of the hypothesis that the true difference is at most `null`.
 
-    The result is the largest over all probabilities that an image is discordant. A true difference
-    below `null` gives a smaller probability, since the score grows with every image gained and
-    falls with every image lost (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
+    It is the probability of a score at least as high as the observed one: the largest over all
+    probabilities that an image is discordant. A true difference below `null` gives a smaller
+    probability, since the score grows with every image gained and falls with every image lost
+    (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
     """
     return largest_probability(
         boundary_of(float(score(gained, lost, images, null)), images, null), images, null

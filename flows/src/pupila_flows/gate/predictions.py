@@ -109,7 +109,7 @@ class ModelPredictions:
 
     @property
     def right(self) -> Bools:
-        """Whether the shipped model classifies each image correctly; see `chosen`."""
+        """Whether each image's class in `chosen` is its true class."""
         return self.chosen == self.labels
 
     @property

@@ -153,10 +153,10 @@ _Loader.add_constructor(None, _refuse_tag)
 
 
 def read_value(text: str) -> Any:
-    """Read a value as it would stand in a recipe.
+    """Read a text as YAML, as if it were a value in a recipe.
 
     Raises:
-        PupilaError: the text is not YAML; the message is the reason.
+        PupilaError: the text cannot be read as YAML; the message is the reason.
     """
     try:
         loader = _Loader(text)

@@ -63,7 +63,7 @@ def distill_embedding(step: Step[EmbeddingDistillation]) -> StepResult:
 
     Raises:
         PupilaError: as in `distill`; or a model's features cannot be found; or a class cannot be
-            split into so many subclasses.
+            split into as many subclasses as the setting `subclasses` says.
     """
     targets = teacher_targets(step)
     config = step.config

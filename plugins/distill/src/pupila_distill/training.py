@@ -1,4 +1,4 @@
-"""Trains a student on given targets; the same for all techniques of this plugin."""
+"""Trains a student on given targets; all techniques of this plugin use this training."""
 
 from __future__ import annotations
 

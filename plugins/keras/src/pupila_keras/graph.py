@@ -55,10 +55,11 @@ def valid_name(name: str) -> str:
 
 
 def graph_ends(addresses: list[Any], classes: dict[str, str]) -> Any:
-    """Translate the addresses of a graph's inputs or outputs.
+    """Translate the addresses of a graph's inputs or outputs from Keras 2 to Keras 3.
 
-    A single address is not put into a list, which would make Keras 3 return a list. Here a nested
-    Functional counts its own node as its first call, but a Sequential does not.
+    A single address is returned without a list around it: with one, Keras 3 would return a list. In
+    these addresses, Keras 3 counts a nested Functional's own node as its first call, as Keras 2
+    does, but not a Sequential's.
     """
     flat = [addresses] if isinstance(addresses[0], str) else addresses
     ends = [

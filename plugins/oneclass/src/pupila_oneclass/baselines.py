@@ -50,7 +50,7 @@ def support_vectors(train: NDArray[np.float32], features: NDArray[np.float32], n
 
 
 def mahalanobis(train: NDArray[np.float32], features: NDArray[np.float32], nu: float) -> Floats:
-    """Return negative squared Mahalanobis distances from the mean of the class `(images,)`."""
+    """Return each image's squared Mahalanobis distance from the mean of `train`, negated."""
     del nu
     covariance: Any = import_module("sklearn.covariance")
     return -np.asarray(covariance.LedoitWolf().fit(train).mahalanobis(features), np.float64)

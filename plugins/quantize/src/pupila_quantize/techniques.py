@@ -142,7 +142,7 @@ def quantize_int16x8(step: Step[Calibrated]) -> StepResult:
 
 
 def quantize_mixed(step: Step[QuantizeMixed]) -> StepResult:
-    """Write the flatbuffer in int8, except for the fewest layers that lose too much accuracy.
+    """Write the flatbuffer in int8, with as few layers in float as the accuracy budget allows.
 
     See `pupila_quantize.mixed` for the method. `measured` is as for `quantize_int8`, and has two
     more figures. `sensitivity` lists every layer, the most sensitive first, with divergence and

@@ -58,7 +58,7 @@ class Population:
         return self._before + time.monotonic() - self._started
 
     def has_budget(self) -> bool:
-        """Return whether another candidate may be added: budget is left, `target` not reached."""
+        """Return whether budget is left and `target` is not reached: a candidate may be added."""
         most, target = self.config.max_candidates, self.config.target
         if self._over_time or (most is not None and len(self.candidates) >= most):
             return False

@@ -85,7 +85,7 @@ class Variation:
         """Return a child with one random change.
 
         Raises:
-            PupilaError: no child that was tried is in the space.
+            PupilaError: every child that was tried is outside the search space.
         """
         changes: tuple[Callable[[Parent], Child | None], ...] = (
             self._insert,

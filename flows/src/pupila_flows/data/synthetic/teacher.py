@@ -19,10 +19,11 @@ _LEARNING_RATE = 1e-3
 
 
 def write_teacher(data: Dataset, path: Path, seed: int, progress: Progress) -> None:
-    """Train on the split `train` and write a Keras 3 file: softmax, columns as `data.classes`.
+    """Train a teacher on the split `train`, and write it as a Keras 3 file.
 
-    The teacher takes raw RGB 0..255, 96 pixels a side, and has 1.3 million parameters. Training
-    keeps all images in memory. The file appears complete or not at all.
+    The teacher takes raw RGB 0..255, 96 pixels a side, and has 1.3 million parameters. It ends in a
+    softmax with one column for each class, in the order of `data.classes`. Training keeps all
+    images in memory. The file appears complete or not at all.
 
     Raises:
         PupilaError: the data has no split `train`.

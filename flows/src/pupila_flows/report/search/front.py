@@ -173,7 +173,7 @@ def _marker(x: float, y: float, role: str) -> Markup:
 
 
 def accuracy_tick(axis: Axis, value: float, left: float, right: float) -> Markup:
-    """Draw a line across the plot with its accuracy in percent."""
+    """Draw a line across the plot at an accuracy, labelled with that accuracy in percent."""
     y = axis.position(value)
     percent = f"{100 * value:.1f}".removesuffix(".0")
     return Markup("").join(
