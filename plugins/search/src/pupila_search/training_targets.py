@@ -90,7 +90,7 @@ def make_targets(step: Step[Search]) -> TrainingTargets:
     """Run each teacher on every augmented view once, and write the targets.
 
     Raises:
-        PupilaError: a teacher is no better than chance, or its answers are not finite.
+        PupilaError: a teacher is not better than chance, or its answers are not finite.
     """
     config = step.config
     train, validation = step.split("train"), step.split("validation")
