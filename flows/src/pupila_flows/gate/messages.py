@@ -342,7 +342,7 @@ def _better(rule: MarginRule | LimitRule, unit: Unit, own: GateModel, inputs: Ga
     better = sorted(better, key=lambda pair: pair[0], reverse=True)[:_OTHERS]
     if not better:
         return f"No other step of this run does better{ranking.where}. "
-    names = ", ".join(f"{rival.name} ({ranking.shown(rival)})" for _, rival in better)
+    names = ", ".join(f"{rival.name} ({ranking.describe(rival)})" for _, rival in better)
     return f"In this run, {names} {'does' if len(better) == 1 else 'do'} better{ranking.where}. "
 
 

@@ -38,7 +38,7 @@ class Ranking:
 
     merit: Callable[[GateModel], float | None]
     """Value that ranks a model: larger is better; None if unknown."""
-    shown: Callable[[GateModel], str]
+    describe: Callable[[GateModel], str]
     """The value as text, shown after a step's name."""
     where: str = ""
     """End of a sentence on the images measured, such as ` on the validation images`."""

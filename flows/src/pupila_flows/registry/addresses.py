@@ -97,53 +97,53 @@ def check_address(address: str) -> None:
         PupilaError: fsspec does not know the file system, a package is missing, or files cannot
             be stored at the address.
     """
-    shown = repr(without_password(address))
+    quoted = repr(without_password(address))
     if "\0" in address:
-        raise PupilaError(f"The registry {shown} has a null byte: give a folder, or a URL.")
+        raise PupilaError(f"The registry {quoted} has a null byte: give a folder, or a URL.")
     if not is_url(address):
-        _check_folder(Path(address), shown)
+        _check_folder(Path(address), quoted)
         return
     if "::" in address:
         raise PupilaError(
-            f"The registry {shown} names several file systems, one through another: give a folder, "
-            f"or one URL like s3://bucket/models."
+            f"The registry {quoted} names several file systems, one through another: give a "
+            f"folder, or one URL like s3://bucket/models."
         )
     protocol, _, path = address.partition("://")
-    _check_protocol(protocol, shown)
+    _check_protocol(protocol, quoted)
     if protocol in _LOCAL:
         if not path.startswith("/"):
             raise PupilaError(
-                f"The registry {shown} is not an absolute path: write {protocol}:///folder, or "
+                f"The registry {quoted} is not an absolute path: write {protocol}:///folder, or "
                 f"the folder alone."
             )
-        _check_folder(Path(path), shown)
+        _check_folder(Path(path), quoted)
     elif not path.strip("/"):
         raise PupilaError(
-            f"The registry {shown} has no bucket or host: give a URL like s3://bucket/models."
+            f"The registry {quoted} has no bucket or host: give a URL like s3://bucket/models."
         )
 
 
-def _check_folder(folder: Path, shown: str) -> None:
+def _check_folder(folder: Path, quoted: str) -> None:
     """Refuse a path where no folder can be created, or where the kernel stores nothing."""
     if reason := folder_problem(folder):
         raise PupilaError(
-            f"The registry {shown} {reason}: give a folder that exists or can be created."
+            f"The registry {quoted} {reason}: give a folder that exists or can be created."
         )
 
 
-def _check_protocol(protocol: str, shown: str) -> None:
+def _check_protocol(protocol: str, quoted: str) -> None:
     """Refuse a file system that is unknown or unsuitable, or whose package is missing."""
     from fsspec.registry import known_implementations  # pyright: ignore - fsspec has no types
 
     known = _protocols()
     if protocol not in known:
         raise PupilaError(
-            f"The registry {shown} has the protocol {protocol!r}, which fsspec does not know: "
+            f"The registry {quoted} has the protocol {protocol!r}, which fsspec does not know: "
             f"give a folder, or a URL like s3://bucket/models.{nearest(protocol, known)}"
         )
     if protocol in _UNFIT:
         raise PupilaError(
-            f"The registry {shown} has the protocol {protocol!r}, {_UNFIT[protocol]}: give a "
+            f"The registry {quoted} has the protocol {protocol!r}, {_UNFIT[protocol]}: give a "
             f"folder, or a URL like s3://bucket/models."
         )
     implementations: dict[str, dict[str, str]] = known_implementations
@@ -152,7 +152,7 @@ def _check_protocol(protocol: str, shown: str) -> None:
     if find_spec(needed) is None:
         package = f"'pupila-flows[{_EXTRAS[needed]}]'" if needed in _EXTRAS else needed
         raise PupilaError(
-            f"The registry {shown} needs the package {needed}: `pip install {package}`."
+            f"The registry {quoted} needs the package {needed}: `pip install {package}`."
         )
 
 
@@ -177,10 +177,10 @@ def hide_passwords_in(address: str, text: str) -> str:
     """Replace the passwords of an address by `***` in a text, such as another library's error."""
     start, end = _password(address)
     secrets = {address[start:end], *(match[2] for match in _SECRET_FIELD.finditer(address))} - {""}
-    shown = text.replace(address, without_password(address))
+    quoted = text.replace(address, without_password(address))
     for secret in sorted({*secrets, *map(unquote, secrets)}, key=len, reverse=True):
-        shown = shown.replace(secret, _HIDDEN)
-    return shown
+        quoted = quoted.replace(secret, _HIDDEN)
+    return quoted
 
 
 def _password(address: str) -> tuple[int, int]:

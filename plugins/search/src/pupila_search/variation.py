@@ -77,7 +77,7 @@ class Variation:
         """Return a random genome for the first generation.
 
         Raises:
-            PupilaError: no genome that was tried is in the space.
+            PupilaError: every genome that was tried lies outside the space.
         """
         return self._within(self._draw)
 
