@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -296,7 +298,7 @@ def test_other_classes_than_those_of_the_data_are_refused(training, store):
 
 def test_without_data_it_is_refused(training):
     with pytest.raises(PupilaError, match="given no images"):
-        qat(training(images=None))
+        qat(replace(training(), dataset=None))
 
 
 @pytest.mark.long

@@ -161,7 +161,7 @@ def test_a_model_with_8_bit_input_and_output_is_refused_with_advice(
     built: Path, model: Artifact, run: Run
 ):
     quantised = run("quantize-int8", model, io_type="int8")
-    with pytest.raises(PupilaError, match=r"takes or gives int8.*`io_type: float`"):
+    with pytest.raises(PupilaError, match=r"takes or returns int8.*`io_type: float`"):
         run("site", quantised)
 
 
