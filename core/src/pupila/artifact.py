@@ -32,9 +32,10 @@ class Origin(BaseModel):
     distribution: str = Field(description="Python distribution that the plugin came from.")
     version: str = Field(description="Version of that distribution.")
     config: dict[str, Any] = Field(default_factory=dict, description="The plugin's settings.")
-    seed: int | None = Field(default=None, description="Seed of the run, where it was used.")
+    seed: int | None = Field(default=None, description="Seed of the run; None if it was not used.")
     threads: int | None = Field(
-        default=None, description="Threads with which models computed when it was made."
+        default=None,
+        description="Number of threads with which models computed when the artifact was made.",
     )
     inputs: tuple[str, ...] = Field(default=(), description="Digests of the input artifacts.")
     dataset: str | None = Field(default=None, description="Fingerprint of the data used.")
@@ -46,12 +47,12 @@ class ThresholdRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    figure: Literal["sensitivity", "specificity"] = Field(description="What is to be reached.")
-    target: float = Field(gt=0, le=1, description="Lowest acceptable value of it.")
+    figure: Literal["sensitivity", "specificity"] = Field(description="Metric to reach.")
+    target: float = Field(gt=0, le=1, description="Lowest acceptable value of this metric.")
     split: str = Field(description="Split whose images choose the threshold.")
     images: str = Field(description="Fingerprint of these images.")
-    positives: int = Field(ge=0, description="How many of them are of the positive class.")
-    others: int = Field(ge=0, description="How many of them are not, and were used.")
+    positives: int = Field(ge=0, description="Number of these images of the positive class.")
+    others: int = Field(ge=0, description="Number of images of other classes that were used.")
 
     def describe(self, positive: str) -> str:
         """Describe the rule: `59 glaucoma and 46 other validation images, for a sensitivity …`."""
@@ -62,17 +63,20 @@ class ThresholdRule(BaseModel):
 
 
 class Threshold(BaseModel):
-    """A threshold: an image is classified as `positive` if its probability is at least `value`."""
+    """A threshold: an image is `positive` if the probability of that class is at least `value`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     positive: str = Field(description="Class whose probability is compared.")
     value: float = Field(ge=0, le=1, description="Probability from which the answer is `positive`.")
-    chosen_on: str = Field(description="The images it was chosen on and the target, in words.")
+    chosen_on: str = Field(
+        description="The images on which the threshold was chosen, and the target, in words."
+    )
     rule: ThresholdRule | None = Field(
         default=None,
-        description="The same in a form that programs can apply. Without it the release gate "
-        "cannot choose a comparable threshold for other models, so it passes none with this one.",
+        description="The rule in a form that programs can apply. Without a rule, the release gate "
+        "cannot choose a comparable threshold for other models, so it passes no model with this "
+        "threshold.",
     )
 
 
@@ -97,8 +101,8 @@ class Record(BaseModel):
     )
     shipped: str | None = Field(
         default=None,
-        description="Name of the one file that goes to a device, where the others are only needed "
-        "to build it.",
+        description="Name of the one file that goes to a device, if the other files are only "
+        "needed to build it.",
     )
     threshold: Threshold | None = Field(
         default=None, description="Operating threshold that ships with the model, if any."
@@ -120,7 +124,8 @@ class Record(BaseModel):
     def threshold_of(self, name: str) -> float:
         """Return the lowest probability at which an image is classified as `name`; 0.5 by default.
 
-        With two classes, a shipped threshold for the other class determines the one for `name`.
+        If the shipped threshold is for the other of two classes, the result is the next float
+        above 1 minus that threshold.
         """
         shipped = self.shipped_for(name)
         if shipped is None:
@@ -128,7 +133,11 @@ class Record(BaseModel):
         return shipped.value if shipped.positive == name else math.nextafter(1 - shipped.value, 2)
 
     def shipped_for(self, name: str) -> Threshold | None:
-        """Return the shipped threshold if it decides which images are `name`, else None."""
+        """Return the shipped threshold if it decides which images are `name`, else None.
+
+        A threshold for the class `name` decides that. With two classes, a threshold for the other
+        class decides it too.
+        """
         shipped = self.threshold
         if shipped and (shipped.positive == name or len(self.output.classes) == 2):
             return shipped

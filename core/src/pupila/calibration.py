@@ -23,15 +23,19 @@ BINS = 15
 def calibration(
     scores: Floats, truth: Integers, seed: int = 0, clusters: ArrayLike | None = None
 ) -> tuple[Estimate, Estimate]:
-    """Return the expected calibration error and the Brier score.
+    """Return the expected calibration error (ECE) and the Brier score.
 
-    ECE (Guo et al. 2017, equation 5): `Σ_b |Σ_{i in b} (correct_i - confidence_i)| / n` over 15
-    equally wide bins of the confidence, which is the highest probability. With few images
-    the ECE is biased upwards, and bootstrap resamples add the same bias once more. Its interval is
-    therefore the basic bootstrap interval (Davison and Hinkley 1997, section 5.2), which mirrors
-    the resamples at the estimate.
+    `scores` are probabilities `(images, classes)`; `truth` is the index of each image's true class,
+    `(images,)`. `clusters` is described in `pupila.intervals`.
 
-    Brier 1950: the mean over images of `Σ_classes (probability - truth)²`, in 0..2.
+    The ECE (Guo et al. 2017, equation 5) is `Σ_b |Σ_{i in b} (correct_i - confidence_i)| / n` over
+    15 equally wide bins of the confidence, which is the highest probability. With few images the
+    ECE is biased upwards, and bootstrap resamples add the same bias once more. The interval of the
+    ECE is therefore the basic bootstrap interval (Davison and Hinkley 1997, section 5.2), which
+    mirrors the resamples at the estimate.
+
+    The Brier score (Brier 1950) is the mean over images of `Σ_classes (probability - truth)²`, in
+    0..2.
 
     Both intervals are rough; `docs/decisions/0003-intervals.md` gives their coverage.
     """

@@ -1,12 +1,13 @@
 """Tests whether a classifier is better than chance: required of teachers, pupils and releases.
 
-With two classes, the test is whether images of one class get higher scores than images of the
-other: the exact one-sided rank test given the ties (Mann and Whitney 1947, Annals of Mathematical
-Statistics 18:50). With more classes, the lower end of the accuracy's interval (Clopper and Pearson
-1934, Biometrika 26:404) must be above the share of the largest class, which is the accuracy of
-always answering that class. A class with a single image shows nothing. If patients are known, only
-one image of each patient counts; if a patient has images of several classes, it is one of the class
-with the fewest images so far.
+With two classes, a one-sided rank test checks whether images of one class get higher scores than
+images of the other class (Mann and Whitney 1947, Annals of Mathematical Statistics 18:50). The test
+is exact, also with ties. With more classes, the lower end of the accuracy's interval (Clopper and
+Pearson 1934, Biometrika 26:404) must be above the fraction of images in the largest class: a model
+that always answers with that class has this accuracy.
+
+Each class must have at least two images. If patients are known, only one image of each patient
+counts, because both tests assume independent images.
 """
 
 from __future__ import annotations
@@ -39,24 +40,26 @@ _SHUFFLED_AT_ONCE = 1_000_000
 
 
 class ChanceCheck(BaseModel):
-    """Result of testing a classifier against chance on labelled images, with the figure reached."""
+    """Result of testing on labelled images whether a classifier is better than chance."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     counts: dict[str, int] = Field(description="Images of each class, by its name.")
     one_each: bool = Field(default=False, description="Whether one image of each patient counts.")
     figure: Literal["AUC", "accuracy"]
-    reached: float | None = Field(description="Value of the figure; None if a class has no image.")
+    reached: float | None = Field(
+        description="Value of the figure; None if no class, or only one class, has images."
+    )
     chance: float = Field(description="Value of the figure by chance.")
     p_value: float | None = Field(
-        default=None, description="Of the AUC, by the exact one-sided rank test."
+        default=None, description="p-value of the AUC by the one-sided rank test."
     )
-    interval: Estimate | None = Field(default=None, description="Of the accuracy.")
-    above: bool = Field(description="Whether it is shown to be above chance.")
+    interval: Estimate | None = Field(default=None, description="95 % interval of the accuracy.")
+    above: bool = Field(description="Whether the model is shown to be above chance.")
     order: tuple[str, ...] | None = Field(
         default=None,
-        description="Another order of the classes with which the model would be above chance and "
-        "the figure higher.",
+        description="Another order of the classes with which the model would be above chance. None "
+        "if the model is above chance in its own order, or if no order helps.",
     )
     order_reaches: float | None = None
 
@@ -70,9 +73,9 @@ class ChanceCheck(BaseModel):
         return min(self.counts.values()) >= LEAST_IMAGES
 
     def describe(self, images: str) -> str:
-        """Return the result as the end of a sentence; `images` names the split.
+        """Return the result as the end of a sentence; `images` is the name of the split.
 
-        `not above chance on 105 validation images (53 glaucoma, 52 normal): AUC 0.004, …`
+        For example: `above chance on 105 validation images (53 glaucoma, 52 normal): AUC 0.9, …`
         """
         counts = join_names(f"{count} {name}" for name, count in self.counts.items())
         shown = "above chance" if self.above else "not shown to be above chance"
@@ -84,7 +87,7 @@ class ChanceCheck(BaseModel):
 
     @property
     def order_hint(self) -> str:
-        """Sentence on what another order of the classes would reach; empty if none is better."""
+        """Text on what the classes in the order `order` would reach; empty if `order` is None."""
         if not self.order:
             return ""
         names = ", ".join(self.order)
@@ -107,11 +110,12 @@ def check_chance(
     positive: str | None = None,
     patients: ArrayLike | None = None,
 ) -> ChanceCheck:
-    """Test `probabilities` `(images, classes)` against `labels` `(images,)`, indices of `classes`.
+    """Test whether a classifier's answers to labelled images are better than chance.
 
-    With two classes, images are ranked by the probability of `positive` (default: the first class).
-    `patients` names the patient of each image; if it is given, only one image of each patient
-    counts, because both tests assume independent images.
+    `probabilities` are `(images, classes)`; `labels` are indices of `classes`, `(images,)`. With
+    two classes, images are ranked by the probability of `positive` (default: the first class).
+    `patients` has the name of each image's patient, `(images,)`. If it is given, only one image of
+    each patient counts.
 
     Raises:
         PupilaError: the arrays' shapes do not match, or a label is not one of the classes.
@@ -141,7 +145,7 @@ def check_chance(
 
 
 def _one_of_each(truth: Integers, patients: NDArray[Any]) -> list[int]:
-    """Return one row per patient: its first image of the class that has the fewest images so far.
+    """Return one row per patient: the first image of the class that has the fewest images so far.
 
     Patients with images of a single class are counted first. Otherwise all patients with images of
     both classes would count for the class that is listed first. The model's answers are not used.
@@ -184,11 +188,12 @@ def _by_rank(
 def auc_and_p_value(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the AUC and its one-sided p-value under the hypothesis that scores are uninformative.
 
-    Consider every way to label the same number of these images positive. The p-value is the
-    fraction of these labellings in which the positives' sum of (mid)ranks is at least as large as
-    observed. All labellings are counted if that takes no more than some seconds. Otherwise the
-    fraction is taken over `_SHUFFLES` random labellings and the given one, which also keeps the
-    level of the test (Dwass 1957, Annals of Mathematical Statistics 28:181).
+    `scores` and `is_positive` are `(images,)`. Consider every way to label the same number of these
+    images positive. The p-value is the fraction of these labellings in which the positive images'
+    sum of (mid)ranks is at least as large as observed. All labellings are counted if that takes no
+    more than some seconds. Otherwise the fraction is taken over `_SHUFFLES` random labellings and
+    the given one, which also keeps the level of the test (Dwass 1957, Annals of Mathematical
+    Statistics 28:181).
     """
     # for the smaller class, ranked from the end at which it should be
     swapped = 2 * int(is_positive.sum()) > len(scores)
@@ -258,10 +263,10 @@ def _by_accuracy(
 
 
 def _better_order(confusion: Integers) -> list[int]:
-    """Return an order of the classes in which swapping any two gives no more correct answers.
+    """Return an order of the classes that no swap of two classes improves.
 
-    `confusion` has a row for each true class. If a model's classes were only listed in the wrong
-    order, this finds the right one.
+    `confusion` has a row for each true class; an order is better if more answers are correct. If a
+    model's classes were merely listed in the wrong order, the result is the right order.
     """
     order = list(range(len(confusion)))
     improved = True

@@ -1,4 +1,4 @@
-"""Handles Pupila's own files that were damaged on disk: they are renamed, logged and remade."""
+"""Handles damaged files of Pupila's own: renames them and logs a warning, so they can be remade."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _log = logging.getLogger(__name__)
 
 
 def read_json(path: Path) -> Any:
-    """Return the JSON value in a file; None if it is missing or damaged (then put aside)."""
+    """Return the JSON value in a file; None if the file is missing or damaged.
+
+    A damaged file is put aside (see `put_aside`).
+    """
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
@@ -24,10 +27,11 @@ def read_json(path: Path) -> Any:
 
 
 def put_aside(path: Path, therefore: str = "it is made again") -> None:
-    """Rename a file that cannot be read, and log a warning; the caller normally makes it again.
+    """Rename a damaged file and log a warning.
 
-    `therefore` says in the warning what happens next. The warning goes to the logger
-    `pupila.damage`; a child process forwards it to its parent.
+    `therefore` is the part of the warning that says what happens next: normally the caller makes
+    the file again. The warning goes to the logger `pupila.damage`; a child process forwards it to
+    its parent.
     """
     aside = path.with_name(f"{path.name}.damaged-{uuid4().hex[:8]}")
     with suppress(FileNotFoundError):  # another process was first

@@ -28,7 +28,7 @@ UNLABELLED = "unlabelled"
 """Name of the split of images without labels, on which students learn a teacher's answers."""
 SPLITS = (*LABELLED_SPLITS, UNLABELLED)
 GROUP_COLUMNS = ("source", "site")
-"""Manifest columns: evaluations also give separate metrics for each value of these."""
+"""Columns of the manifest. Evaluations also give separate metrics for each of their values."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,11 @@ class Dataset:
 
     @classmethod
     def of(cls, frame: pd.DataFrame, classes: Sequence[str], cache: Path) -> Dataset:
-        """Return the dataset of a scanned manifest; rows are sorted by content, not by path."""
+        """Make a dataset from a scanned manifest.
+
+        Rows are sorted by the digest of the image file, so that their order does not depend on
+        where the files are.
+        """
         ordered = frame.sort_values(["sha256", "split", "label", "path"], kind="stable")
         return cls(ordered.reset_index(drop=True), tuple(classes), cache)
 
@@ -54,7 +58,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the images' contents, labels and splits, wherever the files are."""
+        """SHA-256 of the classes and of the images' contents, labels and splits, but not paths."""
         columns = [self.frame[name].tolist() for name in ("sha256", "label", "split")]
         rows = list(zip(*columns, strict=True))
         return digest_json({"classes": self.classes, "rows": rows})
@@ -99,7 +103,7 @@ class Dataset:
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Class of each image as an index into `classes`; -1 for the split `unlabelled`.
+        """Class of each image as an index into `classes`, `(images,)`; -1 for unlabelled images.
 
         Raises:
             PupilaError: an image has a label that is not one of the classes.
@@ -118,9 +122,9 @@ class Dataset:
 
     @cached_property
     def patients(self) -> NDArray[np.str_] | None:
-        """Patient of each image, from the column `patient`; None if the column is missing or empty.
+        """Patient of each image, `(images,)`; None if the column `patient` is missing or empty.
 
-        Each image without a value counts as a patient of its own.
+        Each image without a value gets a patient of its own.
         """
         if "patient" not in self.frame:
             return None
@@ -130,20 +134,24 @@ class Dataset:
         return np.array(known) if any(names) else None
 
     def rows_by_value(self, column: str) -> dict[str, NDArray[np.int64]]:
-        """Return the rows that have each value of a column; images without a value are left out."""
+        """Return the rows of the images that have each value of a column, as `{value: rows}`.
+
+        Images without a value are left out.
+        """
         given = self.frame[column].astype(object)
         values = np.array(given.where(given.notna(), "").astype(str).tolist())
         names = sorted(set(values.tolist()) - {""})
         return {name: np.flatnonzero(values == name) for name in names}
 
     def image(self, row: int, spec: InputSpec) -> NDArray[np.uint8]:
-        """Decode and resize one image: uint8 `(height, width, 3)`."""
+        """Return the image of a row, resized for a model's input: uint8 `(height, width, 3)`."""
         return resize(decode(self.paths[row]), spec)
 
     def pixels(self, spec: InputSpec) -> Pixels:
-        """Return all images as uint8 `(images, height, width, 3)`, on disk, not in memory.
+        """Return all images, resized for a model's input: uint8 `(images, height, width, 3)`.
 
-        Images are decoded and resized once, at the first call; other processes reuse the file.
+        The pixels are in a file on disk, not in memory. Images are decoded and resized once, at the
+        first call; later calls and other processes reuse the file.
         """
         key = digest_json([self.fingerprint, spec.model_dump(), versions(CORE)])
         path = self.cache / "pixels" / f"{key}.npy"

@@ -1,4 +1,4 @@
-"""Content digests, of which cache keys and artifact names are made."""
+"""Digests of files, JSON values and code, for cache keys and names of artifacts."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def digest_json(value: Any) -> str:
 def digest_code(*modules: str) -> str:
     """Return one SHA-256 of the source of some modules; a package stands for all its modules.
 
-    Use it in keys of cached results that must be remade after every change of the code, not only
-    after a new version of the package. Only the packages that contain the modules are imported.
+    Use this digest in the key of a cached result that must be remade after every change of the
+    code, not only after a new version of the package. The modules themselves are not imported, only
+    the packages that contain them.
     """
     return digest_json({name: sorted(_code_in(name)) for name in modules})
 

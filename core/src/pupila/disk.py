@@ -84,10 +84,11 @@ def sync(path: Path) -> None:
 def explain_disk_errors(folder: Path) -> Generator[None]:
     """Turn disk errors in the `with` block into a readable `PupilaError`.
 
-    `folder` is the working folder, which is blamed if the error names no file.
+    The message names the disk of the file in the error or, if the error names no file, the disk of
+    `folder`.
 
     Raises:
-        PupilaError: the disk of the folder, or of the file being written, caused the error.
+        PupilaError: the disk caused the error. Other errors are raised unchanged.
     """
     try:
         yield
@@ -101,7 +102,10 @@ def explain_disk_errors(folder: Path) -> Generator[None]:
 
 
 def explain_disk_error(error: BaseException, folder: Path) -> str | None:
-    """Return what is wrong with the disk and what to do; None if the disk is not the cause."""
+    """Return what is wrong with the disk and what to do; None if the disk is not the cause.
+
+    `folder` is the folder to name if the error names no file.
+    """
     number = _number(error)
     if number is None and _is_full(folder):
         number = errno.ENOSPC

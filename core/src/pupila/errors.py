@@ -23,7 +23,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_class(field: str, name: str, classes: Collection[str]) -> str:
-    """Return the error for a field that names an unknown class, with the nearest known name."""
+    """Return the message for a field that names an unknown class, with the nearest known name."""
     hint = nearest(name, classes)
     return f"{field} is {name!r}, which is not one of the classes {list_names(classes)}.{hint}"
 

@@ -29,15 +29,15 @@ class OperatingPoint(_FrozenModel):
     """Sensitivity and specificity for the positive class at one threshold of its probability."""
 
     threshold: float = Field(
-        description="Lowest probability of the positive class; where the one that ships is for "
-        "the other of two classes, 1 minus that."
+        description="Lowest probability of the positive class at which an image is positive. If "
+        "the shipped threshold is for the other of two classes, 1 minus the shipped threshold."
     )
     chosen_on: str = Field(
-        description="Split whose images the threshold was chosen on; for a shipped one, in words."
+        description="Split on whose images the threshold was chosen; in words if it ships."
     )
     images: int | None = Field(
         default=None,
-        description="How many images it was chosen on; None if a shipped one does not say.",
+        description="Number of images on which the threshold was chosen; None if unknown.",
     )
     sensitivity: Estimate
     specificity: Estimate
@@ -52,26 +52,31 @@ class Metrics(_FrozenModel):
     images: int
     patients: int | None = Field(
         default=None,
-        description="Number of patients; None if the data does not say: intervals then treat every "
-        "image as another patient's.",
+        description="Number of patients. None if the data does not name them: intervals then treat "
+        "every image as a different patient's.",
     )
-    positive: str = Field(description="Class of AUC, sensitivity and thresholds.")
+    positive: str = Field(description="Class that AUC, sensitivity and thresholds refer to.")
     accuracy: Estimate = Field(
-        description="At the threshold that ships, for two classes, if there is one; else of the "
-        "most probable class."
+        description="Accuracy at the shipped threshold, if there is one and there are two classes; "
+        "otherwise accuracy of the most probable class."
     )
     auc: Estimate | None = Field(
-        description="Of the positive class; with more than two classes the one-vs-rest mean."
+        description="Area under the ROC curve of the positive class; with more than two classes, "
+        "the mean over all classes, each against the rest. None if a class has no image."
     )
     operating_points: tuple[OperatingPoint, ...] = ()
     shipped: OperatingPoint | None = Field(
-        default=None, description="At the threshold that ships with the artifact, if any."
+        default=None,
+        description="Operating point at the threshold that ships with the artifact, if any.",
     )
-    confusion: tuple[tuple[int, ...], ...] = Field(description="Rows: truth; columns: answer.")
+    confusion: tuple[tuple[int, ...], ...] = Field(
+        description="Numbers of images; rows: true class; columns: predicted class."
+    )
     confusion_at: float | None = Field(
         default=None,
-        description="Threshold of the positive class for `confusion`: that of `point`, unless it "
-        "was chosen on these same images. None: the most probable class counts.",
+        description="Threshold of the positive class that `confusion` uses: the threshold of "
+        "`point`, unless that was chosen on these same images. None: `confusion` uses the most "
+        "probable class.",
     )
     ece: Estimate = Field(description="Expected calibration error, 15 bins of equal width.")
     brier: Estimate = Field(description="Mean squared error of the probabilities, 0..2.")
@@ -87,7 +92,7 @@ class Metrics(_FrozenModel):
 
 
 class Agreement(_FrozenModel):
-    """How closely an artifact's answers agree with a reference model's on the same images."""
+    """How closely an artifact's answers agree with a reference model's, on the same images."""
 
     reference: str = Field(description="Name of the teacher or artifact compared with.")
     labels: Estimate = Field(description="Fraction of images given the same class.")
@@ -113,7 +118,7 @@ class Cost(_FrozenModel):
     macs: int | None
     latency: Latency
     peak_memory_bytes: int | None = Field(
-        description="Resident memory of the process that ran it; None if not known."
+        description="Peak resident memory of the process that ran the model; None if not known."
     )
 
 
@@ -135,13 +140,14 @@ class Startup(_FrozenModel):
 
 
 class RuntimeCheck(_FrozenModel):
-    """Results of an artifact in another runtime, on some of the evaluated images."""
+    """Results of running an artifact in a given runtime, on some of the evaluated images."""
 
     runtime: str
     cpu: str
     images: int
     agreement: Agreement | None = Field(
-        description="With its own runtime; for that one, with the model it was exported from."
+        description="Agreement with the answers in the primary runtime of the artifact's format. "
+        "If `runtime` is that one, agreement with the model that the artifact was exported from."
     )
     latency: Latency
     peak_memory_bytes: int | None = Field(description="None if the runtime does not report it.")
@@ -151,7 +157,7 @@ class RuntimeCheck(_FrozenModel):
 class Measurement(_FrozenModel):
     """Cost of one artifact: the only result of an artifact that was never trained."""
 
-    artifact: str = Field(description="Digest.")
+    artifact: str = Field(description="Digest of the artifact.")
     format: str
     runtime: str
     cpu: str
@@ -161,7 +167,7 @@ class Measurement(_FrozenModel):
 class Acceptance(_FrozenModel):
     """Fraction of one group of images that a filter accepts at its threshold."""
 
-    name: str = Field(description="`all`, a column and its value, or what was done to the images.")
+    name: str = Field(description="`all`, a column and its value, or the name of an alteration.")
     images: int
     accepted: Estimate
 
@@ -172,17 +178,24 @@ class NegativeGroup(_FrozenModel):
     name: str = Field(
         description="`all`, a source of test images (`no source`), or a group of near misses."
     )
-    near_miss: bool = Field(description="Its images come from `open_set.path`, not from the data.")
+    near_miss: bool = Field(
+        description="Whether the images come from `open_set.path`, and not from the data."
+    )
     trained: bool = Field(
-        description="Whether the training images, also unlabelled ones, include this source or "
-        "some of these images."
+        description="Whether the training images, labelled or not, include this source or some of "
+        "these images."
     )
     images: int
-    auc: Estimate | None = Field(description="Against the test images of the accepted class.")
-    accepted: Estimate = Field(description="False accepts at the threshold.")
+    auc: Estimate | None = Field(
+        description="Area under the ROC curve of the accepted class's test images against this "
+        "group."
+    )
+    accepted: Estimate = Field(
+        description="Fraction of the group that is accepted at the filter's threshold."
+    )
     accepted_at_95: Estimate = Field(
-        description="False accepts at the threshold that accepts 95 % of the accepted class's test "
-        "images."
+        description="Fraction of the group that is accepted at the threshold that accepts 95 % of "
+        "the accepted class's test images."
     )
 
 
@@ -193,7 +206,7 @@ class NearMiss(_FrozenModel):
     group: str
     near_miss: bool = Field(description="True; false for test images in results of older versions.")
     probability: float = Field(description="Probability of the accepted class.")
-    accepted: bool = Field(description="Whether it reaches the threshold.")
+    accepted: bool = Field(description="Whether the probability reaches the filter's threshold.")
 
 
 class OpenSet(_FrozenModel):
@@ -202,14 +215,17 @@ class OpenSet(_FrozenModel):
     accepts: str = Field(description="Class that the filter accepts.")
     threshold: float = Field(description="Probability from which an image is accepted.")
     chosen_on: str | None = Field(
-        description="What the shipped threshold was chosen on; None if none ships."
+        description="Images on which the shipped threshold was chosen; None if none ships."
     )
     comparable_threshold: float = Field(
         description="Highest threshold that accepts 95 % of the accepted class's test images."
     )
-    accepted: Acceptance = Field(description="Test images of the accepted class.")
+    accepted: Acceptance = Field(
+        description="How many test images of the accepted class are accepted."
+    )
     accepted_groups: tuple[Acceptance, ...] = Field(
-        description="The same for each value of `source` and `site`, if there are several."
+        description="How many of them are accepted for each value of `source` and `site`, if there "
+        "are several values."
     )
     negatives: tuple[NegativeGroup, ...]
     corrupted: tuple[Acceptance, ...] = Field(
@@ -226,18 +242,20 @@ class Evaluation(Measurement):
     split: str
     metrics: Metrics
     validation: Estimate | None = Field(
-        default=None, description="Accuracy on the validation images, by which choices are made."
+        default=None,
+        description="Accuracy on the validation images, on which choices between models are based.",
     )
     groups: dict[str, dict[str, Metrics]] = Field(
         default_factory=dict, description="Metrics for each value of `source` and `site`."
     )
     agreement: Agreement | None = None
     open_set: OpenSet | None = Field(
-        default=None, description="Which images it accepts, if it is evaluated as a filter."
+        default=None,
+        description="Which images the artifact accepts, if it is evaluated as a filter.",
     )
     probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")
     validation_probabilities: str | None = Field(
-        default=None, description="The same for the validation images, if there are any."
+        default=None, description="Predictions file of the validation images, if there are any."
     )
 
     @property

@@ -59,11 +59,12 @@ def evaluate(
     latency_repeats: int = LATENCY_REPEATS,
     open_set: OpenSetImages | None = None,
 ) -> Evaluation:
-    """Return all metrics of `artifact` on one split of `dataset` (which holds every split).
+    """Return the cost of `artifact` and all its metrics on one split of `dataset`.
 
-    The runner of the artifact's format computes the answers, which are kept in `predictions`. The
-    threshold is chosen on the validation split, if there is one. `reference` is a name and an
-    artifact to compare with image by image, normally a teacher. Latency is measured with `threads`
+    `dataset` holds every split. The runner of the artifact's format computes the answers, which are
+    kept in `predictions`. A threshold for the class `positive` with the given `specificity` is
+    chosen on the validation split, if there is one. `reference` is a name and an artifact, normally
+    a teacher, whose answers are compared image by image. Latency is measured with `threads`
     threads, by default those of the run. With `open_set`, the artifact is also evaluated as a
     filter.
 
@@ -125,9 +126,10 @@ def measure(
     threads: int | None = None,
     latency_repeats: int = LATENCY_REPEATS,
 ) -> Measurement:
-    """Return the cost of `artifact`: its size, and latency and memory on the first of `images`.
+    """Return the cost of `artifact`: its size, latency and peak memory.
 
-    Latency is measured with `threads` threads, by default those of the run.
+    Latency and memory are measured on the first of `images`, with `threads` threads (by default
+    those of the run).
     """
     threads = threads or model_threads()
     image = images.image(0, artifact.record.input)
@@ -154,10 +156,12 @@ def check_runtime(
     threads: int | None = None,
     latency_repeats: int = LATENCY_REPEATS,
 ) -> RuntimeCheck:
-    """Return agreement and cost of `artifact` in the runtime `runtime`, on the images of `dataset`.
+    """Run `artifact` in the runtime `runtime` on the images of `dataset`, and measure its answers.
 
-    The answers are compared with those in the artifact's own runtime. If `runtime` is that one,
-    they are compared with those of `source`, the artifact that it was exported from, if given.
+    The answers are compared with those in the primary runtime of the artifact's format. If
+    `runtime` is that primary runtime, the answers are compared with those of `source`, the artifact
+    that `artifact` was exported from. Without a `source`, they are then not compared. Latency,
+    memory and start-up are measured too.
 
     Raises:
         PupilaError: the runtime refuses the artifact or is not available here, or the outputs do

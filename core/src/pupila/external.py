@@ -1,7 +1,7 @@
 """Evaluates a model on images from another site, on which nothing was trained or chosen.
 
-Labels show how good the model's answers are. A teacher shows how closely they agree with its own,
-for which no labels are needed.
+If the images have labels, metrics show how good the model's answers are. If there is a teacher,
+fidelity shows how closely the model's answers follow the teacher's; this needs no labels.
 """
 
 from __future__ import annotations
@@ -46,36 +46,38 @@ class ExternalMetrics(_FrozenModel):
 
 
 class ImageDisagreement(_FrozenModel):
-    """An image that a model and its teacher answer differently."""
+    """An image to which a model and its teacher give different answers."""
 
     path: str
-    truth: str | None = Field(description="Its class; None without labels.")
-    answer: str = Field(description="Most probable class.")
-    other: str = Field(description="The teacher's.")
-    probability: float = Field(description="Of the positive class.")
-    other_probability: float = Field(description="The same by the teacher.")
+    truth: str | None = Field(description="True class of the image; None without labels.")
+    answer: str = Field(description="Class that the model finds most probable.")
+    other: str = Field(description="Class that the teacher finds most probable.")
+    probability: float = Field(description="The model's probability of the positive class.")
+    other_probability: float = Field(description="The teacher's probability of that class.")
 
 
 class ExternalEvaluation(_FrozenModel):
     """Results of one model on the images of one site."""
 
-    figures: ExternalMetrics = Field(description="On all images.")
+    figures: ExternalMetrics = Field(description="Metrics on all images.")
     groups: dict[str, dict[str, ExternalMetrics]] = Field(
-        default_factory=dict, description="The same by each value of a column."
+        default_factory=dict, description="Metrics by column and by value of that column."
     )
     chance: ChanceCheck | None = Field(
-        default=None, description="Whether it is above chance there; None without labels."
+        default=None,
+        description="Whether the model is above chance on these images; None without labels.",
     )
     parted: tuple[ImageDisagreement, ...] = Field(
         default=(),
         description="Images whose logits differ most from the teacher's, largest difference first.",
     )
     measurement: Measurement | None = Field(
-        default=None, description="Its cost; None if that is measured elsewhere."
+        default=None, description="Cost of the model; None if it is measured elsewhere."
     )
     probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")
     validation_probabilities: str | None = Field(
-        default=None, description="The same for the images that choose its threshold."
+        default=None,
+        description="Predictions file of the images on which the model's threshold is chosen.",
     )
 
     @property
@@ -105,11 +107,12 @@ def evaluate_external(
     groups: Sequence[str] = (),
     latency_repeats: int | None = None,
 ) -> ExternalEvaluation:
-    """Return all results of `artifact` on images with labels, or of the split `unlabelled`.
+    """Return all results of `artifact` on the images of another site.
 
-    `reference` is the teacher's name and artifact. If no threshold ships, one is chosen for
-    `specificity` on `validation`, the validation images of the data that the model was made from.
-    `groups` names columns; each of their values gets its own metrics. With `latency_repeats`, the
+    Either the images have labels, or all of them belong to the split `unlabelled`. `reference` is
+    the teacher's name and artifact. `validation` are the validation images of the data that the
+    model was made from; a threshold for the given `specificity` is chosen on them. `groups` names
+    columns; each value of these columns gets its own metrics. With `latency_repeats`, the
     artifact's cost is measured too.
 
     Raises:

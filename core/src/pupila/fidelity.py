@@ -1,9 +1,9 @@
-"""How closely a model's answers follow its teacher's, on images that need no labels.
+"""How closely a model's answers follow its teacher's; the images need no labels.
 
 Two models may have the same accuracy on the data and yet answer images from elsewhere differently.
-So their logits are compared, not only the classes they give. With two classes, the logits are the
-log-odds `log p/(1-p)`; with more, they are `log p` minus its mean over the classes. Probabilities
-below `FLOOR` count as `FLOOR`.
+So the logits of model and teacher are compared, not only their most probable classes. With two
+classes, the logits are the log-odds `log p/(1-p)`. With more classes, the logits are `log p` minus
+the mean of `log p` over the classes. Probabilities below `FLOOR` count as `FLOOR`.
 
 Intervals are percentile bootstrap intervals (Efron 1979, Annals of Statistics 7:1) over images, or
 over patients where they are known.
@@ -26,10 +26,11 @@ from pupila.intervals import BY_PATIENT, DRAWS, resamples, share
 Floats = NDArray[np.float64]
 
 FLOOR = 1 / 512
-"""Lowest probability distinguished: half a step of an 8-bit probability, whose 0 may be any value
-below that. It puts 8-bit and 32-bit models on one scale: log-odds from -6.2 to 6.2."""
+"""Lowest probability that is distinguished: half a step of an 8-bit probability. An 8-bit 0 may
+stand for any probability below this. Log-odds of 8-bit and of 32-bit models then have the same
+range, -6.2 to 6.2."""
 LEAST_IMAGES = 5
-"""Fewest images compared: a plane over three colours would fit four images exactly."""
+"""Fewest images that are compared: a plane over three colours would fit four images exactly."""
 
 
 class Fidelity(BaseModel):
@@ -40,21 +41,22 @@ class Fidelity(BaseModel):
     reference: str = Field(description="Name of the teacher.")
     images: int
     correlation: Estimate = Field(
-        description="Pearson correlation of the logits; with more than two classes the mean over "
-        "classes. 0 if a model gives all images the same answer."
+        description="Pearson correlation of the model's logits with the teacher's; with more than "
+        "two classes, the mean over classes. 0 if a model gives all images the same answer."
     )
     labels: Estimate = Field(description="Fraction of images given the same most probable class.")
     mean_difference: Estimate = Field(
-        description="With two classes, mean difference of the positive class's log-odds to the "
-        "teacher's; with more, the mean over classes of its absolute value."
+        description="With two classes, mean of the model's minus the teacher's log-odds of the "
+        "positive class. With more classes, the absolute value of the mean difference of each "
+        "class's logit, averaged over the classes."
     )
     colour: Estimate | None = Field(
         default=None,
-        description="Fraction of the variance of the logits (R²) explained by an image's mean red, "
-        "green and blue, and so by its brightness. Chance alone gives 3/(images - 1).",
+        description="Fraction of the variance of the model's logits (R²) that the mean red, green "
+        "and blue of the images explain. Chance alone gives 3/(images - 1).",
     )
     reference_colour: Estimate | None = Field(
-        default=None, description="The same for the teacher's logits."
+        default=None, description="The same fraction for the teacher's logits."
     )
 
 
@@ -68,10 +70,11 @@ def fidelity(
     patients: ArrayLike | None = None,
     seed: int = 0,
 ) -> Fidelity:
-    """Compare answers `(images, classes)` with those of the teacher `name`, image by image.
+    """Compare a model's answers with those of the teacher `name`, image by image.
 
-    `positive` is the column of the positive class; `colours` are the mean red, green and blue
-    `(images, 3)` of the images.
+    `probabilities` are the model's and `reference` the teacher's, both `(images, classes)`.
+    `positive` is the column of the positive class. `colours` are the mean red, green and blue of
+    each image, `(images, 3)`. With `patients` `(images,)`, intervals are by patient.
 
     Raises:
         PupilaError: the arrays' shapes differ, or there are fewer than `LEAST_IMAGES` images.
@@ -107,8 +110,8 @@ def fidelity(
 def logits_of(probabilities: ArrayLike, positive: int = 0) -> Floats:
     """Return the logits of probabilities `(images, classes)`.
 
-    With two classes the log-odds of `positive`, `(images, 1)`; with more, centred
-    log-probabilities, `(images, classes)`.
+    With two classes, these are the log-odds of the column `positive`, `(images, 1)`. With more,
+    they are log-probabilities minus their mean over the classes, `(images, classes)`.
     """
     logs = np.log(np.clip(np.asarray(probabilities, np.float64), FLOOR, 1 - FLOOR))
     if logs.shape[1] == 2:
@@ -122,10 +125,11 @@ def bootstrap(
     patients: ArrayLike | None = None,
     seed: int = 0,
 ) -> Estimate:
-    """Return a figure with its percentile bootstrap interval, widened to include the value.
+    """Return a figure with its percentile bootstrap interval, widened to include the figure.
 
-    `figure` gets counts `(draws, images)`, how often each resample contains each image, and returns
-    one number per resample.
+    The function `figure` computes it. `figure` gets counts `(draws, images)`, which say how often
+    each resample contains each image, and returns one number per resample, `(draws,)`. With
+    `patients` `(images,)`, whole patients are drawn instead of images.
     """
     value = float(figure(np.ones((1, images)))[0])
     draws = np.concatenate([figure(counts) for counts in resamples(images, seed, patients)])
@@ -140,10 +144,11 @@ def bootstrap(
 
 
 def correlation(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
-    """Return the Pearson correlation of logits `(images, columns)`, averaged over columns.
+    """Return the Pearson correlation of two models' logits in each resample, `(draws,)`.
 
-    One value is returned per row of `counts` `(draws, images)`, which says how often each image is
-    drawn. A column that is constant in either model counts as 0.
+    `ours` and `theirs` are `(images, columns)`; the correlation is averaged over columns. A column
+    that is constant in either model counts as 0. `counts` `(draws, images)` says how often each
+    resample contains each image.
     """
     total = counts.sum(axis=1, keepdims=True)
     # differences from the mean of all images keep the sums of squares exact
@@ -157,21 +162,22 @@ def correlation(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
 
 
 def mean_difference(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
-    """Return the mean of `ours - theirs`, logits `(images, columns)`.
+    """Return the mean difference of two models' logits in each resample, `(draws,)`.
 
-    With several columns, it is the mean of the absolute values. One value is returned per row of
-    `counts` `(draws, images)`, which says how often each image is drawn.
+    `ours` and `theirs` are `(images, columns)`. With one column, the result is the mean of
+    `ours - theirs`. With several columns, it is the absolute value of each column's mean, averaged
+    over columns. `counts` `(draws, images)` says how often each resample contains each image.
     """
     means = counts @ (ours - theirs) / counts.sum(axis=1, keepdims=True)
     return means[:, 0] if means.shape[1] == 1 else np.abs(means).mean(axis=1)
 
 
 def variance_explained(colours: Floats, logits: Floats, counts: Floats) -> Floats:
-    """Return the fraction of the variance of `logits` that a plane over `colours` explains (R²).
+    """Return how much of the variance of logits colours explain (R²) in each resample, `(draws,)`.
 
-    `colours` are `(images, colours)`, `logits` `(images, columns)`. One value, averaged over
-    columns, is returned per row of `counts` `(draws, images)`, which says how often each image is
-    drawn.
+    R² is that of a linear regression of each column of `logits` `(images, columns)` on `colours`
+    `(images, 3)`, averaged over columns. `counts` `(draws, images)` says how often each resample
+    contains each image.
     """
     total = counts.sum(axis=1, keepdims=True)
     scale = colours.std(axis=0)
@@ -193,4 +199,4 @@ def variance_explained(colours: Floats, logits: Floats, counts: Floats) -> Float
 
 
 _ROUNDING = 1e-12
-"""Variances below this, relative to the squared values, are taken for rounding errors."""
+"""Variances below this fraction of the mean squared values are treated as rounding errors."""

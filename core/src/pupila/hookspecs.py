@@ -14,7 +14,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Hooks:
-    """Hooks of the entry-point group `pupila`; implement the ones you need in one module."""
+    """Hooks that a plugin module implements; the entry-point group `pupila` names the module.
+
+    A module implements only the hooks that it needs.
+    """
 
     @hookspec
     def pupila_techniques(self) -> Iterable[Technique]:
@@ -82,7 +85,11 @@ class Hooks:
 
     @hookspec
     def pupila_runners(self) -> Iterable[Runner]:
-        """Yield runners; for each format one is primary and evaluates, the others are checked."""
+        """Yield runners; for each format one is primary and evaluates, the others are checked.
+
+        A runner opens models of one format in a runtime. The primary runner of a format evaluates
+        models; the other runners only run the runtime checks that a recipe asks for.
+        """
         return ()
 
     @hookspec

@@ -1,4 +1,4 @@
-"""The measurements that a scan makes of each image file; field names are columns of its table."""
+"""What a scan measures of each image file; the field names are columns of the scan's table."""
 
 from __future__ import annotations
 

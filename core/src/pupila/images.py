@@ -17,9 +17,9 @@ _BROKEN = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBo
 """All exceptions that Pillow raised on 25,000 damaged files of 17 formats."""
 
 _MOST_PIXELS = 64_000_000
-"""Most pixels of an image; phone cameras have 50 million. Decoding 64 million takes 1.0 GB with
-transparency, 0.8 GB as floats, 0.5 GB as RGB (measured). Pillow's limit of 179 million would take
-three times that."""
+"""Most pixels of an image; phone cameras have 50 million. Decoding 64 million pixels takes 1.0 GB
+with transparency, 0.8 GB as floats, 0.5 GB as RGB (measured). Pillow allows 179 million pixels,
+which would take three times as much."""
 _TOO_LARGE = "and more than 64 million are not decoded"
 SPECIAL = "it is a pipe or a device, not a file"
 _BAND_ROWS = 256
@@ -49,8 +49,8 @@ def decode(path: Path) -> Image.Image:
     are composited over black. Of several frames, the first is read.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, not an image, or has more than 64 million
-            pixels.
+        ImageError: the file is missing, empty, truncated, a pipe or device, or not an image, or it
+            has more than 64 million pixels.
     """
     if is_special(path):
         raise ImageError(path, SPECIAL)
@@ -107,11 +107,11 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 def resize(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
     """Return an image resized for a model's input: uint8 `(height, width, 3)`.
 
-    The aspect ratio is not kept.
+    The aspect ratio is not kept. An image of the right size is returned unchanged.
 
-    Pillow's `BILINEAR` is a triangle filter that widens with the reduction: each output pixel is a
-    weighted mean of all the input pixels it covers (antialiased), not of the nearest four as in
-    most frameworks' "bilinear". An image of the right size is left as it is.
+    The filter is Pillow's `BILINEAR`, which is antialiased: each output pixel is a weighted mean of
+    all the input pixels that it covers. In most frameworks, "bilinear" means only the nearest four
+    input pixels.
     """
     size = (spec.width, spec.height)
     if image.size != size:

@@ -20,8 +20,8 @@ from pupila.plugin import Plugin
 def implementation_fault(plugin: Plugin) -> str | None:
     """Return why a plugin's implementation cannot be found; None if it exists or might exist.
 
-    If a module may define names only when it runs (`from x import *`, a `__getattr__`,
-    `globals()`), every name is taken to exist.
+    Some modules define names only when they run (`from x import *`, a `__getattr__`, `globals()`).
+    In such a module, every name is assumed to exist.
     """
     module, _, attribute = plugin.implementation.partition(":")
     if not module or not attribute.isidentifier():

@@ -1,8 +1,9 @@
 """95 % intervals of proportions, and of means by bootstrap.
 
 Images of one patient are alike, so they carry less information than as many images of different
-patients. `clusters` has a value for each image, the same for all images of one patient, and
-intervals then account for this. Without `clusters`, every image counts as a different patient's.
+patients. Intervals account for this if `clusters` is given. It has one value for each image,
+`(images,)`, and images of one patient have the same value. Without `clusters`, every image counts
+as a different patient's.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def proportion(hits: int, total: int) -> Estimate:
 
 
 def wilson(fraction: float, total: float) -> tuple[float, float]:
-    """Return both ends of Wilson's interval for `fraction` of `total`.
+    """Return both ends of Wilson's interval for the fraction `fraction` of `total` images.
 
     `centre ± z/(1 + z²/n) · sqrt(p(1-p)/n + z²/4n²)`, `centre = (p + z²/2n)/(1 + z²/n)`.
     """
@@ -52,12 +53,13 @@ def wilson(fraction: float, total: float) -> tuple[float, float]:
 
 
 def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
-    """Return the fraction of hits `(images,)` that are true, with its interval.
+    """Return the fraction of `hits` `(images,)` that are true, with Wilson's interval.
 
-    With `clusters`, Wilson's interval is computed for the effective number of independent images:
-    n divided by the design effect (variance between clusters over that of independent images), and
-    reduced further if there are few clusters (Korn and Graubard 1998, Survey Methodology 24:193).
-    If all or none are hits the design effect is unknown, and n is the number of clusters.
+    With `clusters`, the interval is computed for the effective number of independent images. That
+    is the number of images divided by the design effect: the variance between clusters divided by
+    the variance of independent images. It is reduced further if there are few clusters (Korn and
+    Graubard 1998, Survey Methodology 24:193). If all images are hits, or none, the design effect is
+    unknown, and the effective number is the number of clusters.
     """
     total, number = len(hits), int(hits.sum())
     if clusters is None:
@@ -69,7 +71,10 @@ def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
 
 
 def members_of(clusters: ArrayLike) -> Integers:
-    """Return the index of each image's cluster, from 0; each empty name is a cluster of its own."""
+    """Return the index of each image's cluster, from 0, `(images,)`.
+
+    An image whose cluster has an empty name is a cluster of its own.
+    """
     names = np.asarray(clusters)
     members = np.unique(names, return_inverse=True)[1].astype(np.int64)
     if names.dtype.kind not in "UO":
@@ -105,9 +110,10 @@ def _student_point(degrees: int) -> float:
 
 
 def resamples(images: int, seed: int, clusters: ArrayLike | None = None) -> Iterator[Floats]:
-    """Yield bootstrap resamples in blocks `(draws, images)`: how often each image is drawn.
+    """Yield bootstrap resamples, in blocks of counts `(draws, images)`.
 
-    The blocks have `DRAWS` rows in total. Images, or whole clusters, are drawn with replacement.
+    A row of counts is one resample: it says how often each image is drawn. The blocks have `DRAWS`
+    rows in total. Images or, with `clusters`, whole clusters are drawn with replacement.
     """
     random = np.random.default_rng(seed)
     members = np.arange(images) if clusters is None else members_of(clusters)
@@ -123,12 +129,13 @@ def resamples(images: int, seed: int, clusters: ArrayLike | None = None) -> Iter
 def resampling_interval(
     value: float, draws: Floats, most: float, independent: int, method: str
 ) -> Estimate:
-    """Return the percentile interval of a mean in 0..`most` from its draws, widened if needed.
+    """Return a mean `value` in 0..`most` with the percentile interval of its bootstrap draws.
 
-    The interval always includes the value, even if the draws are biased. It also allows for a kind
-    of image that the sample lacks: that kind's fraction may be as large as Wilson's upper end for 0
-    of `independent` images, and its images may all be wrong or all right. So the interval has a
-    width even if all draws are equal.
+    `draws` are the means of the resamples, `(draws,)`. The interval is widened where needed, so
+    that it includes `value` even if the draws are biased. It also allows for a kind of image that
+    the sample lacks. The fraction of such images may be as large as Wilson's upper end for 0 of
+    `independent` images, and all of them may be answered wrong, or all right. So the interval has
+    a width even if all draws are equal.
     """
     low, high = (float(limit) for limit in np.quantile(draws, [0.025, 0.975]))
     unseen = wilson(0, independent)[1]

@@ -70,8 +70,8 @@ def load(artifact: Artifact) -> Any:
 def save(model: Any, folder: Path) -> None:
     """Write a `keras.Model` as the model file of a `keras` artifact, without optimizer state.
 
-    The same model always gives the same bytes, and so the same artifact: the date and the memory
-    addresses that Keras writes are left out.
+    The same model always gives the same bytes, and so the same artifact. For this, the date and the
+    memory addresses that Keras writes are left out.
     """
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         written = Path(scratch) / MODEL_NAME

@@ -15,9 +15,9 @@ keras = import_keras()
 def flatten(model: Any) -> Any:
     """Return an equivalent functional model without nested models.
 
-    Layers, and so weights, are shared with `model`, not copied. If two layers have the same name,
-    which is possible with nesting, the later one is prefixed with the name of its model. Arguments
-    of a nested model's call, such as `training=False`, are passed on to its layers. (In Keras 3,
+    Layers, and so weights, are shared with `model`, not copied. Nested models may have layers of
+    the same name; then the later layer gets the name of its model as a prefix. Arguments with which
+    a nested model is called, such as `training=False`, are passed on to its layers. (In Keras 3,
     `fit` overrules `training=False`, nested or flat: set `trainable` for layers that must stay
     frozen.)
 
@@ -29,10 +29,11 @@ def flatten(model: Any) -> Any:
 
 
 class Calls:
-    """Calls every layer of a model, and of the models nested in it, again in topological order.
+    """New calls of every layer of a model, and of the models nested in it, in topological order.
 
-    `shape` is the input `(height, width, channels)`, by default the model's own. Layers of the
-    types in `without` are skipped: their input replaces their output.
+    The calls begin at a new input, `image`, and end at `output`. `shape` is the shape of the new
+    input, `(height, width, channels)`, by default that of the model's input. Layers of the types in
+    `without` are skipped: their input replaces their output.
 
     Raises:
         PupilaError: the model is not a graph of layers.
@@ -92,9 +93,10 @@ def inputs_of(tensor: Any) -> list[Any]:
 
 
 def bottlenecks(calls: Calls) -> Iterator[tuple[int, Any]]:
-    """Yield each bottleneck: a tensor from which alone all later layers can be computed.
+    """Yield a pair `(position, tensor)` for each bottleneck of a graph.
 
-    Each is preceded by the position of its layer in `calls.made`.
+    A bottleneck is a tensor from which alone all later layers can be computed. `position` is the
+    index in `calls.made` of the layer that gives the tensor.
     """
     last_read = {
         id(tensor): number

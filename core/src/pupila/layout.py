@@ -54,7 +54,7 @@ def labels(path: Path) -> tuple[str, ...]:
 
 
 def labelled_images(path: Path, split: str) -> Iterator[dict[str, str]]:
-    """Yield a dict for each image of a split: its label and, from a CSV, its other columns.
+    """Yield a dict for each image of a split: `label` and, for a CSV, the values of all columns.
 
     No image is opened, and image files listed in a CSV are not checked.
 
@@ -109,7 +109,11 @@ def no_images_error(root: Path, ignored: int) -> PupilaError:
 
 
 def split_folders(root: Path) -> list[Path]:
-    """Return the folders directly under `root`, each of which is a split."""
+    """Return the folders directly under `root`, each of which is a split.
+
+    Raises:
+        PupilaError: images or other folders lie directly under `root`, or it has no split folder.
+    """
     folders = folders_in(root)
     splits = [folder for folder in folders if folder.name in SPLIT_OF]
     others = [folder for folder in folders if folder.name not in SPLIT_OF]
@@ -134,7 +138,13 @@ def split_folders(root: Path) -> list[Path]:
 
 
 def folders_by_label(split_folder: Path) -> list[tuple[str, Path]]:
-    """Return pairs of a label and the folder with its images, for one split."""
+    """Return a label and the folder of its images, for each class of a split.
+
+    The label of the split `unlabelled` is "".
+
+    Raises:
+        PupilaError: images of a labelled split lie directly in the split's folder.
+    """
     if SPLIT_OF[split_folder.name] == UNLABELLED:
         return [("", split_folder)]
     return [(folder.name, folder) for folder in _class_folders(split_folder)]
@@ -151,7 +161,11 @@ def _class_folders(split_folder: Path) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Return subfolders, sorted, without hidden ones such as `.git` and `.ipynb_checkpoints`."""
+    """Return the subfolders, sorted, without hidden ones such as `.git` and `.ipynb_checkpoints`.
+
+    Raises:
+        PupilaError: the path of a subfolder is not in UTF-8.
+    """
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
     for path in folders:
         check_encoding(str(path))
@@ -164,7 +178,11 @@ def count_images(folder: Path) -> int:
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Yield the paths of all files at any depth, except in hidden folders."""
+    """Yield the paths of all files at any depth, except in hidden folders.
+
+    Raises:
+        PupilaError: the path of a file is not in UTF-8.
+    """
     for parent, folders, names in os.walk(folder):
         folders[:] = (name for name in folders if not name.startswith("."))
         for name in names:
@@ -197,24 +215,25 @@ def _suffixes() -> frozenset[str]:
 
 
 NO_LINE: tuple[int, list[str]] = (1, [])
-"""Header row (line number, no fields) that stands for an empty CSV's."""
+"""Header row of an empty CSV: line number 1, and no fields."""
 
 
 class Row(NamedTuple):
-    """A line of a CSV that lists an image."""
+    """A line of a CSV, which lists one image."""
 
     line: int
     path: str
     """Path of the image as written in the CSV, relative or absolute."""
     values: dict[str, str]
-    """Values by column name; here the path is absolute and the split one of `dataset.SPLITS`."""
+    """Values by column name; here `path` is absolute, and `split` is one of `dataset.SPLITS`."""
 
 
 def csv_images(path: Path) -> Iterator[Row]:
-    """Yield the lines of a CSV that list an image.
+    """Yield a `Row` for each image that a CSV lists; the image files are not checked.
 
     Raises:
-        PupilaError: the CSV is not as expected, or lists no image. Image files are not checked.
+        PupilaError: the CSV is not in the form that `pupila.manifest.read` expects, lists an image
+            twice, or lists no image.
     """
     rows = csv_rows(path)
     _, header = next(rows, NO_LINE)
@@ -235,7 +254,7 @@ def csv_images(path: Path) -> Iterator[Row]:
 
 
 def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and fields of each row that is not blank, the header first.
+    """Yield the line number and the fields of each row that is not blank, the header first.
 
     Raises:
         PupilaError: the file is not a CSV in UTF-8.
@@ -266,8 +285,10 @@ def _lines(path: Path) -> Iterator[str]:
 def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLUMNS) -> None:
     """Make sure that a CSV has the needed columns, no column twice, and no column that a scan adds.
 
+    `header` has the names of the columns.
+
     Raises:
-        PupilaError: a column is missing, repeated or has a reserved name.
+        PupilaError: a column is missing or repeated, or has the name of a column that a scan adds.
     """
     if not header:
         raise PupilaError(f"{path} is empty: expected a header with {', '.join(needed)}.")
@@ -312,7 +333,7 @@ def _check_values(
 
 
 def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
-    """Return the fields of a line by column.
+    """Return the fields of a line by column name.
 
     Raises:
         PupilaError: the line has more or fewer fields than the header has columns.

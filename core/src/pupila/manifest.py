@@ -1,6 +1,6 @@
 """Lists the images of a class-per-folder tree or of a CSV manifest, and measures them.
 
-`read` does not open images; `scan` opens each once.
+`read` lists images without opening them; `scan` opens each image once to measure it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,18 @@ __all__ = ["read", "scan"]
 def read(path: Path) -> pd.DataFrame:
     """List the images of a folder or of a CSV manifest.
 
-    A folder is `train/<class>/*`, `validation/<class>/*` (or `val`, `valid`), `test/<class>/*`;
-    folders below a class belong to it. Images without a label lie anywhere below `unlabelled` (or
-    `unlabeled`). A CSV, in UTF-8, has the columns `path` (relative to the CSV), `label` (empty in
-    the split `unlabelled`) and `split`, and any others (`patient`, `site`, `source`, …), which are
-    kept.
+    A folder has the layout `train/<class>/*`, `validation/<class>/*` (or `val`, `valid`),
+    `test/<class>/*`. Subfolders of a class folder belong to that class. Images without a label lie
+    anywhere below `unlabelled` (or `unlabeled`).
 
-    Returns one row per image, sorted by path: `path` (absolute), `label`, `split` and the CSV's
-    other columns; all but `path` are categories, and the label of an unlabelled image is "".
-    `attrs["ignored_files"]` counts the files of a folder without an image suffix.
+    A CSV, in UTF-8, has the columns `path` (absolute, or relative to the CSV), `label` (empty in
+    the split `unlabelled`) and `split`. It may have other columns, such as `patient`, `site` and
+    `source`, which are kept.
+
+    The result has one row per image, sorted by path, with the columns `path` (absolute), `label`,
+    `split` and the CSV's other columns. All columns but `path` are categories, and the label of an
+    unlabelled image is "". For a folder, `attrs["ignored_files"]` is the number of files without an
+    image suffix.
 
     Raises:
         PupilaError: images are missing, or not in this form.

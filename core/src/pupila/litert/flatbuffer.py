@@ -1,7 +1,7 @@
 """Reads the operators of a flatbuffer: their names, and which tensors they read and write.
 
 Models, subgraphs and tensors are objects of LiteRT's schema (`schema_py_generated`), which read
-from the file on access. The file must be valid: LiteRT verifies it when it opens it.
+from the file on access. The file must be valid; LiteRT verifies a file when it opens it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_AXES = 32
 """Most axes of one tensor: NumPy's old limit. LiteRT's operators take at most eight."""
 _ONE_BYTE_TYPES = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "BOOL")
 ABSENT = -1
-"""Index of an optional tensor that is left out."""
+"""Index that stands for an optional tensor that is left out."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def import_schema() -> Any:
 
 
 def map_model(path: Path) -> Any:
-    """Return the model of a `.tflite` file of any size: the file is mapped into memory."""
+    """Return the model of a `.tflite` file, which is mapped into memory and may have any size."""
     return parse_model(map_file(path))
 
 
@@ -64,15 +64,15 @@ def map_file(path: Path) -> mmap.mmap:
 
 
 def parse_model(content: bytes | mmap.mmap) -> Any:
-    """Return the model of a flatbuffer."""
+    """Return the model, an object of LiteRT's schema, in the content of a flatbuffer."""
     return import_schema().Model.GetRootAs(content)
 
 
 def check_model(content: bytes | mmap.mmap) -> None:
-    """Refuse a flatbuffer that has custom operators, or tensors too large for any computer.
+    """Refuse a flatbuffer that has custom operators or unreasonably large tensors.
 
     A custom operator is implemented by the program that runs the file. If TensorFlow is loaded,
-    the custom operators called Flex are TensorFlow's operations, some of which write files.
+    custom operators called Flex run TensorFlow's operations, some of which write files.
 
     Raises:
         PupilaError: the model has custom operators, which the message names, or its tensors take
@@ -144,10 +144,10 @@ def operators(model: Any, graph: Any) -> Iterator[Operator]:
 
 
 def operator_name(code: int, deprecated_code: int) -> str:
-    """Return the name of an operator in the schema, from the two fields that can hold its code.
+    """Return the name of an operator in the schema, given the two fields that can hold its code.
 
-    Files from before 2020 have only `deprecated_code`, which is narrower: in newer files it holds
-    127 if the code does not fit.
+    Files from before 2020 have only `deprecated_code`. That field is narrower: in newer files, it
+    holds 127 if the code does not fit.
     """
     return _name("BuiltinOperator", max(code, deprecated_code))
 
@@ -162,7 +162,7 @@ def tensor_type(tensor: Any) -> str:
 
 
 def is_quantized(tensor: Any) -> bool:
-    """Whether a tensor is quantised: its integers stand for real numbers by a scale."""
+    """Whether a tensor is quantised, which means that it holds integers and has a scale."""
     quantization = tensor.Quantization()
     return bool(quantization and quantization.ScaleLength())
 

@@ -20,15 +20,16 @@ from pupila.runtime import Progress
 class Interpreter:
     """A flatbuffer opened in LiteRT, ready to run.
 
-    Images and outputs are real values: if the model's input or output holds integers, they are
-    quantised and dequantised by its own scales.
+    Images and outputs are real values. If the model's input holds integers, images are quantised;
+    if its output holds integers, outputs are dequantised.
 
-    `flatbuffer` is a file, which is mapped from disk, or its content. `reference_kernels` computes
-    without XNNPACK, with kernels that round as TFLite Micro's do. `keep_all_tensors` keeps the
-    intermediate tensors, for `tensor`, and takes more memory.
+    `flatbuffer` is the path of a file, which is mapped from disk, or the content of a file. With
+    `reference_kernels`, LiteRT computes without XNNPACK, with kernels that round like those of
+    TFLite Micro. With `keep_all_tensors`, intermediate tensors can be read with `tensor` after a
+    run, which takes more memory.
 
     Raises:
-        PupilaError: the model has custom operators.
+        PupilaError: the model has custom operators or unreasonably large tensors.
         ValueError: the file is damaged.
         RuntimeError: LiteRT lacks an operator.
     """
@@ -102,7 +103,7 @@ class Interpreter:
         return output.dequantize(self._interpreter.get_tensor(output.index)).reshape(-1)
 
     def tensor(self, index: int) -> NDArray[Any]:
-        """Return a copy of any tensor after the last run, not dequantised."""
+        """Return a copy of the tensor with this index after the last run, not dequantised."""
         return self._interpreter.get_tensor(index)
 
     def predict(
@@ -113,10 +114,11 @@ class Interpreter:
         what: str = "images",
         precision: type[np.float32] | type[np.float64] = np.float32,
     ) -> NDArray[np.float32]:
-        """Return the model's outputs `(images, columns)`, dequantised, for images in 0..255.
+        """Return the model's outputs `(images, columns)`, dequantised.
 
-        `what` names the unit that `progress` counts. An integer input is quantised in `precision`
-        (see `TensorIO.quantize`).
+        `images` are `(images, height, width, 3)`, 0..255. `what` names the unit that `progress`
+        counts. If the input holds integers, images are quantised in `precision` (see
+        `TensorIO.quantize`).
         """
 
         def answer(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -134,7 +136,11 @@ def predict_each(
     *,
     what: str = "images",
 ) -> NDArray[np.float32]:
-    """Call `answer` on each image and return its outputs `(images, columns)`."""
+    """Call `answer` on each image, and return all outputs `(images, columns)`.
+
+    `answer` takes one image `(height, width, 3)` and returns its outputs `(columns,)`. `what` names
+    the unit that `progress` counts.
+    """
     outputs = np.empty((len(images), columns), np.float32)
     for row in range(len(images)):
         outputs[row] = answer(images[row])

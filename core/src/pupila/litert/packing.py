@@ -1,9 +1,9 @@
 """Repacks a flatbuffer into fewer bytes; the model's outputs stay the same, bit for bit.
 
-In int8 a layer has a scale and a zero point for each output channel, and so has its bias: 24 bytes
-per channel, often more than the weights take. The zero points, 16 of the 24 bytes, are all 0.
-Converters and quantisers write each of these vectors. Several tables of a flatbuffer may share
-one vector, so here equal vectors are written once.
+In int8, the weights of a layer and its bias each have a scale and a zero point for every output
+channel. These take 24 bytes per channel, often more than the weights. The zero points, 16 of the 24
+bytes, are all 0. Converters and quantisers write a vector for each layer. But several tables of a
+flatbuffer may share one vector, so this module writes equal vectors once.
 
 Bytes saved on the first blocks of an EfficientNet-Lite0 (up to `block7_add`, 279,000 weights,
 398,944 bytes in int8): zero points 14.7 %, other vectors 0.2 %, names 1.5 %.
@@ -32,10 +32,10 @@ def repack(content: bytes | mmap.mmap) -> bytes:
 
     * Equal vectors of numbers are written once: zero points, scales, shapes, constants.
     * Constants lie inside the flatbuffer, at multiples of 16 bytes. Quantisers write large
-      constants after its end, where TFLite Micro reads them as empty.
+      constants after the end of the flatbuffer, where TFLite Micro reads them as empty.
     * Tensors are named by their number; inputs, outputs and signatures keep their names.
 
-    The file must be valid: LiteRT verifies it when it opens it.
+    `content` must be valid; LiteRT verifies a file when it opens it.
     """
     model = import_schema().ModelT.InitFromObj(parse_model(content))
     for buffer in model.buffers:

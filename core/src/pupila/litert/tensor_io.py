@@ -15,7 +15,10 @@ from pupila.litert.flatbuffer import check_model, map_file
 
 @dataclass(frozen=True)
 class TensorIO:
-    """An input or output tensor; if it is quantised, `real = scale * (stored - zero_point)`."""
+    """An input or output tensor of a model.
+
+    If the tensor is quantised, it stores integers, and `real = scale * (stored - zero_point)`.
+    """
 
     shape: tuple[int, ...]
     """Shape in the file; -1 for an axis whose length the file leaves open."""
@@ -28,7 +31,10 @@ class TensorIO:
 
     @classmethod
     def of(cls, detail: dict[str, Any]) -> TensorIO:
-        """Read an entry of `get_input_details` or `get_output_details` (LiteRT or TFLite Micro)."""
+        """Make a `TensorIO` from an entry of `get_input_details` or `get_output_details`.
+
+        The entry may come from LiteRT or from TFLite Micro.
+        """
         shape = detail["shape_signature"] if "shape_signature" in detail else detail["shape"]
         quantization = detail["quantization_parameters"]
         scales, zero_points = quantization["scales"], quantization["zero_points"]
@@ -57,7 +63,8 @@ class TensorIO:
         """Convert real values to stored values, rounded and clipped to the range of the type.
 
         The computation is in float32, like LiteRT's operator QUANTIZE, or in float64 if `values`
-        are float64. The two can differ by one if a value lies halfway between two integers.
+        are float64. The results of float32 and float64 can differ by one if a value lies halfway
+        between two integers.
         """
         if not self.scale:
             return values.astype(self.dtype)
@@ -78,11 +85,11 @@ def to_integers(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def read_tensor_io(flatbuffer: Path) -> tuple[list[TensorIO], list[TensorIO]]:
-    """Return the inputs and the outputs of a `.tflite` file.
+    """Return the input tensors and the output tensors of a `.tflite` file.
 
     Raises:
-        PupilaError: it has custom operators.
-        ValueError: it is damaged.
+        PupilaError: the file has custom operators or unreasonably large tensors.
+        ValueError: the file is damaged.
     """
     interpreter = _open(flatbuffer)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
@@ -90,13 +97,13 @@ def read_tensor_io(flatbuffer: Path) -> tuple[list[TensorIO], list[TensorIO]]:
 
 
 def read_signature(flatbuffer: Path) -> tuple[str, list[str]] | None:
-    """Return the name of a file's first signature and the names of its inputs.
+    """Return the name of a `.tflite` file's first signature, and the names of its inputs.
 
-    None if the file has no signature.
+    The result is None if the file has no signature.
 
     Raises:
-        PupilaError: it has custom operators.
-        ValueError: it is damaged.
+        PupilaError: the file has custom operators or unreasonably large tensors.
+        ValueError: the file is damaged.
     """
     signatures: dict[str, Any] = _open(flatbuffer).get_signature_list()
     return next(((name, ends["inputs"]) for name, ends in signatures.items()), None)

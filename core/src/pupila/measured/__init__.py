@@ -1,4 +1,4 @@
-"""Models of what plugins measure while they make an artifact.
+"""Pydantic models of what plugins measure while they make an artifact.
 
 A technique combines the values that it measured:
 
@@ -17,7 +17,7 @@ measured = Measured(curve, PluginWarning(warning="Few images."), {"kernels_skipp
 ```
 
 The last argument belongs to no model: any JSON values may be noted, and the report lists them.
-Readers ask for a type, not for a plugin:
+Values are read by type, not by plugin:
 
 ```python
 curve = artifact.record.measured.read(PruningCurve)
@@ -29,10 +29,10 @@ The report draws `PruningCurve`, `LayerSensitivities`, `TeacherAgreement` (with 
 and `OracleTeaching`) and `SearchResult`, and shows a `PluginWarning`, for plugins of any package.
 Your own pydantic models can be combined and read in the same way.
 
-All fields are side by side in one flat JSON object, `measured` in `artifact.json`. Three names have
-two meanings there, with values of different shapes: `agreement` (of two models, or between
-teachers), `history` (of one training, or of each round) and `sensitivity` (of layers, or of an
-operating point).
+The fields of all models are side by side in one flat JSON object, `measured` in `artifact.json`.
+Three names have two meanings in this object, with values of different shapes: `agreement` (of two
+models, or between teachers), `history` (of one training, or of each round) and `sensitivity` (of
+layers, or of an operating point).
 """
 
 from pupila.measured.base import (

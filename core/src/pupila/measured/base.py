@@ -34,9 +34,9 @@ Count = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Clock:
-    """Marks a field with a measured time, which differs between runs of the same work.
+    """Marks a field as a measured time, which differs between runs of the same work.
 
-    Measured times are stored beside an artifact and do not change its digest.
+    Measured times are stored beside an artifact's record and do not change its digest.
     """
 
 
@@ -49,11 +49,14 @@ def _finite(value: object) -> object:
 
 
 Difference = Annotated[float | None, BeforeValidator(_finite)]
-"""Type of a difference of answers: a NaN or infinity, of a defective model, becomes None (null)."""
+"""Type of a difference of outputs. NaN and infinity, as from a defective model, become None."""
 
 
 class MeasuredFields(BaseModel):
-    """Base class of models of measured values: frozen, finite; unknown fields are ignored."""
+    """Base class for models of measured values: frozen, with finite numbers.
+
+    Unknown fields are ignored.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -61,7 +64,7 @@ class MeasuredFields(BaseModel):
 class Interval(MeasuredFields):
     """A fraction with its 95 % interval."""
 
-    value: Fraction = Field(description="What was counted, 0..1.")
+    value: Fraction = Field(description="The fraction, 0..1.")
     low: Fraction = Field(description="Lower end of the interval.")
     high: Fraction = Field(description="Upper end of the interval.")
     method: str = Field(default="", description="How the interval was computed, with its source.")
@@ -79,7 +82,7 @@ class PluginWarning(MeasuredFields):
 
 
 Timings = dict[str, Any]
-"""Measured times by the path of their value, such as `seconds` or `candidates/3/seconds`."""
+"""Measured times; each key is the path to a value, such as `seconds` or `candidates/3/seconds`."""
 
 _Path = tuple[str | int, ...]
 """Keys and indices that lead to a value in nested JSON."""
@@ -88,16 +91,16 @@ _Path = tuple[str | int, ...]
 class Measured(Mapping[str, Any]):
     """An immutable mapping of what a step measured: JSON values by name.
 
-    It is made from pydantic models and from mappings of other values, whose numbers may be NumPy's.
-    If two values have the same name, the last counts. Several models may be contained side by side:
-    a distilled student has a `TrainingSummary` and a `TeacherAgreement`.
+    The constructor takes pydantic models, and mappings of other values; numbers may be NumPy's. If
+    two values have the same name, the last one counts. A `Measured` may contain several models: for
+    a distilled student, a `TrainingSummary` and a `TeacherAgreement`.
 
-    The JSON is stored, digested and published; models are only read from it. So artifacts of
-    another version or package are never refused: values that do not fit a model are just not read
-    as one. Fields that were not set are not written.
+    Only JSON is stored, digested and published; `read` makes a model from it. So an artifact of
+    another version or package is never refused: if its values do not fit a model, `read` returns
+    None. Fields that were not set are not written.
 
-    Measured times are the fields marked with `Clock` and the names in `clock`. They are read like
-    all other values, but are not part of that JSON; `timings` contains them.
+    Measured times are the fields marked with `Clock`, and the values given as `clock`. They can be
+    read like all other values, but are not part of the stored JSON; `timings` contains them.
     """
 
     def __init__(
@@ -117,7 +120,7 @@ class Measured(Mapping[str, Any]):
 
     @property
     def timings(self) -> Timings:
-        """The measured times, by the path of their value."""
+        """The measured times, by the path to their value."""
         return {
             "/".join(map(str, path)): _parent(self._values, path)[path[-1]]
             for path in sorted(self._clock, key=str)

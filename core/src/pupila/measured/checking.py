@@ -41,7 +41,8 @@ MODELS: tuple[type[BaseModel], ...] = (
 def problems(measured: Measured) -> list[str]:
     """Describe the values that have the name of a model's field but do not fit that field.
 
-    Missing fields are not a problem, because a plugin notes only what it knows.
+    If several models have a field of that name, the value must fit one of these fields. Missing
+    values are not a problem, because a plugin notes only what it knows.
     """
     return [problem for name in measured for problem in _problems(measured, name)]
 

@@ -31,7 +31,8 @@ class RuntimeComparison(MeasuredFields):
     label_agreement: Fraction = Field(description="Fraction of the images given the same class.")
     max_difference: Difference = Field(description="Largest absolute difference of an output.")
     reference_difference: Difference = Field(
-        description="The same against LiteRT's reference kernels, which round in the same way."
+        description="Largest absolute difference from LiteRT's reference kernels, which round in "
+        "the same way."
     )
     answer_span: Difference = Field(
         description="Range of the reference's own answers over the images."

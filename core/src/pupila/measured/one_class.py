@@ -8,19 +8,20 @@ from pupila.measured.base import Interval, MeasuredFields
 
 
 class OneClassCalibration(MeasuredFields):
-    """How logits become probabilities: the threshold on the logit becomes a probability of 0.5."""
+    """How logits become probabilities: a logit at the threshold becomes a probability of 0.5."""
 
     logit_threshold: float = Field(description="Logit from which an image is accepted.")
     logit_scale: float = Field(description="Spread of the logits of the class's own images.")
     validation_accepted: Interval = Field(
-        description="Fraction of the class's validation images accepted: these chose the threshold."
+        description="Fraction accepted of the class's validation images, which chose the threshold."
     )
 
 
 class OneClassQuality(MeasuredFields):
-    """Results of one method on the validation images, on which its threshold was chosen.
+    """Results of one method on the validation images.
 
-    The threshold accepts the wanted fraction of the class's own images.
+    The method's threshold was chosen on the same images. It accepts the wanted fraction of the
+    class's own images.
     """
 
     auc: Interval | None = Field(

@@ -15,7 +15,7 @@ class PruningRound(MeasuredFields):
 
     parameters: Count = Field(description="Weights left; those set to 0 do not count.")
     parameters_removed: float | None = Field(
-        default=None, description="Fraction of the parameters of the uncut model, 0..1."
+        default=None, description="Fraction of the uncut model's parameters removed, 0..1."
     )
     validation_accuracy: float = Field(
         description="After retraining, on the validation images; 0..1."
@@ -25,7 +25,8 @@ class PruningRound(MeasuredFields):
     )
     validation_fidelity: float | None = Field(
         default=None,
-        description="Fidelity to the uncut model on altered validation images, if that chose.",
+        description="Fidelity to the uncut model on altered validation images, if fidelity chooses "
+        "the round.",
     )
 
 
@@ -41,16 +42,18 @@ class PruningCurve(MeasuredFields):
     )
     validation_accuracy: float | None = Field(
         default=None,
-        description="Of the kept round, on the images that chose it, so slightly too high; 0..1.",
+        description="Validation accuracy of the kept round, 0..1. Slightly too high, because the "
+        "same images chose the round.",
     )
     validation_fidelity: float | None = Field(
         default=None,
-        description="Fidelity to the uncut model on altered validation images, if that chose.",
+        description="Fidelity of the kept round to the uncut model on altered validation images, "
+        "if fidelity chooses the round.",
     )
     budget_met: bool | None = Field(
         default=None,
-        description="Whether the loss of accuracy, or of fidelity if that chose, is within the "
-        "step's `budget`.",
+        description="Whether the loss of accuracy is within the step's `budget`; the loss of "
+        "fidelity, if fidelity chooses the round.",
     )
     reason: str = Field(default="", description="Why this round is kept, in one sentence.")
     history: tuple[History, ...] = Field(
@@ -65,14 +68,14 @@ class PruningCurve(MeasuredFields):
 
 
 class ClusteringResult(MeasuredFields):
-    """Results of clustering: each kernel's weights share a few values, which are then retrained."""
+    """Results of clustering weights: each kernel keeps a few different values, then retrained."""
 
     round: Count = Field(description="Always 1: weights are clustered once.")
-    validation_accuracy: float = Field(description="Of the clustered model; 0..1.")
+    validation_accuracy: float = Field(description="Accuracy of the clustered model, 0..1.")
     budget_met: bool = Field(description="Whether the loss of accuracy is within `budget`.")
     reason: str = Field(description="The loss compared with the budget, in one sentence.")
     history: tuple[History, ...] = Field(description="History of the retraining.")
-    uncut_validation_accuracy: float = Field(description="Before clustering; 0..1.")
+    uncut_validation_accuracy: float = Field(description="Accuracy before clustering, 0..1.")
     values_by_kernel: dict[str, Count] = Field(
         description="Different values in each clustered kernel, by the kernel's name."
     )
@@ -83,7 +86,8 @@ class WeightSparsity(MeasuredFields):
 
     sparsity: Fraction = Field(description="Fraction of the weights of all kernels that are 0.")
     sparsity_by_kernel: dict[str, Fraction] = Field(
-        default_factory=dict[str, Fraction], description="The same of each kernel, by its name."
+        default_factory=dict[str, Fraction],
+        description="Fraction of the weights that are 0 in each kernel, by the kernel's name.",
     )
     kept_dense: tuple[str, ...] = Field(
         default=(), description="Kernels that cannot have the requested pattern."
@@ -108,4 +112,4 @@ class FileSizes(MeasuredFields):
     """How zeros or repeated values among the weights change the size of the model file."""
 
     file_bytes: FileSizePair
-    size_note: str = Field(description="What this means, in words.")
+    size_note: str = Field(description="What the change of size means, in words.")

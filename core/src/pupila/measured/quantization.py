@@ -11,11 +11,12 @@ class FloatComparison(MeasuredFields):
     """A quantised model compared with the float model, on the same validation images."""
 
     validation_images: Count = Field(description="Images compared, 500 at most.")
-    validation_accuracy: Fraction = Field(description="Of the quantised model.")
-    float_accuracy: Fraction = Field(description="Of the float model.")
+    validation_accuracy: Fraction = Field(description="Accuracy of the quantised model.")
+    float_accuracy: Fraction = Field(description="Accuracy of the float model.")
     agreement: Fraction = Field(description="Fraction of the images given the same class by both.")
     divergence: Difference = Field(
-        description="Mean of KL(p ‖ q) over images in nats, with p of the float model."
+        description="Mean of KL(p ‖ q) over the images in nats, with the probabilities p of the "
+        "float model and q of the quantised one."
     )
     largest_difference: Difference = Field(
         description="Largest absolute difference of a probability."
@@ -24,7 +25,7 @@ class FloatComparison(MeasuredFields):
         default=0,
         description="Largest fraction of the images that share the highest probability of a class.",
     )
-    float_tied: Fraction = Field(default=0, description="The same of the float model.")
+    float_tied: Fraction = Field(default=0, description="The same for the float model.")
 
 
 class LayerSensitivity(MeasuredFields):
@@ -36,8 +37,8 @@ class LayerSensitivity(MeasuredFields):
     layer: str = Field(description="Name of the layer.")
     operator: str = Field(default="", description="Operator of the flatbuffer: `CONV_2D`, ….")
     divergence: Difference = Field(
-        description="Mean of KL(p ‖ q) over validation images in nats, p of the float model; "
-        "rounding can make it slightly negative."
+        description="Mean of KL(p ‖ q) over validation images in nats, with the probabilities p of "
+        "the float model; rounding can make it slightly negative."
     )
     accuracy: Fraction | None = Field(
         default=None, description="Validation accuracy with only this layer quantised."

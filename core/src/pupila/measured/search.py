@@ -23,24 +23,30 @@ FileBytes = Annotated[int, Field(ge=1, description="Size of the int8 file, as es
 class GenomeBlock(MeasuredFields):
     """One block of a searched architecture: its layer type and settings."""
 
-    mark: int | None = Field(default=None, description="Number of the block in all descendants.")
+    mark: int | None = Field(
+        default=None, description="Number of the block, which descendants of the model keep."
+    )
     kind: str = Field(description="`convolution`, `separable`, `inverted`, ….")
     filters: Count = Field(description="Output channels.")
     kernel: int = Field(default=3, description="Side of the kernel in positions.")
     stride: int = Field(default=1, description="Positions from one output to the next.")
     normalised: bool = Field(default=False, description="Whether batch normalisation follows.")
     activation: str = Field(default="", description="`relu6`, `hard_swish`, ….")
-    pooling: str = Field(default="none", description="Of 2 × 2, after the block.")
+    pooling: str = Field(default="none", description="Kind of 2 × 2 pooling after the block.")
     hidden: int = Field(default=0, description="Channels inside an inverted residual; 0: none.")
     squeeze: int = Field(default=0, description="Channels of squeeze-excitation; 0: none.")
-    shortcut: bool = Field(default=False, description="Whether the input is added.")
+    shortcut: bool = Field(
+        default=False, description="Whether the block's input is added to its output."
+    )
 
 
 class GenomeHead(MeasuredFields):
     """Settings of the layers between the last feature map and the answer."""
 
-    flatten: bool = Field(default=False, description="Whether it reads all positions, or a mean.")
-    units: int = Field(default=0, description="Units of a dense layer between; 0: none.")
+    flatten: bool = Field(
+        default=False, description="Whether the head reads all positions; if not, their mean."
+    )
+    units: int = Field(default=0, description="Units of a hidden dense layer; 0: none.")
 
 
 class Genome(MeasuredFields):
@@ -53,43 +59,53 @@ class Genome(MeasuredFields):
 class BlockSize(MeasuredFields):
     """Size of a block's output, and number of the block's parameters."""
 
-    rows: Count = Field(description="Of the feature map.")
-    columns: Count = Field(description="Of the feature map.")
-    channels: Count = Field(description="Of the feature map.")
-    parameters: Count = Field(description="In the exported file, normalisation folded in.")
+    rows: Count = Field(description="Rows of the output.")
+    columns: Count = Field(description="Columns of the output.")
+    channels: Count = Field(description="Channels of the output.")
+    parameters: Count = Field(
+        description="Parameters in the exported file, with batch normalisation folded in."
+    )
 
 
 class Ancestor(MeasuredFields):
-    """A model in the family tree of the chosen one: the chosen model itself or an ancestor."""
+    """A model in the family tree of the chosen model: the chosen model itself or an ancestor."""
 
     name: str
-    parents: tuple[str, ...] = Field(default=(), description="Names of the models it came from.")
+    parents: tuple[str, ...] = Field(default=(), description="Names of the parent models.")
     change: str = Field(default="", description="What was changed in the parent, in words.")
     preserved: bool = Field(
-        default=False, description="Whether it computed the same as its parent at first."
+        default=False,
+        description="Whether the change left the parent's outputs as they were, before training.",
     )
-    generation: Count | None = Field(default=None, description="From 0, the first models.")
+    generation: Count | None = Field(
+        default=None, description="Generation of the model; 0 for the first models."
+    )
 
 
 class SearchedModel(Ancestor):
     """A model that the search trained, with everything known about it."""
 
-    genome: Genome | None = Field(default=None, description="Its architecture.")
-    sizes: tuple[BlockSize, ...] = Field(default=(), description="Of each block, then of the head.")
+    genome: Genome | None = Field(default=None, description="Architecture of the model.")
+    sizes: tuple[BlockSize, ...] = Field(
+        default=(), description="Size of each block, then of the head."
+    )
     bytes: FileBytes
     macs: Count | None = Field(default=None, description="Multiply-accumulates for one image.")
-    seed: int | None = Field(default=None, description="Seed of its weights and batches.")
+    seed: int | None = Field(default=None, description="Seed of the weights and batches.")
     epochs: Count | None = Field(default=None, description="Epochs trained, over all stages.")
-    stage: str | None = Field(default=None, description="Stage of training of its metrics.")
-    validation_loss: float | None = Field(default=None, description="On the validation images.")
+    stage: str | None = Field(
+        default=None, description="Stage of training after which the model was measured."
+    )
+    validation_loss: float | None = Field(default=None, description="Loss on validation images.")
     validation_fidelity: float | None = Field(
         default=None,
-        description="Fidelity to the teacher on altered validation images, if that chose.",
+        description="Fidelity to the teacher on altered validation images, if models are chosen by "
+        "fidelity.",
     )
     latency_ms: Milliseconds | None = Field(
         default=None, description="Median time of one image; None if it was not timed."
     )
-    validation_accuracy: Interval = Field(description="With its 95 % interval.")
+    validation_accuracy: Interval = Field(description="Accuracy with its 95 % interval.")
 
 
 class Candidate(MeasuredFields):
@@ -97,32 +113,41 @@ class Candidate(MeasuredFields):
 
     name: str
     bytes: FileBytes
-    generation: Count | None = Field(default=None, description="From 0, the first models.")
+    generation: Count | None = Field(
+        default=None, description="Generation of the model; 0 for the first models."
+    )
     seconds: Seconds | None = Field(
-        default=None, description="Time in the search when its last training ended."
+        default=None, description="Search time when the candidate's last training ended."
     )
     failed: str | None = Field(default=None, description="Why it could not be trained.")
     skipped: str | None = Field(default=None, description="Why it was not trained.")
-    validation_accuracy: Fraction | None = Field(default=None, description="After its best stage.")
-    validation_loss: float | None = Field(default=None, description="After its best stage.")
+    validation_accuracy: Fraction | None = Field(
+        default=None, description="Validation accuracy after the best stage."
+    )
+    validation_loss: float | None = Field(
+        default=None, description="Validation loss after the best stage."
+    )
     validation_fidelity: float | None = Field(
         default=None,
-        description="Fidelity to the teacher on altered validation images, if that chose.",
+        description="Fidelity to the teacher on altered validation images, if models are chosen by "
+        "fidelity.",
     )
     latency_ms: Milliseconds | None = Field(default=None, description="Median time of one image.")
-    stages: Count | None = Field(default=None, description="Stages of training that it finished.")
+    stages: Count | None = Field(
+        default=None, description="Number of training stages that the candidate finished."
+    )
     stage_accuracies: tuple[Fraction, ...] = Field(
-        default=(), description="Validation accuracy after each of these stages."
+        default=(), description="Validation accuracy after each finished stage."
     )
     stage_seconds: Annotated[tuple[float, ...], Clock()] = Field(
-        default=(), description="Time in the search when each of them ended."
+        default=(), description="Search time when each finished stage ended."
     )
 
 
 class Improvement(MeasuredFields):
     """A new best accuracy among models within the size limit, and when it was reached."""
 
-    seconds: Seconds = Field(description="Time in the search.")
+    seconds: Seconds = Field(description="Search time when it was reached.")
     validation_accuracy: Fraction
     name: str = Field(default="", description="The model that reached it.")
 
@@ -135,7 +160,10 @@ class PickWith(MeasuredFields):
 
 
 class SearchResult(MeasuredFields):
-    """Result of an architecture search; accuracies are on the images that chose its models."""
+    """Result of an architecture search.
+
+    Accuracies are on the validation images, which also chose the models.
+    """
 
     strategy: str = Field(default="", description="How candidates were proposed.")
     chosen: str = Field(description="Name of the model that is shipped.")
@@ -147,19 +175,25 @@ class SearchResult(MeasuredFields):
     )
     looks: Count | None = Field(
         default=None,
-        description="Number of models evaluated on these images, counting each epoch; intervals "
-        "hold for all of them at once. None: each interval holds for a single model that it did "
-        "not choose.",
+        description="Number of models evaluated on the validation images, counting each epoch; "
+        "intervals hold for all of these models at once. None: each interval holds for a single "
+        "model that the images did not choose.",
     )
-    validation_accuracy: Fraction | None = Field(default=None, description="Of the chosen model.")
-    validation_images: Count | None = Field(default=None, description="Images that chose it.")
+    validation_accuracy: Fraction | None = Field(
+        default=None, description="Accuracy of the chosen model."
+    )
+    validation_images: Count | None = Field(
+        default=None, description="Number of validation images."
+    )
     chosen_model: SearchedModel | None = Field(
         default=None, description="The chosen model, which may be off the front."
     )
     front: tuple[SearchedModel, ...] = Field(
         min_length=1, description="The Pareto front over the objectives of the search."
     )
-    taken_with: PickWith | None = Field(default=None, description="How to take another model.")
+    taken_with: PickWith | None = Field(
+        default=None, description="How a recipe picks another model of the front."
+    )
     family: tuple[Ancestor, ...] = Field(
         default=(), description="The chosen model and its ancestors, oldest first."
     )
@@ -169,12 +203,14 @@ class SearchResult(MeasuredFields):
     )
     stages_trained: Count | None = Field(default=None, description="Stages over all candidates.")
     failed: Count | None = Field(default=None, description="Candidates that could not be trained.")
-    seconds: Seconds | None = Field(default=None, description="When the last training ended.")
+    seconds: Seconds | None = Field(
+        default=None, description="Search time when the last training ended."
+    )
     candidates_per_minute: Annotated[float, Clock()] | None = Field(
-        default=None, description="Of those that were trained; None if there were none."
+        default=None, description="Candidates trained per minute; None if there were none."
     )
     teachers: tuple[TeacherQuality, ...] = Field(
-        default=(), description="In the order of the step's inputs."
+        default=(), description="Quality of each teacher, in the order of the step's inputs."
     )
 
     @property

@@ -23,7 +23,9 @@ class TeacherQuality(MeasuredFields):
 class TeacherQualities(MeasuredFields):
     """How good each teacher of a step is."""
 
-    teachers: tuple[TeacherQuality, ...] = Field(description="In the order of the step's inputs.")
+    teachers: tuple[TeacherQuality, ...] = Field(
+        description="Quality of each teacher, in the order of the step's inputs."
+    )
 
 
 class TeacherAgreement(MeasuredFields):
@@ -44,7 +46,7 @@ class TeacherAgreement(MeasuredFields):
 
 
 class TaughtFractions(MeasuredFields):
-    """Fractions of labelled images on which all, some or no teachers were right; they sum to 1."""
+    """Fractions of labelled images on which all, some or no teachers were right; the sum is 1."""
 
     all: Fraction = Field(description="Every teacher was right, and taught.")
     some: Fraction = Field(description="Some teachers were right, and those taught.")
@@ -52,7 +54,7 @@ class TaughtFractions(MeasuredFields):
 
 
 class OracleTeaching(MeasuredFields):
-    """Fractions of the data on which teachers were right. Only teachers that were right taught.
+    """How often teachers were right, in a training where only the teachers that are right teach.
 
     Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search".
     """

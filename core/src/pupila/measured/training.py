@@ -11,7 +11,7 @@ from pupila.measured.base import Clock, Count, MeasuredFields, Seconds
 
 History = dict[str, list[float]]
 """One value per epoch, by name: `loss`, `accuracy`, `validation_loss`, `validation_accuracy`, and
-`validation_fidelity` if it chose the epoch."""
+`validation_fidelity` if the epoch is chosen by fidelity."""
 
 _DIGITS = 4
 
@@ -28,12 +28,12 @@ class TrainingSummary(MeasuredFields):
     history: History = Field(description="By name, one number for each epoch.")
     validation_accuracy: float | None = Field(
         default=None,
-        description="After the best epoch, on the validation images that chose it; 0..1.",
+        description="After the best epoch, on the validation images, which chose the epoch; 0..1.",
     )
     validation_fidelity: float | None = Field(
         default=None,
         description="After the best epoch, fidelity to the teacher on altered validation images, "
-        "if that chose it.",
+        "if the epoch is chosen by fidelity.",
     )
     unlabelled_images: Count | None = Field(
         default=None, description="Number of unlabelled images used in training."
@@ -47,9 +47,11 @@ class TrainingSummary(MeasuredFields):
 
 
 def history_of(epochs: Sequence[Mapping[str, float]], *names: str) -> History:
-    """Return values by name, given each epoch's values under Keras' names (`val_loss`).
+    """Return the history of a training: for each metric, a list with one value per epoch.
 
-    Values are rounded to four decimals. Without `names`, all names are returned, sorted.
+    `epochs` has the metrics of each epoch under Keras' names, such as `val_loss`; the result has
+    `validation_loss` instead. Values are rounded to four decimals. `names` are the Keras names of
+    the metrics to return, by default all of them, sorted.
     """
     return {
         name.replace("val_", "validation_"): [round(epoch[name], _DIGITS) for epoch in epochs]
