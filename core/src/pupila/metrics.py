@@ -1,6 +1,6 @@
 """Metrics of one classifier on one set of images, each with a 95 % interval.
 
-`probabilities` are `(images, classes)`, `labels` are `(images,)` indices into the columns.
+`probabilities` are `(images, classes)`; `labels` are indices of the columns, `(images,)`.
 `docs/decisions/0003-intervals.md` describes how the intervals are computed, and their coverage.
 """
 
@@ -37,22 +37,25 @@ def metrics_of(
     seed: int = 0,
     patients: ArrayLike | None = None,
 ) -> Metrics:
-    """Return all metrics for one set of images.
+    """Return all metrics of a classifier's answers to one set of images, which are named `split`.
 
-    One threshold for `specificity` is chosen on `validation` (probabilities and labels of other
-    images), and one on these images themselves, named `split`; the operating point of the latter is
-    therefore optimistic. `shipped` is the threshold in the model's record. With two classes, a
-    threshold for the other class also gives one for `positive`: an image is positive above 1 minus
-    that threshold. With more classes, a threshold for another class is ignored. Metrics that need
-    both positive and other images are left out if one kind is missing, here or where a threshold is
-    chosen. If `patients` gives the patient of each image, intervals are by patient.
+    Two thresholds for the given `specificity` are chosen. The first is chosen on validation images:
+    `validation` has their probabilities and labels, if given. The second is chosen on the evaluated
+    images themselves, so its operating point is optimistic.
 
-    With two classes, accuracy is measured at the shipped threshold, if any, and the confusion
-    matrix at the operating point. Otherwise the most probable class counts for both.
+    `shipped` is the threshold in the model's record. If it is for the other of two classes, an
+    image is positive above 1 minus that threshold. If it is for another of more than two classes,
+    it is ignored. With two classes, accuracy is measured at the shipped threshold, and the
+    confusion matrix at the shipped or the validation threshold. Without such a threshold, or with
+    more classes, the most probable class counts for both.
+
+    AUC and operating points are left out if the evaluated images lack a class that they need. An
+    operating point is also left out if the images that choose its threshold lack one. If `patients`
+    gives the patient of each image, intervals are by patient.
 
     Raises:
-        PupilaError: no image, shapes that do not fit, a value that is not a probability, a label
-            out of range, an unknown positive class, or a specificity outside 0..1.
+        PupilaError: there are no images, shapes do not fit, a value is not a probability, a label
+            is out of range, the positive class is unknown, or the specificity is outside 0..1.
     """
     scores, truth = check_answers(probabilities, labels, classes, what=split)
     column = _column(positive, classes)
@@ -139,10 +142,11 @@ def _decisive(positive: str, classes: Sequence[str]) -> Sequence[str]:
 
 
 def answers_of(scores: Floats, classes: Sequence[str], shipped: Threshold | None) -> Integers:
-    """Return, for each image, the column of the class that a model gives it.
+    """Return the column of the class that a model gives each image, `(images,)`.
 
-    With two classes and a shipped threshold, the threshold decides the class. With more classes, or
-    without a threshold, it is the most probable class.
+    `scores` are probabilities `(images, classes)`. With two classes and a shipped threshold, the
+    threshold decides the class. With more classes, or without a threshold, the most probable class
+    is taken.
     """
     if shipped is None or shipped.positive not in classes:
         return scores.argmax(axis=1)
@@ -156,16 +160,20 @@ def _answers_at(scores: Floats, column: int, threshold: float | None) -> Integer
 
 
 def confusion(answers: Integers, truth: Integers, classes: int) -> tuple[tuple[int, ...], ...]:
-    """Count images by true class (rows) and answered class (columns)."""
+    """Count images by true class (rows) and predicted class (columns).
+
+    `answers` and `truth` are indices of the classes, `(images,)`; `classes` is their number.
+    """
     pairs = np.bincount(truth * classes + answers, minlength=classes**2)
     return tuple(tuple(int(count) for count in row) for row in pairs.reshape(classes, classes))
 
 
 def threshold_at(scores: Floats, is_positive: Bools, specificity: float) -> float:
-    """Return the threshold with the best sensitivity at no less than the wanted specificity.
+    """Return the threshold with the best sensitivity whose specificity is at least `specificity`.
 
-    An image counts as positive if its score is at least the threshold. Of all thresholds that give
-    the same answers on these images, the middle one is returned.
+    `scores` and `is_positive` are `(images,)`. An image counts as positive if its score is at least
+    the threshold. Of all thresholds that give the same answers on these images, the middle one is
+    returned.
 
     Raises:
         PupilaError: `specificity` is not in (0, 1].
@@ -180,11 +188,11 @@ def threshold_at(scores: Floats, is_positive: Bools, specificity: float) -> floa
 
 
 def threshold_for(scores: Floats, is_positive: Bools, sensitivity: float) -> float:
-    """Return the threshold with the best specificity at no less than the wanted sensitivity.
+    """Return the threshold with the best specificity whose sensitivity is at least `sensitivity`.
 
-    An image counts as positive if its score is at least the threshold. Of all thresholds that give
-    the same answers on these images, the middle one is returned, or the highest one if no score is
-    lower. Images of other classes are not needed.
+    `scores` and `is_positive` are `(images,)`. An image counts as positive if its score is at least
+    the threshold. Of all thresholds that give the same answers on these images, the middle one is
+    returned, or the highest one if no score is lower. Images of other classes are not needed.
 
     Raises:
         PupilaError: `sensitivity` is not in (0, 1].
@@ -199,7 +207,9 @@ def threshold_for(scores: Floats, is_positive: Bools, sensitivity: float) -> flo
 
 
 def choose_threshold(scores: Floats, is_positive: Bools, rule: ThresholdRule) -> float:
-    """Return the threshold that a rule chooses, given scores `(images,)` of the positive class.
+    """Return the threshold that a rule chooses on some images.
+
+    `scores` are probabilities of the positive class, `(images,)`; `is_positive` is `(images,)`.
 
     Raises:
         PupilaError: a class that the rule needs has no images.
@@ -223,9 +233,10 @@ def operating_point(
     images: int | None = None,
     patients: ArrayLike | None = None,
 ) -> OperatingPoint:
-    """Measure sensitivity and specificity of `score >= threshold`; both classes need images.
+    """Measure sensitivity and specificity if an image is positive from `threshold` on.
 
-    `images` is the number of images on which the threshold was chosen, if known.
+    `scores` and `is_positive` are `(images,)`, with positive and other images. `chosen_on` names
+    the images on which the threshold was chosen, and `images` is their number, if known.
     """
     return _measure_point(scores >= threshold, is_positive, threshold, chosen_on, images, patients)
 
@@ -300,8 +311,9 @@ def _has_both(is_positive: Bools) -> bool:
 def agreement(
     name: str, probabilities: ArrayLike, reference: ArrayLike, patients: ArrayLike | None = None
 ) -> Agreement:
-    """Compare answers `(images, classes)` with those of the reference `name`, image by image.
+    """Compare a model's answers with those of the reference model `name`, image by image.
 
+    `probabilities` are the model's and `reference` the reference model's, both `(images, classes)`.
     Two answers agree if their most probable class is the same; thresholds are not applied.
 
     Raises:

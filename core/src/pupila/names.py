@@ -1,4 +1,4 @@
-"""Checks names, of at most 64 characters, that can be part of file names and addresses."""
+"""Checks names that become part of file names and addresses: at most 64 safe characters."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """Evaluates a filter on images that it was not trained on: near misses and corrupted images.
 
-A filter accepts one of two classes. In use it sees groups of images that it was not trained on. So
+A filter accepts one of two classes. In use, it sees groups of images that it was not trained on. So
 each group of images that it should reject gets its own results, and groups known from training are
-marked. False accepts are counted at the threshold that ships with the artifact, and at the one that
-accepts 95 % of the accepted class's test images. The latter is FPR at 95 % TPR (Liang et al. 2018,
-arXiv 1706.02690), which compares filters independently of their thresholds.
+marked. False accepts are counted at two thresholds: the one that ships with the artifact, and the
+one that accepts 95 % of the accepted class's test images. The rate at the second threshold is FPR
+at 95 % TPR (Liang et al. 2018, arXiv 1706.02690), by which filters are compared independently of
+their own thresholds.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ ALL = "all"
 """Name under which all groups of one kind are reported together."""
 
 NO_SOURCE = "no source"
-"""Name of the group of test images without a source, if other test images have one."""
+"""Name of the group of test images without a source, if other test images have a source."""
 
 Texts = NDArray[np.str_]
 Flags = NDArray[np.bool_]
@@ -43,7 +44,7 @@ _Predict = Callable[[Dataset, str], Floats]
 
 @dataclass(frozen=True)
 class OpenSetImages:
-    """Images on which a filter is evaluated besides the data; their labels name their groups."""
+    """Images on which a filter is evaluated in addition to the data's test images."""
 
     accepts: str
     """Class that the filter accepts: one of the two classes of the data."""
@@ -90,11 +91,12 @@ class _Accepted:
 
 
 def check_accepts(accepts: str, dataset: Dataset) -> None:
-    """Make sure that a filter which accepts class `accepts` can be evaluated on these images.
+    """Make sure that a filter that accepts the class `accepts` can be evaluated on a dataset.
 
     Raises:
-        PupilaError: there are not two classes, `accepts` is not one of them or has no test image,
-            or other test images have a source named `all`, which stands for all sources.
+        PupilaError: there are not two classes; `accepts` is not one of the classes, or has no test
+            image; or test images of the other class have a source named `all`, which is the name
+            for all sources together.
     """
     if len(dataset.classes) != 2 or accepts not in dataset.classes:
         raise PupilaError(
@@ -122,7 +124,9 @@ def evaluate_open_set(
     predictions: Predictions,
     progress: Progress,
 ) -> OpenSet:
-    """Return which test images of `dataset`, near misses and altered images a filter accepts.
+    """Return how many images a filter accepts, and how many it accepts in each group.
+
+    The images are the test images of `dataset`, and the near misses and altered images of `images`.
 
     Raises:
         PupilaError: there are not two classes, the accepted class has no test image, or a

@@ -27,7 +27,7 @@ def is_special(path: Path) -> bool:
 def folder_problem(path: Path) -> str | None:
     """Return why a folder at this path cannot hold files; None if it can.
 
-    The text is the end of a sentence: `leads to '/dev/null', where the kernel keeps no files`.
+    The result is the end of a sentence: `leads to '/dev/null', where the kernel keeps no files`.
     """
     real = Path(os.path.realpath(path))
     if real.parts[1:2] in (*_KERNEL_FOLDERS, ("dev",)) and real.parts[1:3] != ("dev", "shm"):

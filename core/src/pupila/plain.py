@@ -1,4 +1,4 @@
-"""Converts values that plugins return, such as NumPy's, to JSON values, and describes faults."""
+"""Converts values that plugins return to JSON values, and describes values that do not fit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plain(value: Any) -> Any:
 
 
 def unwritable(values: Mapping[str, Any]) -> str | None:
-    """Return which value cannot be written as JSON, and why; None if all can."""
+    """Return which value cannot be written as JSON, and why; None if all values can."""
     for name, value in values.items():
         try:
             json.dumps(value, ensure_ascii=False).encode()

@@ -1,7 +1,7 @@
 """Descriptors of plugins: what a plugin declares about itself without importing its code.
 
-`implementation` names a callable as `"module:attribute"`; it is imported only in the process that
-runs it. Listing plugins therefore never imports TensorFlow.
+`implementation` names a callable as `"module:attribute"`. The callable is imported only in the
+process that runs it, so listing plugins never imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     former_names: ClassVar[Mapping[str, str]] = {}
-    """Settings that were renamed, as `{"old": "new"}`. The error for a recipe with the old name
-    gives the new one. The former names of base classes are included."""
+    """Settings that were renamed, as `{"old": "new"}`. If a recipe has an old name, the error gives
+    the new name. The former names of base classes count too."""
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Values of settings that were renamed, as `{"setting": {"old": "new"}}`."""
 
     def uses(self) -> Sequence[Plugin]:
         """Return the other plugins that the step's result depends on.
 
-        When one of them has a new version, the step runs again.
+        If such a plugin has a new version, the step runs again.
         """
         return ()
 
@@ -63,9 +63,9 @@ class Plugin:
     summary: str
     implementation: str
     environment: Callable[[], str] | None = None
-    """Function that describes what results depend on besides the Python packages that the plugin's
-    package requires: a browser's version, JavaScript packages. When its text changes, results are
-    made again."""
+    """Function that returns a text on what results depend on besides Python packages, such as the
+    version of a browser or of JavaScript packages. When the text changes, results are made again.
+    """
 
     def load(self) -> Callable[..., Any]:
         """Import and return the plugin's implementation."""
@@ -78,11 +78,14 @@ ANY_FORMAT = frozenset({"*"})
 
 @dataclass(frozen=True, kw_only=True)
 class StepPlugin(Plugin):
-    """A plugin that a recipe's step can name; its implementation maps `Step` to `StepResult`."""
+    """A plugin that a step of a recipe can name: a technique or an exporter.
+
+    The implementation is a function that takes a `Step` and returns a `StepResult`.
+    """
 
     accepts: frozenset[str]
     """Formats that the inputs may have; empty with `max_inputs=0`. `ANY_FORMAT` stands for all
-    formats that installed runners open, with which `PluginRegistry` replaces it."""
+    formats that installed runners open; `PluginRegistry` replaces it by these formats."""
     produces: str
     """Format of the output; empty if the output has the format of the first input."""
     config: type[Config] = Config
@@ -91,7 +94,7 @@ class StepPlugin(Plugin):
     """Largest number of inputs; None means any number."""
     needs_data: bool = False
     evaluated: bool = True
-    """Whether the output is a model that can be evaluated; a site, for example, is not."""
+    """Whether the output is a model that can be evaluated; a web site, for example, is not."""
     features_only: bool = False
     """Whether the step uses the features of its inputs but not their answers. The inputs' classes
     may then differ from those of the data; the output has the classes of the data."""
@@ -109,12 +112,13 @@ class Technique(StepPlugin):
 
     kind: ClassVar[str] = "technique"
     seeded: bool = False
-    """Whether another seed gives another model. A recipe's `repeat` then runs several seeds."""
+    """Whether another seed gives another model. If so, a recipe's `repeat` runs several seeds."""
     control: str | None = None
-    """Name of the technique that trains in the same way without inputs, and so without a teacher.
+    """Name of the control: a technique that trains in the same way without a teacher.
 
-    Its settings are a subset of this technique's, with which it takes as many steps per epoch. It
-    runs too, unless a recipe says `control: false`, so that the report shows what the teacher adds.
+    The control takes no inputs. Its settings are a subset of this technique's settings, and with
+    them it takes the same number of steps per epoch. Unless a recipe says `control: false`, the
+    control runs too, so that the report shows what the teacher adds.
     """
 
 
@@ -124,38 +128,40 @@ class Exporter(StepPlugin):
 
     kind: ClassVar[str] = "exporter"
     shows_metrics: bool = False
-    """Whether the output shows the metrics of its inputs on the test images, as a site does. The
-    step then runs after the inputs are evaluated, and gets their metrics as `Step.input_metrics`.
-    The output must not be a model."""
+    """Whether the output shows the metrics of the inputs on the test images, such as a web site. If
+    so, the step runs after the inputs are evaluated, and gets their metrics as
+    `Step.input_metrics`. The output must not be a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Student(Plugin):
     """A small architecture that recipes can name as `student`.
 
-    Its implementation is `build(input: InputSpec, classes: int) -> keras.Model`, which takes
+    The implementation is `build(input: InputSpec, classes: int) -> keras.Model`. The model takes
     raw RGB `(batch, height, width, 3)` in 0..255 and returns logits `(batch, classes)`.
-    `pupila.training.student.build_student` calls it, and refuses any other kind of model.
+    `pupila.training.student.build_student` calls the implementation, and refuses a model that does
+    anything else.
     """
 
     kind: ClassVar[str] = "student"
     size: int
-    """Default height and width of the input in pixels; a recipe may set others."""
+    """Default height and width of the input in pixels; a recipe may set another size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loader(Plugin):
     """A plugin that reads a model file that a user brings.
 
-    `recognises` looks at names and magic bytes only. The implementation is
-    `load(source: Path, output: OutputSpec, folder: Path) -> StepResult`: it writes the model into
-    `folder` in the format `produces`, and raises `PupilaError` for what it must refuse.
+    `recognises` tells whether the loader reads a file; it looks at names and magic bytes only. The
+    implementation is `load(source: Path, output: OutputSpec, folder: Path) -> StepResult`. It
+    writes the model into `folder` in the format `produces`, and raises `PupilaError` for a file
+    that it must refuse.
     """
 
     kind: ClassVar[str] = "loader"
     produces: str
-    """Format of the artifact; empty for a loader that refuses every file it recognises, so that
-    recipes fail at once."""
+    """Format of the artifact. It is empty for a loader that refuses every file that it recognises,
+    so that recipes with such a file fail at once."""
     recognises: Callable[[Path], bool]
 
 
@@ -163,14 +169,14 @@ class Loader(Plugin):
 class Runner(Plugin):
     """A plugin that opens artifacts of one format in a runtime.
 
-    Its implementation is `open(artifact: Artifact, threads: int) -> OpenModel`.
+    The implementation is `open(artifact: Artifact, threads: int) -> OpenModel`.
     """
 
     kind: ClassVar[str] = "runner"
     format: str
     primary: bool = True
-    """Whether artifacts of its format are evaluated in this runner. Other runners are only checked,
-    and only if a recipe names them in `evaluate.runtimes`."""
+    """Whether artifacts of the format `format` are evaluated in this runner. A runner that is not
+    primary only runs runtime checks, and only if a recipe names it in `evaluate.runtimes`."""
     threaded: bool = True
     """Whether the runner can compute with several threads."""
     check: str | None = None
@@ -183,10 +189,10 @@ class Runner(Plugin):
 class Shift(Plugin):
     """A family of alterations: one way in which images from another site differ from the data.
 
-    Its implementation is `alter(images, severity, random) -> images`: it takes uint8
+    The implementation is `alter(images, severity, random) -> images`. It takes uint8
     `(n, height, width, 3)` and returns values 0..255 of the same shape and any type. `severity` is
     `mild`, `middle` or `strong`. All random numbers come from `random`, a `numpy.random.Generator`,
-    so that a seed always gives the same images. `pupila.shift.alter` calls it.
+    so that a seed always gives the same images. `pupila.shift.alter` calls the implementation.
     """
 
     kind: ClassVar[str] = "shift"

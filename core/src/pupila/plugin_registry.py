@@ -33,12 +33,12 @@ PluginT = TypeVar("PluginT", bound=Plugin)
 
 RUNNERS_VARIABLE = "PUPILA_RUNNERS"
 LOADERS_VARIABLE = "PUPILA_LOADERS"
-"""Environment variables with comma-separated names of the runners or loaders to prefer if several
-installed ones fit."""
+"""Environment variables with comma-separated names of runners and of loaders. If several installed
+plugins fit, the named one is used."""
 
 
 _OWN = EntryPoint("shift", "pupila.shift", PROJECT)
-"""Entry point of the core's own plugin, which is registered like any other."""
+"""Entry point of core's own plugin, which is registered like any other plugin."""
 
 
 def preferred_plugins() -> dict[str, str]:
@@ -91,14 +91,14 @@ class PluginRegistry:
         object.__setattr__(self, "_by_name", table)
 
     def origin(self, plugin: Plugin) -> RegisteredPlugin:
-        """Return the entry of a plugin, which has the distribution and version it came from."""
+        """Return the entry of a plugin, with the distribution and version that it came from."""
         return self._by_name[_namespace(plugin), plugin.name]
 
     def code_of(self, *plugins: Plugin) -> tuple[str, ...]:
         """Return texts for a cache key: all code that the results of these plugins depend on.
 
         These are the plugins' names, distributions and versions, the versions of the packages that
-        these require, and the plugins' `environment`.
+        the distributions and core require, and the texts of the plugins' `environment`.
         """
         entries = [self.origin(plugin) for plugin in plugins]
         return (
@@ -113,15 +113,27 @@ class PluginRegistry:
         return sorted(plugins, key=lambda plugin: plugin.name)
 
     def step(self, name: str) -> StepPlugin:
-        """Return the technique or exporter of that name."""
+        """Return the technique or exporter of that name.
+
+        Raises:
+            PupilaError: none of that name is installed.
+        """
         return self._find(StepPlugin, name, "technique or exporter")
 
     def student(self, name: str) -> Student:
-        """Return the small architecture of that name."""
+        """Return the student, a small architecture, of that name.
+
+        Raises:
+            PupilaError: none of that name is installed.
+        """
         return self._find(Student, name, "student")
 
     def shift(self, name: str) -> Shift:
-        """Return the family of alterations of that name."""
+        """Return the family of alterations of that name.
+
+        Raises:
+            PupilaError: none of that name is installed.
+        """
         return self._find(Shift, name, "shift")
 
     def runner(self, format: str) -> Runner:
@@ -147,7 +159,11 @@ class PluginRegistry:
         return sorted({runner.format for runner in self.all(Runner) if runner.primary})
 
     def runtime(self, name: str) -> Runner:
-        """Return the runner of that name."""
+        """Return the runner of that name, primary or not.
+
+        Raises:
+            PupilaError: none of that name is installed.
+        """
         return self._find(Runner, name, "runtime")
 
     def loader(self, source: Path) -> Loader:
@@ -170,9 +186,9 @@ class PluginRegistry:
         )
 
     def check(self, artifact: Artifact) -> None:
-        """Make sure that an artifact is safe to open, with the checks of all runners of its format.
+        """Make sure that an artifact is safe to open: run the checks of all runners of its format.
 
-        This is called before an artifact is imported, given to a step, or opened.
+        Call this before an artifact is imported, given to a step, or opened.
 
         Raises:
             PupilaError: the artifact would run code, or reach outside the model.
@@ -184,7 +200,7 @@ class PluginRegistry:
     def _only(self, candidates: Sequence[PluginT], what: str, variable: str) -> PluginT:
         """Return the only candidate, or the only one that the environment variable names.
 
-        The first by name would not be safe: any package could then put itself in front.
+        Taking the first by name would not be safe: any package could then put itself in front.
         """
         value = os.environ.get(variable, "")
         named = {name.strip() for name in value.split(",")}
@@ -211,13 +227,16 @@ class PluginRegistry:
         )
 
     def skipped(self) -> str:
-        """Return a text on plugins that failed to load, for errors about a missing plugin."""
+        """Return a text that lists the plugins that failed to load, for errors about a missing one.
+
+        The text is empty if no plugin failed.
+        """
         return "".join(f" {broken}." for broken in self.broken)
 
 
 @cache
 def installed() -> PluginRegistry:
-    """Return the plugins of this environment.
+    """Return all plugins of the installed distributions; they are loaded at the first call.
 
     Raises:
         PupilaError: two distributions have plugins of the same name.
@@ -232,7 +251,10 @@ def installed() -> PluginRegistry:
 
 
 def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistry:
-    """Load entry points; one that fails becomes a `BrokenPlugin` and does not stop the others."""
+    """Load entry points, and return their plugins.
+
+    An entry point that fails becomes a `BrokenPlugin` and does not stop the others.
+    """
     plugins: list[RegisteredPlugin] = []
     broken: list[BrokenPlugin] = []
     seen: set[tuple[str, str]] = set()

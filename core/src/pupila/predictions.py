@@ -1,4 +1,4 @@
-"""A cache of predictions on disk, by artifact, images and augmented view."""
+"""A cache of predictions on disk, by artifact, dataset and augmented view."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _CHUNK_IMAGES = 128
 class Predictions:
     """A folder of raw outputs, one array `(images, columns)` per model, dataset and augmented view.
 
-    A model is only opened for missing outputs. If two processes need the same outputs, one waits
-    for the other.
+    A model is opened only if outputs are missing. If two processes need the same outputs, the
+    second waits until the first has computed them.
     """
 
     folder: Path
 
     def of(self, artifact: Artifact, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
-        """Return probabilities `(images, classes)` of the unaltered images.
+        """Return an artifact's probabilities `(images, classes)` for a dataset's unaltered images.
 
         Columns are in the order of `dataset.classes`.
 
@@ -63,7 +63,9 @@ class Predictions:
         augmentation: Augmentation,
         progress: Progress,
     ) -> NDArray[np.float32]:
-        """Return probabilities `(views, images, classes)` of every augmented view of every image.
+        """Return probabilities `(views, images, classes)` for every augmented view of every image.
+
+        Classes are in the order of `dataset.classes`.
 
         Raises:
             PupilaError: the artifact's classes are not those of the dataset.
@@ -78,9 +80,9 @@ class Predictions:
         augmentation: Augmentation,
         progress: Progress,
     ) -> NDArray[np.float32]:
-        """Return probabilities `(views, images, classes)` in the order of the artifact's classes.
+        """Return probabilities `(views, images, classes)` like `of_views`, for any classes.
 
-        The dataset's classes may differ from these.
+        Classes are those of the artifact, in its order; the dataset may have other classes.
         """
         views = self._views(
             artifact,
@@ -103,11 +105,12 @@ class Predictions:
         count: int,
         progress: Progress,
     ) -> NDArray[np.float32]:
-        """Return probabilities `(count, classes)` of pictures made from a dataset's images.
+        """Return probabilities `(count, classes)` for pictures made from a dataset's images.
 
-        `pictures` yields them in batches, in the artifact's input size. `what`, part of the cache
-        key, is everything that the pictures depend on besides the images. Columns are in the order
-        of `dataset.classes`.
+        `pictures` is a function that yields the pictures in batches, in the artifact's input size.
+        It is called only if the probabilities are not in the cache. `what` is part of the cache
+        key: texts on everything that the pictures depend on besides the images. Columns are in the
+        order of `dataset.classes`.
 
         Raises:
             PupilaError: the artifact's classes are not those of the dataset.
@@ -123,7 +126,7 @@ class Predictions:
         return artifact.record.output.probabilities(np.load(path))[:, columns]
 
     def keep(self, answers: ArrayLike, artifact: Artifact, dataset: Dataset) -> Path:
-        """Save probabilities `(images, classes)` of the unaltered images, and return the path.
+        """Save probabilities `(images, classes)` for the unaltered images; return the file's path.
 
         Columns are in the order of `dataset.classes`.
         """
@@ -144,14 +147,17 @@ class Predictions:
         distribution: str,
         opened: Callable[[], AbstractContextManager[Compute]],
     ) -> list[Rows]:
-        """Return a quantity other than probabilities: `(images, columns)` for every augmented view.
+        """Return any quantity that is computed from pictures: `(images, columns)` for each view.
 
-        Rows are read from disk on access. `what` names the quantity and everything that it depends
-        on besides artifact, images and view. It is part of the cache key, with the versions of
-        `distribution`, whose code computes the quantity, and of that distribution's requirements.
-        `opened` returns a context manager, entered once and only if a view is missing. It gives the
-        function that computes the quantity from pictures of the artifact's input size, raw RGB as
-        models read it.
+        The result has the rows of each augmented view; they are read from disk on access.
+
+        `opened` returns a context manager, which is entered only if a view is missing. It gives a
+        function that computes the quantity from pictures `(n, height, width, 3)`: raw RGB in the
+        artifact's input size.
+
+        The cache key contains artifact, images and view, and also `what`, a text that names the
+        quantity and everything else that it depends on. `distribution` is the distribution whose
+        code computes the quantity; its version and those of its requirements are in the key too.
         """
         code = (what, *versions(distribution), f"{model_threads()} threads")
         paths = self._views(
@@ -194,7 +200,9 @@ class Predictions:
 
 
 def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
-    """Open an artifact in the runtime of its format, with `threads` threads (default: the run's).
+    """Open an artifact in the primary runtime of its format.
+
+    `threads` is the number of threads that compute, by default that of the run.
 
     Raises:
         PupilaError: no installed plugin runs the artifact, or it is not safe to open.
@@ -207,10 +215,12 @@ def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
 def check_outputs(
     outputs: NDArray[np.float32], artifact: Artifact, runner: Runner, images: int
 ) -> NDArray[np.float32]:
-    """Return a runner's outputs for `images` images after checking them against the `OutputSpec`.
+    """Check a runner's outputs `(images, columns)` against the artifact's spec, and return them.
+
+    `images` is the number of images.
 
     Raises:
-        PupilaError: the outputs do not fit it.
+        PupilaError: the outputs do not fit the `OutputSpec`.
     """
     try:
         outputs = np.asarray(outputs, np.float32)

@@ -27,12 +27,13 @@ _COMPUTE_NOTHING = frozenset(
 
 @cache
 def requirements(name: str) -> dict[str, str]:
-    """Return the versions of a distribution and of what it requires, sorted by name.
+    """Return the versions of a distribution and of the packages it requires, as `{name: version}`.
 
-    Requirements of requirements are left out, because a package itself requires what it imports
-    (TensorFlow alone has forty requirements, with certificates and web servers). Only requirements
-    that are made for Pupila are followed further. Extras and packages that compute nothing are left
-    out. The version of a package that is not installed is `missing`.
+    Requirements of requirements are left out, because a package itself requires what it imports.
+    (TensorFlow alone has forty requirements, with certificates and web servers.) The exceptions are
+    core and packages that require core: their requirements are included. Extras and packages that
+    compute nothing are left out. The version of a package that is not installed is `missing`. The
+    result is sorted by name.
     """
     installed: dict[str, str] = {}
     waiting: list[str] = [canonicalize_name(name)]
@@ -48,7 +49,11 @@ def requirements(name: str) -> dict[str, str]:
 
 
 def versions(*names: str) -> tuple[str, ...]:
-    """Return the versions of Python, of `names` and of what these require, sorted by name."""
+    """Return the versions of Python, of the distributions `names`, and of what they require.
+
+    Each text has a name and a version, such as `numpy 2.1.0`. Python comes first; the others are
+    sorted by name.
+    """
     packages = {key: version for name in names for key, version in requirements(name).items()}
     python = ".".join(platform.python_version_tuple()[:2])
     return (f"python {python}", *(f"{key} {version}" for key, version in sorted(packages.items())))

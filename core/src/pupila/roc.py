@@ -21,17 +21,18 @@ def auc(
 ) -> Estimate | None:
     """Return the area under the ROC curve, or None if a class has no image.
 
-    `scores` are `(images, classes)`, `truth` `(images,)`. With two classes, the area is
-    that of the class in `column` against the other; with more, it is the unweighted mean of the
-    areas of each class against the rest.
+    `scores` are probabilities `(images, classes)`; `truth` is the index of each image's true class,
+    `(images,)`. With two classes, the area is that of the class in `column` against the other. With
+    more, it is the unweighted mean of the areas of each class against the rest.
 
-    Each end of the interval is the outer of the ends of two intervals. Newcombe's interval keeps a
-    width at 0 and 1, but its variance (Hanley and McNeil) is too small if a few images are answered
-    completely wrong. DeLong's interval, on the logit scale, is right in that case, but has no width
-    at 0 and 1. Newcombe's uses the sizes of the smallest class and of the rest, because a mean of
-    several areas varies no more than the area that varies most. With `clusters` (see
-    `pupila.intervals`), DeLong's variance becomes that of Obuchowski 1997, and Newcombe's interval
-    counts one image per cluster and class.
+    The interval spans two intervals, because each has a weakness. Newcombe's interval keeps a width
+    at areas of 0 and 1, but its variance (Hanley and McNeil) is too small if a few images are
+    answered completely wrong. DeLong's interval, on the logit scale, is right in that case, but has
+    no width at 0 and 1. Newcombe's interval is computed from the sizes of the smallest class and of
+    the rest, because a mean of several areas varies no more than the area that varies most.
+
+    With `clusters` (see `pupila.intervals`), DeLong's variance is replaced by that of Obuchowski
+    1997, and Newcombe's interval counts one image per cluster and class.
     """
     sizes = np.bincount(truth, minlength=scores.shape[1])
     if not sizes.all():
@@ -73,10 +74,11 @@ def _on_logit_scale(area: float, deviation: float) -> tuple[float, float]:
 def auc_interval(area: float, positives: int, negatives: int) -> tuple[float, float]:
     """Return the 95 % interval of an area under the ROC curve by Newcombe's method 5.
 
-    Newcombe 2006, Statistics in Medicine 25:559. The limits are the θ that solve
-    `(area - θ)² = z² θ(1-θ) (1 + N(1-θ)/(2-θ) + Nθ/(1+θ)) / mn` with `N = (m+n)/2 - 1`: the
-    variance of Hanley and McNeil 1982, taken at the limit and not at the estimate, so that the
-    interval keeps its width at 0 and 1 and never leaves 0..1.
+    `positives` and `negatives` are numbers of images. Newcombe 2006, Statistics in Medicine 25:559:
+    the limits are the θ that solve
+    `(area - θ)² = z² θ(1-θ) (1 + N(1-θ)/(2-θ) + Nθ/(1+θ)) / mn` with `N = (m+n)/2 - 1`.
+    The right side has the variance of Hanley and McNeil 1982, at the limit instead of the estimate.
+    So the interval keeps a width at areas of 0 and 1, and never leaves 0..1.
     """
     extra = (positives + negatives) / 2 - 1
 
@@ -96,9 +98,9 @@ def auc_interval(area: float, positives: int, negatives: int) -> tuple[float, fl
 
 
 def mean_auc(scores: Floats, truth: Integers, columns: Sequence[int]) -> float:
-    """Return the mean area under the ROC curves of some classes, each against the rest.
+    """Return the mean area under the ROC curves of the classes in `columns`, each against the rest.
 
-    `scores` are `(images, classes)`, `truth` `(images,)` indices into the columns.
+    `scores` are `(images, classes)`; `truth` has indices of the columns, `(images,)`.
     """
     return float(
         np.mean([placements(scores[:, c], truth == c)[truth == c].mean() for c in columns])
@@ -106,7 +108,10 @@ def mean_auc(scores: Floats, truth: Integers, columns: Sequence[int]) -> float:
 
 
 def image_effects(scores: Floats, truth: Integers, columns: Sequence[int]) -> Floats:
-    """Return each image's contribution to the mean area, up to a constant per class."""
+    """Return each image's contribution to the mean area, up to a constant per class, `(images,)`.
+
+    The arguments are those of `mean_auc`.
+    """
     total = np.zeros(len(truth))
     for column in columns:
         is_positive = truth == column
@@ -116,13 +121,13 @@ def image_effects(scores: Floats, truth: Integers, columns: Sequence[int]) -> Fl
 
 
 def covariance_of(effects: Floats, truth: Integers, clusters: ArrayLike | None = None) -> Floats:
-    """Return the covariance `(areas, areas)` of mean areas from the contributions of the images.
+    """Return the covariance `(areas, areas)` of several mean areas on the same images.
 
-    `effects` are `(areas, images)`, each row from `image_effects`. Without `clusters`, the
-    covariance is DeLong's: the sum of the covariances within each class. `clusters` has a value for
-    each image, the same for all images of one patient. With it, the covariance is that of
-    Obuchowski 1997 (Biometrics 53:567), in which the contribution of a whole cluster varies. It is
-    0 for one image of each class, or one cluster.
+    `effects` are the images' contributions `(areas, images)`, each row from `image_effects`.
+    Without `clusters`, the covariance is that of DeLong: the sum of the covariances within each
+    class. With `clusters` (see `pupila.intervals`), the covariance is that of Obuchowski 1997
+    (Biometrics 53:567), which sums contributions by cluster. The covariance is 0 if each class has
+    only one image, or if there is only one cluster.
     """
     centred = effects.copy()
     for label in np.unique(truth):
@@ -141,8 +146,9 @@ def covariance_of(effects: Floats, truth: Integers, clusters: ArrayLike | None =
 def placements(scores: Floats, is_positive: Bools) -> Floats:
     """Return, for each image, the fraction of the other class that it is ranked correctly against.
 
-    Ties count half. Computed from midranks as in Sun and Xu 2014 (IEEE Signal Processing Letters
-    21:1389): the rank among all images minus that among those of its own class.
+    Arguments and result are `(images,)`. Ties count half. Placements are computed from midranks as
+    in Sun and Xu 2014 (IEEE Signal Processing Letters 21:1389): the rank of an image among all
+    images minus its rank among the images of its own class.
     """
     among_all, among_own = midranks(scores), np.empty(len(scores))
     for own in (is_positive, ~is_positive):

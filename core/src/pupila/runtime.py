@@ -1,4 +1,4 @@
-"""Interfaces: a model that is opened in its runtime, and a callback for progress reports."""
+"""Interfaces of a model that is opened in its runtime, and of a callback for progress reports."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pupila.evaluation import Startup
 class Progress(Protocol):
     """A callback for progress: `done` out of `total`, in the units that `what` names.
 
-    A terminal shows the first line of `what`. Further lines may be Markdown, such as a table of
-    results so far, which Prefect's page shows.
+    A terminal shows the first line of `what`. Further lines may be Markdown for Prefect's page,
+    such as a table of the results so far.
     """
 
     def __call__(self, done: int, total: int, what: str) -> None: ...
@@ -34,7 +34,7 @@ class OpenModel(Protocol):
 
     @property
     def threads(self) -> int:
-        """Number of threads that compute: as requested, or as the runtime determines."""
+        """Number of threads that compute: as requested, or as the runtime decides."""
         ...
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:

@@ -51,14 +51,15 @@ NUMBERS = tuple(_DTYPES)
 
 
 def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.DataFrame:
-    """Return `listing` with `bytes` and the fields of `ImageStats` added, row by row.
+    """Measure the images of `listing`, and return it with `bytes` and `ImageStats` as new columns.
 
-    A file whose path, modification time and size are as in an earlier scan is not opened. If only
-    its time has changed, it is hashed but not decoded. The result is all that stays in memory.
+    `listing` has a row for each image, with its `path`. Measurements are cached in `cache_folder`.
+    A file is not opened if its modification time and size are the same as in an earlier scan. If
+    only its time has changed, it is hashed but not decoded. Only the result stays in memory.
 
     `phash` is that of Zauner, "Implementation and Benchmarking of Perceptual Image Hash
-    Functions", 2010, as in the package imagehash; sharpness is LAPV of Pertuz et al., "Analysis of
-    focus measure operators for shape-from-focus", Pattern Recognition 46(5), 2013.
+    Functions", 2010, as in the package imagehash. `sharpness` is LAPV of Pertuz et al., "Analysis
+    of focus measure operators for shape-from-focus", Pattern Recognition 46(5), 2013.
     """
     cache_folder.mkdir(parents=True, exist_ok=True)
     paths: list[str] = listing["path"].tolist()

@@ -1,10 +1,10 @@
 """The shift suite measures how well a pupil agrees with its teacher on altered images.
 
-Pupil and teacher predict the same altered images. Each family alters its own random sample, spread
-evenly over the classes, so that the suite covers more images than one family does. Images are
-altered at the size that the teacher reads, and then resized for the pupil. The suite's value is the
-fidelity (see `pupila.fidelity`) at the middle severity, averaged over the families. Its interval is
-computed by resampling images, or patients.
+Pupil and teacher predict the same altered images. Each family of alterations is applied to a random
+sample of the images, spread evenly over the classes. Families have different samples, so that the
+suite covers more images. Images are altered at the size that the teacher reads, and then resized
+for the pupil. The suite's value is the fidelity (see `pupila.fidelity`) at the middle severity,
+averaged over the families. The interval of the value is computed by resampling images, or patients.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 IMAGES = 24
-"""Images of each family at the middle severity; the other severities use a third of them."""
+"""Number of images of a family at the middle severity; other severities use a third of them."""
 DISAGREEMENTS_KEPT = 8
 """Number of altered images listed: those on which pupil and teacher differ most."""
 _AT_ONCE = 64
 """Number of images that a model predicts, and most that a family alters, at once."""
 _SILENT = 0.25
-"""A family is left out if the teacher's logits vary by less than this fraction of their variation
-on the unaltered images: the teacher then does not distinguish the family's images, and agreement
-with its answers is chance."""
+"""A family is left out if the teacher's logits vary too little on its images: by less than this
+fraction of their variation on the unaltered images. The teacher then does not distinguish the
+family's images, and agreement with its answers is chance."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Suite:
-    """Which images of a split are altered, and how."""
+    """Settings of a shift suite: which images of a split are altered, and how."""
 
     families: tuple[str, ...] = FAMILIES
     images: int = IMAGES
@@ -71,9 +71,10 @@ class Suite:
     severities: tuple[Severity, ...] = SEVERITIES
 
     def cells(self, labels: Rows) -> list[Cell]:
-        """Choose the images of each family and severity at random, given the labels of a split.
+        """Choose the images of each family and severity at random.
 
-        Which images a family gets does not depend on the other families.
+        `labels` are those of all images of the split, `(images,)`. Which images a family gets does
+        not depend on the other families.
         """
         return [cell for name in self.families for cell in self._cells(name, labels)]
 
@@ -87,7 +88,7 @@ class Suite:
 
     @cached_property
     def identity(self) -> tuple[str, ...]:
-        """Everything that altered images depend on besides the original images and their size."""
+        """Texts on everything that altered images depend on besides the images and their size."""
         registry = installed()
         families = [registry.shift(name) for name in self.families]
         modules = {family.implementation.partition(":")[0] for family in families}
@@ -110,9 +111,10 @@ def evaluate_shift(
 ) -> ShiftEvaluation:
     """Return how well an artifact agrees with the teacher `reference` on altered images.
 
-    The images are those of one split of `dataset` (which holds every split). If `validated`, the
-    value is also computed on the validation images, if there are any; choices between models are
-    based on that value. Answers are cached in `predictions`.
+    The images are those of one split of `dataset`, which holds every split. `reference` is the
+    teacher's name and artifact. With `validated`, the value is also computed on the validation
+    images, if there are any; choices between models are based on that value. Answers are cached in
+    `predictions`.
 
     Raises:
         PupilaError: the classes do not match, or the teacher gives every image the same answer.
@@ -221,7 +223,11 @@ def answers_to(
     predictions: Predictions,
     progress: Progress,
 ) -> list[NDArray[np.float32]]:
-    """Return a model's probabilities `(images, classes)` for each cell, altered at `size`."""
+    """Return a model's probabilities `(images, classes)` for the altered images of each cell.
+
+    Images are altered at `size`, and then resized for the model. `suite` has the settings that the
+    cells come from; they are part of the cache key.
+    """
     counts = [len(cell.rows) for cell in cells]
     answers = predictions.of_pictures(
         model,
@@ -235,14 +241,21 @@ def answers_to(
 
 
 def is_silent(altered: Floats, unaltered: Floats) -> bool:
-    """Whether a teacher, by its logits `(images, …)`, hardly distinguishes the altered images."""
+    """Whether a teacher hardly distinguishes the altered images of a family.
+
+    The arguments are the teacher's logits for the altered and for the unaltered images,
+    `(images, columns)`.
+    """
     return bool(altered.std(axis=0).max() <= _SILENT * unaltered.std(axis=0).max())
 
 
 def pictures(
     dataset: Dataset, cells: Sequence[Cell], size: InputSpec, target: InputSpec
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the altered images of all cells in batches: altered at `size`, resized to `target`."""
+    """Yield the altered images of all cells in batches `(n, height, width, 3)`.
+
+    Images are altered at `size`, and then resized to `target`.
+    """
     batch: list[NDArray[np.uint8]] = []
     for image in _altered(dataset.pixels(size), cells):
         batch.append(resize(Image.fromarray(image), target))

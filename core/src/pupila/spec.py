@@ -13,15 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pupila.errors import list_names
 
 MOST_PIXELS = 4096
-"""Most rows and columns of a model's input; a record of unknown origin may claim any size."""
+"""Most rows and columns of a model's input: a limit for records of unknown origin."""
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
 
 _STEP = 1 / 256
-"""How far one probability may be off: the step of an 8-bit softmax or sigmoid, which is accurate to
-about one step and whose maximum is 255/256. Half precision is more accurate than that. As each
-column is rounded separately, the sum of a row may be off by as much per column: 0.008 with two
-classes. A tolerance of 1e-3, enough for float32, would refuse int8 models."""
+"""Tolerance of one probability: the step of an 8-bit softmax or sigmoid. Such an output is accurate
+to about one step, and its maximum is 255/256; half precision is more accurate. Each column is
+rounded separately, so the sum of a row may differ from 1 by this tolerance times the number of
+columns: 0.008 with two classes. A tolerance of 1e-3, enough for float32, would refuse int8 models.
+"""
 
 _SHOWN = 8
 """Number of columns of an answer that a message shows."""
@@ -65,11 +66,14 @@ class OutputSpec(BaseModel):
 
     @property
     def columns(self) -> int:
-        """Number of columns of the raw output: one for a sigmoid, else one per class."""
+        """Number of columns of the raw output: one for a sigmoid, otherwise one per class."""
         return 1 if self.kind == "sigmoid" else len(self.classes)
 
     def misfit(self, outputs: NDArray[np.float32], images: int) -> str | None:
-        """Return how raw outputs of `images` images violate this spec; None if they do not."""
+        """Return how raw outputs violate this spec, as the end of a sentence; None if they fit.
+
+        `outputs` should be `(images, columns)`; `images` is the expected number of images.
+        """
         expected = f"expected {self._expectation}"
         if outputs.shape != (images, self.columns):
             return f"an array of shape {outputs.shape} to {images} images: {expected}"
@@ -108,7 +112,8 @@ class OutputSpec(BaseModel):
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn raw outputs `(n, columns)` into probabilities `(n, classes)`.
 
-        For `softmax`, they are the raw outputs themselves, which may sum to one only roughly.
+        For `softmax`, these are the raw outputs unchanged, so a row may sum to slightly more or
+        less than 1.
         """
         if self.kind == "sigmoid":
             return np.concatenate([1 - outputs, outputs], axis=1)

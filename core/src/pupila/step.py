@@ -21,7 +21,7 @@ ConfigT = TypeVar("ConfigT", bound="Config")
 
 
 class SubTaskFailed(Exception):
-    """A subtask's process crashed twice, or every machine that ran it was lost."""
+    """The process of a subtask crashed twice, or every machine that ran the subtask was lost."""
 
 
 class WorkerPool(Protocol):
@@ -33,15 +33,15 @@ class WorkerPool(Protocol):
         """Run `target(progress=…, **arguments)` on a free machine and return its result.
 
         The machine sees the same files. `target` is a module-level function; arguments and result
-        are JSON values. Several threads may call at once. If a machine is lost, another one starts
-        this subtask again and finds the files written so far. `name` becomes part of a file name;
-        two attempts with the same `name` never run at the same time.
+        are JSON values. Several threads may call this method at once. If a machine is lost, another
+        machine starts the subtask again and finds the files written so far. `name` becomes part of
+        a file name; two attempts with the same `name` never run at the same time.
 
         Raises:
             PupilaError: the function raised it, or no machine can run the function.
             SubTaskFailed: the subtask's process crashed twice (on two machines if there are two),
                 or every machine that ran it was lost.
-            Exception: all machines were lost. Do not catch this one: the step is retried.
+            Exception: all machines were lost. Do not catch this exception: the step is retried.
         """
         ...
 
@@ -66,7 +66,7 @@ class Step(Generic[ConfigT]):
     """Predictions of any artifact on any images, computed once and cached."""
     progress: Progress
     unproven: bool = False
-    """Whether teachers may be no better than chance, as the recipe allows for one of them."""
+    """Whether teachers may be no better than chance: the recipe says so for one of them."""
     worker_pool: WorkerPool | None = None
     """Machines for subtasks, if the plugin declares `uses_workers` and the run has any."""
     input_metrics: tuple[Metrics | None, ...] = ()
@@ -116,15 +116,15 @@ class StepResult:
     shipped: str | None = None
     """Name of the one file that goes to a device, if the other files only serve to build it."""
     threshold: Threshold | None = None
-    """Operating threshold of exactly these files; the model in another format has its own."""
+    """Operating threshold of exactly these files; the model in another format needs its own."""
     measured: Measured = field(default_factory=Measured)
     """What the step measured: models of `pupila.measured`, and other values as JSON."""
 
     @classmethod
     def like(cls, model: Artifact, *, format: str, **changes: Any) -> StepResult:
-        """Describe `model` written in another format: input, output and cost are kept.
+        """Describe the files of `model` in another format: keep its input, output and cost.
 
-        `changes` sets other fields or replaces these.
+        `changes` are values of other fields, or replace the values kept.
         """
         kept = {name: getattr(model.record, name) for name in _KEPT}
         return cls(format=format, **(kept | changes))

@@ -35,10 +35,11 @@ _TIMINGS = TypeAdapter(Timings)
 
 
 class Store:
-    """Artifacts under `root/objects/<digest>`, results under `root/ledger/<key>.json`.
+    """A folder with artifacts and the ledger, which has the results of jobs.
 
-    A large file that several artifacts contain, such as the runtime of a site, is stored once: each
-    artifact has a hard link to `root/files/<sha256>`. Folders are created by the first write.
+    Artifacts are in `root/objects/<digest>`, results in `root/ledger/<key>.json`. A large file that
+    several artifacts contain, such as the runtime of a web site, is stored once: each artifact has
+    a hard link to `root/files/<sha256>`. Folders are created by the first write.
     """
 
     def __init__(self, root: Path) -> None:
@@ -50,7 +51,10 @@ class Store:
 
     @contextmanager
     def draft(self) -> Generator[Path]:
-        """Yield an empty folder on the store's disk; it is removed afterwards unless added."""
+        """Yield an empty folder on the store's disk, in which an artifact can be made.
+
+        At the end of the `with` block the folder is removed, unless `add` has stored it.
+        """
         folder = self._incoming / uuid4().hex
         folder.mkdir(parents=True)
         try:
@@ -59,18 +63,21 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def collect_garbage(self) -> None:
-        """Remove drafts that killed processes left: all drafts unchanged for a week."""
+        """Remove drafts that killed processes left behind: all drafts unchanged for a week."""
         for draft in self._incoming.glob("*"):
             with suppress(FileNotFoundError):  # meanwhile stored or removed by its owner
                 if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
                     shutil.rmtree(draft, ignore_errors=True)
 
     def add(self, folder: Path, **fields: Any) -> Artifact:
-        """Store `folder`, a draft of this store, as an artifact; `fields` complete its `Record`.
+        """Store a draft of this store as an artifact.
+
+        `folder` is the draft, with the model's files. `fields` are the fields of the artifact's
+        `Record`, without `files`.
 
         Raises:
-            PupilaError: the folder has no file or one with a reserved name, or a field does not fit
-                a `Record`.
+            PupilaError: the folder has no file, or a file with a reserved name, or a field does not
+                fit a `Record`.
         """
         files = {
             file.relative_to(folder).as_posix(): digest_file(file)
@@ -96,7 +103,9 @@ class Store:
         return Artifact(path, digest, _with_timings(record, path))
 
     def adopt(self, folder: Path) -> Artifact:
-        """Copy an artifact into this store from a folder of another store or a published version.
+        """Copy an artifact into this store, and return it.
+
+        `folder` is the artifact's folder in another store or in a published version.
 
         Raises:
             PupilaError: the folder does not contain a complete, unaltered artifact.
@@ -205,9 +214,10 @@ class Store:
         return True
 
     def recall(self, key: str) -> dict[str, Any] | None:
-        """Return the value noted under `key`; None if there is none or its file cannot be read.
+        """Return the value noted under `key` in the ledger; None if there is none to read.
 
-        The file's modification time is set to now, so that it shows when the value was last used.
+        A damaged file counts as none. The file's modification time is set to now, so that it shows
+        when the value was last used.
         """
         file = self._ledger / f"{key}.json"
         with suppress(OSError):
@@ -215,7 +225,7 @@ class Store:
         return read_json(file)
 
     def note(self, key: str, value: dict[str, Any]) -> None:
-        """Note a JSON value under `key`, replacing an earlier one."""
+        """Note a JSON value under `key` in the ledger, replacing an earlier value."""
         write_atomically(self._ledger / f"{key}.json", json.dumps(value).encode())
 
 
@@ -242,14 +252,14 @@ def _is_note(file: Path) -> bool:
 
 
 def is_artifact(folder: Path) -> bool:
-    """Tell whether a folder looks like an artifact's; its content is not checked."""
+    """Tell whether a folder contains the record of an artifact; its files are not checked."""
     return (folder / RECORD_NAME).is_file()
 
 
 def read_artifact(folder: Path) -> Artifact:
     """Return the artifact in a folder (of any store, or published) after checking every byte.
 
-    If the folder is named after a digest, as in a store, the record is checked against it too.
+    If the folder's name is a digest, as in a store, the record is checked against this digest too.
 
     Raises:
         PupilaError: the artifact was altered, or this version of Pupila cannot read it.
@@ -305,9 +315,9 @@ def _lies_below(name: str) -> bool:
 
 
 def digest_of(record: Record) -> str:
-    """Return the digest of an artifact's record, which is the artifact's name.
+    """Return the digest of an artifact's record; it is the name of the artifact's folder.
 
-    Fields at their defaults do not count, so that fields added by later versions do not change
+    Fields at their defaults do not count, so that new fields of later versions do not change
     digests. Measured times do not count either.
     """
     fields = record.model_dump(mode="json", exclude_defaults=True)

@@ -1,4 +1,4 @@
-"""The number of threads with which models compute, a setting because it changes results.
+"""The number of threads with which models compute. It is a setting, because it changes results.
 
 Sums are split among threads, so the number of threads changes the order of additions: the same
 training with 1, 2 and 4 threads gives three different nets. The number of cores has no influence.

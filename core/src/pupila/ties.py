@@ -1,8 +1,8 @@
-"""Finds images that share the highest probability of a class: no threshold can separate them.
+"""Finds ties: images that share the highest probability of a class.
 
-The maximum of an 8-bit softmax or sigmoid is 255/256, and 1 in float32; a confident model gives
-many images this same value. That lowers the area under the ROC curve, and a threshold that excludes
-one of those images excludes all of them.
+The maximum of a softmax or sigmoid is 255/256 in 8 bits and 1 in float32; a confident model may
+give many images this same value. Ties lower the area under the ROC curve, and a threshold that
+excludes one of the tied images excludes all of them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from numpy.typing import ArrayLike
 from pupila.exact import as_written, exact
 
 LARGEST = 0.05
-"""Fraction of images that may be tied without a warning. If more of the other classes' images were
-tied, a specificity of 95 % would be out of reach."""
+"""Fraction of images that may be tied without a warning. If more of the negative images were tied,
+no threshold would have a specificity of 95 %."""
 
 
 def tied(probabilities: ArrayLike) -> float:
     """Return the largest fraction of images that share the highest probability of one class.
 
-    `probabilities` are `(images, classes)`. The fraction is 0 if, in each class, a single image has
-    the highest probability.
+    `probabilities` are `(images, classes)`. The fraction is 0 if no two images share the highest
+    probability of a class.
     """
     answers = np.asarray(probabilities)
     together = int((answers == answers.max(axis=0)).sum(axis=0).max())

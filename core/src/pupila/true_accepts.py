@@ -1,4 +1,4 @@
-"""False accepts at the threshold that accepts 95 % of the positives: FPR at 95 % TPR."""
+"""The rate of false accepts at the threshold that accepts 95 % of positives: FPR at 95 % TPR."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _TAIL = 0.025
 
 
 def threshold_accepting(accepted: Floats) -> float:
-    """Return the highest threshold that accepts 95 % of the `accepted` scores: one of the scores.
+    """Return the highest threshold that accepts 95 % of the scores `accepted`, `(images,)`.
 
-    A lower threshold, between two scores, would only add false accepts.
+    The threshold is one of these scores: a lower threshold, between two scores, would only add
+    false accepts.
     """
     missed = int((1 - TRUE_ACCEPT) * len(accepted) + 1e-9)  # 1 - 0.95 may be a little under 0.05
     return float(np.sort(accepted)[missed])
@@ -31,13 +32,16 @@ def false_accepts(
     accepted_patients: ArrayLike | None = None,
     patients: ArrayLike | None = None,
 ) -> Estimate:
-    """Return the fraction of `others` that is accepted by the threshold for 95 % of `accepted`.
+    """Return the fraction of `others` that is accepted at the threshold for 95 % of `accepted`.
 
-    The interval includes the uncertainty of the threshold, which comes from a sample too: by the
+    `accepted` are the scores of the images to accept and `others` those of the images to reject,
+    `(images,)`. `accepted_patients` and `patients` have the patient of each of these images.
+
+    The interval includes the uncertainty of the threshold, which also comes from a sample: by the
     binomial distribution of ranks, the true 5 % quantile lies between two of the scores. The
     effect of this uncertainty at each end is combined with Wilson's interval by squares, as in Zou
-    and Donner 2008 (Statistics in Medicine 27:1693). Fewer than 72 accepted images (or patients)
-    may all lie above the quantile; then the upper end is not bounded.
+    and Donner 2008 (Statistics in Medicine 27:1693). With fewer than 72 images (or patients) to
+    accept, all scores may lie above the quantile; the upper end is then not bounded.
     """
     threshold = threshold_accepting(accepted)
     fixed = share(others >= threshold, patients)

@@ -1,7 +1,8 @@
-"""Seeded augmentation: augmented view k of an image is always the same picture, at any resolution.
+"""Seeded augmentation: a view is a distorted picture of an image, and its number seeds it.
 
-So teacher and student see the same distortion, and the teacher's answers can be cached. View 0 is
-the image itself, unless `original` is false.
+View k of an image is always the same picture, at any resolution. So teacher and student see the
+same distortion, and the teacher's answers can be cached. View 0 is the image itself, unless
+`original` is false.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _NARROWEST, _WIDEST = 3 / 4, 4 / 3
 convolutions", section 6."""
 
 _MIXING = 1
-"""Number in the seeds of mixtures that makes their random numbers differ from those of views."""
+"""Number added to the seed of a mixture, so that its random numbers differ from the view's."""
 
 _CODE = (__name__, "pupila.shift")
 """Modules that make the pictures; a digest of their code is part of every key of views."""
@@ -45,9 +46,9 @@ _FAMILIES: tuple[_Alter, ...] = (
     *(light.camera_matrix, light.vignette, light.illumination),
     *(detail.blur, detail.sharpening, detail.resolution),
 )
-"""Families of alterations that a style uses: those that give the same picture at any resolution,
-unlike JPEG and noise. Geometry is varied in a view anyway, and the Fourier family needs a second
-image."""
+"""Families of alterations that a style uses. JPEG and noise are left out, because they do not give
+the same picture at any resolution; geometry, because views vary it anyway; and the Fourier family,
+because it needs a second image."""
 
 
 class Augmentation(BaseModel):
@@ -99,7 +100,10 @@ class Augmentation(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Cache key of the views. Their number is not part of it, as it changes no view."""
+        """Digest of the settings and the code, as cache key of the views.
+
+        The number of views is not part of it, because it does not change any view.
+        """
         return digest_json([digest_code(*_CODE), self.model_dump(exclude={"views"})])
 
     def is_original(self, number: int) -> bool:
@@ -119,12 +123,12 @@ class Augmentation(BaseModel):
     def mixture(
         self, sha256: Sequence[str], number: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return how view `number` of each image of a dataset is mixed: partners and weights.
+        """Return how view `number` of each image of a dataset is mixed with another image.
 
-        The partners are rows of the dataset `(images,)`; the weights λ, 0..1, are those of the
-        images themselves `(images,)`. Zhang et al. 2018, "mixup", equation 1: the picture is
+        The result has each image's partner, a row of the dataset, and the weight λ of the image
+        itself, 0..1; both are `(images,)`. Zhang et al. 2018, "mixup", equation 1: the picture is
         λ · view of the image + (1 - λ) · view of the partner, and labels are mixed in the same way.
-        In unmixed views an image is its own partner, with λ = 1.
+        In a view that is not mixed, an image is its own partner, with λ = 1.
         """
         drawn = [self._partner(sha256, row, number) for row in range(len(sha256))]
         partners, parts = zip(*drawn, strict=True) if drawn else ((), ())
@@ -140,7 +144,7 @@ class Augmentation(BaseModel):
         """Return view `number` of some images of a dataset, uint8 `(len(rows), height, width, 3)`.
 
         The views are mixed if `mixup` is set. `pixels` `(images, height, width, 3)` and `sha256`
-        are those of all images of the dataset, because any image may be a partner.
+        are those of all images of the dataset, because any image may be mixed into a view.
         """
         views = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
         for index, row in enumerate(map(int, rows)):

@@ -1,25 +1,25 @@
 """Tests whether a new classifier is worse than a reference by less than a margin, on one test set.
 
-The null hypothesis is that the new classifier is worse by the margin or more; a pass rejects it at
-`LEVEL`. So a test on too few images does not pass, and a classifier that is worse by exactly the
-margin passes with a probability of at most `LEVEL`.
+The null hypothesis is that the new classifier is worse by the margin or more. A pass rejects this
+hypothesis at `LEVEL`. So a test on too few images does not pass, and a classifier that is worse by
+exactly the margin passes with a probability of at most `LEVEL`.
 
-Two proportions (accuracy, sensitivity) are compared by the exact unconditional test: as in
-McNemar's test, the discordant images are counted, which only one of the classifiers answers
-correctly. Counts are ordered by Tango's score statistic (1998, Statistics in Medicine 17:891), and
-the p-value is the largest over all frequencies of discordant images (Sidik 2003, Stat Med 22:265).
-The score test itself keeps its level better than Wald's (Liu et al. 2002, Stat Med 21:231), but not
-always; the exact test always does. McNemar's exact test has no margin. Ordering by an estimated
-p-value (Lloyd and Moldovan 2008, Stat Med 27:3540) has slightly more power for much more work.
+Two proportions (accuracy, sensitivity) are compared by an exact unconditional test. As in McNemar's
+test, it counts the discordant images: those that only one of the two classifiers answers correctly.
+Counts are ordered by Tango's score statistic (1998, Statistics in Medicine 17:891), and the p-value
+is the largest over all frequencies of discordant images (Sidik 2003, Stat Med 22:265). Tango's
+score test keeps its level more often than Wald's (Liu et al. 2002, Stat Med 21:231), and the exact
+test always does. McNemar's exact test has no margin. Ordering by an estimated p-value (Lloyd and
+Moldovan 2008, Stat Med 27:3540) has slightly more power for much more work.
 
 Areas under the ROC curve, and proportions on data with several images of one patient, are compared
 by bootstrap tilting (DiCiccio and Romano 1990): the contributions of images or patients are
 reweighted. See `compare_auc`, `pupila.noninferiority.clustered` and
 `pupila.noninferiority.tilting`.
 
-Where several figures are tested and all must pass, each is tested at the full `LEVEL`: the chance
-that all of them pass falsely is at most that of one (intersection–union, Berger 1982,
-Technometrics 24:295).
+If several figures are tested and all must pass, each is tested at the full `LEVEL`. The probability
+that all of them pass falsely is at most the probability that a single one does
+(intersection–union, Berger 1982, Technometrics 24:295).
 """
 
 from __future__ import annotations

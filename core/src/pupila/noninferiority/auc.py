@@ -28,21 +28,24 @@ def compare_auc(
     margin: float,
     clusters: ArrayLike | None = None,
 ) -> Comparison:
-    """Compare the mean areas under the ROC curves of some classes, each against the rest.
+    """Compare two classifiers by the area under the ROC curve, on the same images.
 
-    `new` and `reference` are probabilities `(images, classes)`. `columns` are the classes whose
-    areas are averaged: one if there are two classes, all if there are more. `clusters` as in
+    `new` and `reference` are probabilities `(images, classes)`; `labels` are indices of the
+    columns, `(images,)`. `columns` are the classes whose areas, each against the rest, are
+    averaged: one class if there are two, all if there are more. `clusters` is described in
     `pupila.intervals`.
 
-    The areas are paired as in DeLong et al. 1988: each image contributes its placement, the
-    fraction of the other class's images that it is ordered correctly against. Placements of one
-    cluster are summed (Obuchowski 1997, Biometrics 53:567). DeLong's variance is 0 where both
-    classifiers separate the classes or order the images alike, and a loss caused by few images
-    answered completely wrong is skewed: with the normal approximation, even with a minimum
-    variance, up to 20 % of simulated runs passed falsely. So this uses the test of
-    `pupila.noninferiority.tilting`, which allows for images answered completely wrong even if the
-    data has none. In simulations its false passes stayed at `LEVEL`, within chance
-    (`docs/gate.md`).
+    The areas are paired as in DeLong et al. 1988: each image contributes its placement, which is
+    the fraction of the other class's images that it is ranked correctly against. Placements of one
+    cluster are summed (Obuchowski 1997, Biometrics 53:567).
+
+    The test is that of `pupila.noninferiority.tilting`, because a normal approximation with
+    DeLong's variance fails in two cases. The variance is 0 if both classifiers separate the classes
+    or order the images alike. And if a few images are answered completely wrong, the distribution
+    of the difference is skewed. With the normal approximation, even with a minimum variance, up to
+    20 % of simulated runs passed falsely. The tilting test allows for images answered completely
+    wrong even if the data has none. In simulations, its rate of false passes was `LEVEL`, within
+    chance (`docs/gate.md`).
 
     Raises:
         PupilaError: the shapes differ, a class has no image, or the margin is outside 0..1.
@@ -62,7 +65,7 @@ def compare_auc(
 class PairedAuc:
     """Mean areas of two classifiers on the same images, and each unit's share of the difference.
 
-    A unit is an image, or a cluster of images.
+    A unit is an image or, if clusters are given, a cluster of images.
     """
 
     new: float
@@ -71,7 +74,7 @@ class PairedAuc:
     values: Floats
     """What each unit adds to the difference of the areas, centred to a sum of zero, `(units,)`."""
     worst: tuple[float, float]
-    """The most that one unit can lower the difference, and the most that it can raise it."""
+    """The most by which one unit can lower the difference, and the most it can raise it."""
     degrees: int
     """Degrees of freedom: the number of units of the smallest class, minus one."""
 
@@ -112,17 +115,20 @@ class PairedAuc:
         )
 
     def tilting(self, null: float, *, above: bool) -> tuple[TiltingTest, float]:
-        """Return a test of the null hypothesis that the true difference is `null` or less.
+        """Return a test of the hypothesis that the true difference is `null` or less.
 
-        Also return the distance from `null` to the observed difference. With `above` the null
-        hypothesis is `null` or more, and the alternative a smaller difference.
+        With `above`, the hypothesis is that it is `null` or more. The second value returned is the
+        distance from `null` to the observed difference, an argument of the test's methods.
         """
         sign = -1 if above else 1
         distance = sign * (self.new - self.reference - null)
         return TiltingTest(sign * self.values, -self.worst[above], self.degrees), distance
 
     def p_value(self, null: float, *, above: bool = False) -> float:
-        """Return the p-value if the true difference is `null` or less (with `above`: or more)."""
+        """Return the p-value of the hypothesis that the true difference is `null` or less.
+
+        With `above`, the hypothesis is that it is `null` or more.
+        """
         test, distance = self.tilting(null, above=above)
         return test.p_value(distance)
 

@@ -18,11 +18,14 @@ METHOD = f"bootstrap tilting (DiCiccio and Romano 1990), {BY_PATIENT}"
 def compare_clustered(
     new: NDArray[np.bool_], reference: NDArray[np.bool_], members: Integers, margin: float
 ) -> Comparison:
-    """Compare two sets of answers `(images,)`, true where correct; `members` are clusters from 0.
+    """Compare the fractions of correct answers of two classifiers on clustered images.
+
+    `new` and `reference` are true where the classifier is correct, `(images,)`. `members` is the
+    index of each image's cluster, from 0, `(images,)`.
 
     Paired differences are summed by cluster (Obuchowski 1998, Statistics in Medicine 17:1495) and
-    tested by `pupila.noninferiority.tilting`. Its distribution assumes a difference at the margin,
-    as the variance of Yang, Sun and Hardin 2010 (Stat Med 29:2435) does.
+    tested by `pupila.noninferiority.tilting`. The distribution used for the test has a difference
+    at the margin, like the variance of Yang, Sun and Hardin 2010 (Stat Med 29:2435).
     """
     differences = new.astype(np.float64) - reference
 
@@ -35,7 +38,10 @@ def compare_clustered(
 
 
 def shared_clusters(clusters: ArrayLike | None) -> Integers | None:
-    """Return the cluster of each image, from 0; None if each image is its own cluster."""
+    """Return the index of each image's cluster, from 0, or None if no two images share a cluster.
+
+    `clusters` is described in `pupila.intervals`.
+    """
     members = None if clusters is None else members_of(clusters)
     return None if members is None or members.max() + 1 == len(members) else members
 
@@ -43,11 +49,12 @@ def shared_clusters(clusters: ArrayLike | None) -> Integers | None:
 def mean_test(
     values: Floats, members: Integers, null: float, minimum: float
 ) -> tuple[TiltingTest, float]:
-    """Return a test of the null hypothesis that the true mean is `null` or less.
+    """Return a test of the hypothesis that the true mean of `values` is `null` or less.
 
-    Also return the distance from `null` to the observed mean. No value in `values`, `(images,)`,
-    can be below `minimum`. The worst possible cluster has the minimum in all its images, and is as
-    large as the cluster of an average image.
+    `values` and the clusters `members` are `(images,)`. `minimum` is the lowest possible value. In
+    the worst possible cluster, all images have this value; it is as large as the cluster of an
+    average image. The second value returned is the distance from `null` to the observed mean, an
+    argument of the test's methods.
     """
     images, sizes = len(values), np.bincount(members)
     added = (np.bincount(members, values) - null * sizes) / images

@@ -14,12 +14,12 @@ LEVEL = 0.025
 """Highest probability of a false pass at the margin: one side of a 95 % interval."""
 
 POWER = 0.8
-"""Probability that a test on the number of images asked for gives a significant result."""
+"""Probability with which a test on `needs_images` images gives a significant result."""
 
 Z_LEVEL = NormalDist().inv_cdf(1 - LEVEL)
 Z_POWER = NormalDist().inv_cdf(POWER)
 TIE = 1e-9
-"""Two scores that differ by less than this are treated as equal: the rest is rounding."""
+"""Two scores that differ by less than this are treated as equal: they differ by rounding only."""
 NARROW = 1e-4
 """Precision of the ends of an interval: 0.01 percentage points."""
 
@@ -37,9 +37,9 @@ class Comparison:
     """Whether the new classifier is shown to be worse: the whole interval lies below `-margin`."""
     needs_images: int | None
     """Number of images on which the test would decide with probability `POWER`, if the observed
-    difference is the true one. Always more than the images that there are.
+    difference were the true one. It is always more than the number of images tested.
 
-    A gain counts as no difference. None if no number is enough: the difference is at the margin.
+    A gain counts as no difference. None if the difference is at the margin: no number is enough.
     """
 
     @property
@@ -49,17 +49,22 @@ class Comparison:
 
 
 def check_margin(margin: float) -> None:
-    """Raise PupilaError for a margin outside 0..1."""
+    """Make sure that a margin lies between 0 and 1.
+
+    Raises:
+        PupilaError: it does not.
+    """
     if not 0 < margin < 1:
         raise PupilaError(f"A margin of {margin!r} allows no comparison: give one between 0 and 1.")
 
 
 def sample_size(at_margin: float, in_truth: float, distance: float, images: int) -> int | None:
-    """Return how many images are needed to tell a difference from a margin with `POWER`.
+    """Return how many images are needed to tell a difference from a margin with power `POWER`.
 
-    `distance` is that between the difference and the margin. The result is more than the `images`
-    that there are; None if no number is enough. `at_margin` is the standard deviation of
-    one image's difference if the true difference is the margin, `in_truth` if it is the given one.
+    `distance` is the difference minus the margin. `at_margin` and `in_truth` are standard
+    deviations of one image's difference: `at_margin` if the true difference is at the margin,
+    `in_truth` if it is the expected difference. The result is always more than `images`, the number
+    of images tested; None if no number is enough.
     """
     if abs(distance) < TIE:
         return None
@@ -68,7 +73,11 @@ def sample_size(at_margin: float, in_truth: float, distance: float, images: int)
 
 
 def last_rejected(rejected: Callable[[float], bool], outer: float, inner: float) -> float:
-    """Find by bisection the rejected value nearest to `inner`; `outer` must be rejected."""
+    """Find by bisection the rejected value nearest to `inner`, with the precision `NARROW`.
+
+    The search lies between `outer`, which must be rejected, and `inner`. `rejected` tells whether a
+    value is rejected.
+    """
     while abs(inner - outer) > NARROW:
         middle = (outer + inner) / 2
         outer, inner = (middle, inner) if rejected(middle) else (outer, middle)

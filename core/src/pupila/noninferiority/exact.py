@@ -1,4 +1,9 @@
-"""Computes the exact probability that Tango's score reaches a bound, at the worst true rates."""
+"""Computes the largest probability, over all true rates, that Tango's score reaches a bound.
+
+Gained images are those that only the new classifier answers correctly, lost images those that only
+the reference does. Gained and lost images are the discordant images; the discordance is the
+probability that an image is discordant.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +24,12 @@ Floats = NDArray[np.float64]
 
 
 def score(gained: ArrayLike, lost: ArrayLike, images: int, null: float) -> Floats:
-    """Return Tango's score for a true difference of `null`; both counts have the same shape.
+    """Return Tango's score for a true difference of `null`.
 
-    Tango 1998, equations 3 and 4: `(g - l - n·null) / sqrt(n (2q + null (1 - null)))`, where `q` is
-    the most likely probability of a lost image if `null` is true.
+    `gained` and `lost` are numbers of images, out of `images`; they may be arrays of one shape,
+    which the result has too. Tango 1998, equations 3 and 4:
+    `(g - l - n·null) / sqrt(n (2q + null (1 - null)))`, where `q` is the most likely probability of
+    a lost image if `null` is true.
     """
     won, gone = np.asarray(gained, np.float64), np.asarray(lost, np.float64)
     linear = (2 * images - won + gone) * null - won - gone
@@ -36,10 +43,10 @@ def score(gained: ArrayLike, lost: ArrayLike, images: int, null: float) -> Float
 
 
 def boundary_of(min_score: float, images: int, null: float) -> NDArray[np.int64]:
-    """Return, for each number `d` of discordant images, the fewest gains that reach `min_score`.
+    """Return the fewest gained images with which the score reaches `min_score`, `(images + 1,)`.
 
-    The number of discordant images runs from 0 to `images`. With each one more, the number of gains
-    stays or grows by one, since a gain raises the score and a loss lowers it.
+    Element `d` is for `d` discordant images. From one element to the next, the number stays the
+    same or grows by one, since a gained image raises the score and a lost image lowers it.
     """
     bounds = np.empty(images + 1, np.int64)
     needed = 0
@@ -67,6 +74,7 @@ def _reaches(gained: int, discordant: int, images: int, null: float, min_score: 
 def largest_probability(boundary: NDArray[np.int64], images: int, null: float) -> float:
     """Return the largest probability of a pass over all discordances, if the difference is `null`.
 
+    A test passes if at least `boundary[d]` of `d` discordant images are gained (see `boundary_of`).
     The search runs over arcsine-transformed discordances, whose variance is constant.
     """
     lowest = math.asin(math.sqrt(abs(null)))
@@ -88,12 +96,15 @@ def _at_angles(boundary: NDArray[np.int64], images: int, angles: Floats, null: f
 def pass_probabilities(
     boundary: NDArray[np.int64], images: int, discordances: Floats, difference: float
 ) -> Floats:
-    """Return the probability of a pass for each discordance: at least `boundary[d]` of `d` gained.
+    """Return the probability of a pass for each of `discordances`, if `difference` is true.
 
-    `d`, the number of discordant images, is binomial. The number gained among them is binomial with
-    rate `r = (discordance + difference) / (2 discordance)`. The tail at `d + 1` is the tail at `d`
-    plus one term: `r P(k - 1)` where the bound `k` stays, `-(1 - r) P(k)` where it grows by one. So
-    one running sum gives all tails.
+    A test passes if at least `boundary[d]` of `d` discordant images are gained. `d` is binomial.
+    The number of gained images among them is binomial too, with the rate
+    `r = (discordance + difference) / (2 discordance)`.
+
+    The tail of that distribution at `d + 1` is the tail at `d` plus one term: `r P(k - 1)` if the
+    bound `k` stays the same, `-(1 - r) P(k)` if it grows by one. So one running sum gives all
+    tails.
     """
     margin = _DEVIATIONS * np.sqrt(images * discordances * (1 - discordances)) + _DEVIATIONS
     first = max(0, math.floor((images * discordances - margin).min()))
@@ -114,7 +125,11 @@ def pass_probabilities(
 
 
 def binomial(totals: NDArray[np.int64], hits: NDArray[np.int64], rates: Floats) -> Floats:
-    """Return binomial probabilities `(counts, rates)` of `hits`; 0 where `hits` is impossible."""
+    """Return the binomial probability of each number of hits at each rate, `(counts, rates)`.
+
+    `totals` and `hits` are `(counts,)`; `rates` are `(rates,)`. The probability of an impossible
+    number of hits is 0.
+    """
     if not len(totals):
         return np.zeros((0, len(rates)))
     logs = _log_factorials(int(totals.max()))

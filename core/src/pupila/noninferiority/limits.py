@@ -27,11 +27,11 @@ class LimitCheck:
     below: bool
     """Whether the whole interval lies below the limit."""
     needs_images: int | None
-    """Number of images on which the test would decide, as in `Comparison`."""
+    """Number of images on which the test would decide (see `Comparison.needs_images`)."""
 
 
 def check_limit(hits: int, images: int, limit: float) -> LimitCheck:
-    """Test the proportion `hits / images` against its lower limit.
+    """Test the proportion `hits / images` against the lower limit `limit`.
 
     The interval is exact: Clopper and Pearson 1934 (Biometrika 26:404).
 
@@ -55,12 +55,13 @@ def check_limit(hits: int, images: int, limit: float) -> LimitCheck:
 def check_proportion(
     hits: ArrayLike, limit: float, clusters: ArrayLike | None = None
 ) -> LimitCheck:
-    """Test a proportion, given which images are hits `(images,)`, against its lower limit.
+    """Test the fraction of images that are hits against the lower limit `limit`.
 
-    `clusters` as in `pupila.intervals`. If each image is its own cluster, this is `check_limit`.
+    `hits` says which images are hits, `(images,)`. `clusters` is described in `pupila.intervals`.
+    If no two images share a cluster, the result is that of `check_limit`.
 
     Raises:
-        PupilaError: images are missing, or the limit is outside 0..1.
+        PupilaError: there are no images, or the limit is outside 0..1.
     """
     is_hit = np.asarray(hits, np.bool_)
     images = len(is_hit)

@@ -35,13 +35,14 @@ _FINE = 1e-6
 def compare_proportions(
     new: ArrayLike, reference: ArrayLike, margin: float, clusters: ArrayLike | None = None
 ) -> Comparison:
-    """Compare two sets of answers, `(images,)` each, true where correct.
+    """Compare the fractions of correct answers of two classifiers, on the same images.
 
-    `clusters` as in `pupila.intervals`. If each image is its own cluster, the test is exact;
-    otherwise it is that of `pupila.noninferiority.clustered`.
+    `new` and `reference` are true where the classifier is correct, `(images,)`. `clusters` is
+    described in `pupila.intervals`. If no two images share a cluster, the test is exact; otherwise
+    it is that of `pupila.noninferiority.clustered`.
 
     Raises:
-        PupilaError: the shapes differ, images are missing, or the margin is outside 0..1.
+        PupilaError: the shapes differ, there are no images, or the margin is outside 0..1.
     """
     ours, theirs = np.asarray(new, np.bool_), np.asarray(reference, np.bool_)
     if ours.ndim != 1 or ours.shape != theirs.shape or not len(ours):
@@ -77,10 +78,11 @@ def compare_proportions(
 def exact_p_value(gained: int, lost: int, images: int, null: float) -> float:
     """Return the exact p-value of the hypothesis that the true difference is at most `null`.
 
-    It is the probability of a score at least as high as the observed one: the largest over all
-    probabilities that an image is discordant. A true difference below `null` gives a smaller
-    probability, since the score grows with every image gained and falls with every image lost
-    (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
+    `gained` is the number of images that only the new classifier answers correctly; `lost` is the
+    number that only the reference answers correctly. The p-value is the probability of a score at
+    least as high as the observed one: the largest over all probabilities of a discordant image. A
+    true difference below `null` gives a smaller probability, since the score grows with every image
+    gained and falls with every image lost (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
     """
     return largest_probability(
         boundary_of(float(score(gained, lost, images, null)), images, null), images, null
@@ -99,11 +101,11 @@ def critical_score(images: int, margin: float) -> float:
 
 
 def power(images: int, margin: float, discordance: float, difference: float = 0.0) -> float:
-    """Return the exact probability of a pass.
+    """Return the exact probability that the test of `compare_proportions` passes.
 
-    `discordance` is the probability that only one of the classifiers is correct, `difference` the
-    true difference, new minus reference. If that is `-margin`, the result is the probability of a
-    false pass.
+    `discordance` is the probability that only one of the classifiers is correct. `difference` is
+    the true difference, new minus reference. With a difference of `-margin`, the result is the
+    probability of a false pass.
     """
     boundary = boundary_of(critical_score(images, margin), images, -margin)
     return float(pass_probabilities(boundary, images, np.array([discordance]), difference)[0])
@@ -112,9 +114,9 @@ def power(images: int, margin: float, discordance: float, difference: float = 0.
 def images_needed(gained: int, lost: int, images: int, margin: float) -> int | None:
     """Return how many images would decide the test; None if no number would.
 
-    The observed discordance and difference are taken as true, but a gain counts as no difference.
-    If the difference is below `-margin`, the number is the one that would show that the new
-    classifier is worse.
+    The observed discordance and difference are assumed to be true, but a gain counts as no
+    difference. If the difference is below `-margin`, this many images would show that the new
+    classifier is worse; otherwise they would show that it is not.
     """
     difference = min(0.0, (gained - lost) / images)
     discordance = max((gained + lost) / images, -difference)
@@ -124,10 +126,10 @@ def images_needed(gained: int, lost: int, images: int, margin: float) -> int | N
 def score_test_sample_size(
     discordance: float, difference: float, margin: float, images: int = 0
 ) -> int | None:
-    """Return how many images are needed to tell a difference from a margin, more than `images`.
+    """Return how many images the score test needs to tell `difference` from `-margin`.
 
-    Formula of the score test, Nam 1997 (Biometrics 53:1422):
-    `((z_level σ₀ + z_power σ₁) / (difference + margin))²`.
+    The result is always more than `images`, the number of images tested; None if no number is
+    enough. Nam 1997 (Biometrics 53:1422): `((z_level σ₀ + z_power σ₁) / (difference + margin))²`.
     """
     spreads = _spreads(discordance, difference, margin)
     return sample_size(*spreads, difference + margin, images)

@@ -1,7 +1,7 @@
-"""Computes the margin within reach: the smallest that an equal model passes with power `POWER`.
+"""Computes the smallest margin within reach: an equal model passes with it at power `POWER`.
 
 An equal model makes as many errors as the reference, but on other images (see `DISCORDANCE`). The
-functions return None if no margin is within reach.
+functions return None if there are too few images for any margin.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ Computed from 40,000 images, for two models of area 0.95 whose normal scores hav
 _GRID = 1_000
 """Margins are rounded to 0.1 percentage points."""
 _MANY = 1_000
-"""Above this number of images the formula agrees with `power` within 0.1 percentage points."""
+"""Above this number of images, `score_test_sample_size` agrees with `power` within 0.1 percentage
+points."""
 
 
 @lru_cache(maxsize=256)
 def proportion_reach(images: int, discordance: float = DISCORDANCE) -> float | None:
-    """Return the smallest margin within reach of `compare_proportions`.
+    """Return the smallest margin within reach of `compare_proportions`, given the number of images.
 
-    It is computed from the exact `power`, above 1,000 images from `score_test_sample_size`, which
-    agrees there.
+    Up to 1,000 images, it is computed from the exact `power`. Above, it is computed from
+    `score_test_sample_size`, which then gives the same margin.
     """
     if images < 1:
         return None
@@ -63,8 +64,9 @@ def proportion_reach(images: int, discordance: float = DISCORDANCE) -> float | N
 def auc_reach(positives: int, negatives: int) -> float | None:
     """Return the smallest margin within reach of `compare_auc`.
 
-    The arguments are the numbers of images of the two classes. In one run of five an equal model
-    measures worse by 0.84 standard errors or more; the margin has to allow for that.
+    The arguments are the numbers of images of the two classes. In one run of five, the area of an
+    equal model is measured too low by 0.84 standard errors or more; the margin has to allow for
+    that.
     """
     if min(positives, negatives) < 1:
         return None

@@ -1,17 +1,18 @@
 """Tests whether the true mean of independent units may be lower than observed: bootstrap tilting.
 
 The units are images, or clusters of images. The null hypothesis says how far the true mean lies
-below the observed one. Of all distributions with that true mean the most likely one is used: the
-observed values with tilted weights (Efron 1981, Canadian Journal of Statistics 9:139). If tilting
-alone does not reach that mean, the distribution gets a fraction of units answered completely
-wrong, even if the data has none. Tango's score has the same fraction where no image was lost;
-without it, rare losses would count as none. The p-value is the probability that a random sample of
-as many units from this distribution has at least the observed sum.
+below the observed mean. Many distributions have such a true mean; the test uses the most likely one
+of them: the observed values with tilted weights (Efron 1981, Canadian Journal of Statistics 9:139).
+If tilting alone does not reach the true mean, the distribution also contains a fraction of units
+answered completely wrong, even if the data has none. (In Tango's score, the same fraction appears
+if no image was lost. Without such a fraction, losses too rare to be in the data would be ignored.)
+The p-value is the probability that a random sample of as many units from this distribution has at
+least the observed sum.
 
 Tilting is second-order correct (DiCiccio and Romano 1990, International Statistical Review 58:59):
-it keeps the skewness of few large losses, which a studentised difference does not. The probability
-is not simulated: the distribution of the sum is computed by the fast Fourier transform. Student's t
-corrects for a variance estimated from few units, as it does for a mean.
+it keeps the skewness that a few large losses cause, unlike a studentised difference. The
+probability is not simulated: the distribution of the sum is computed by the fast Fourier transform.
+Student's t corrects for a variance that is estimated from few units.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class TiltingTest:
     """Degrees of freedom of Student's t."""
 
     def p_value(self, distance: float) -> float:
-        """Return the p-value if the true sum is lower than the observed sum by `distance`."""
+        """Return the p-value of a true sum that is lower than the observed sum by `distance`."""
         if distance <= 0:
             return 1.0
         support, chances = self._null(distance)
@@ -62,7 +63,7 @@ class TiltingTest:
         return student_tail(normal * math.sqrt(self.degrees / (self.degrees + 1)), self.degrees)
 
     def deviation(self, distance: float) -> float:
-        """Return the standard deviation of the sum if the true sum is lower by `distance`."""
+        """Return the standard deviation of the sum if its true value is lower by `distance`."""
         support, chances = self._null(max(distance, 0.0))
         return math.sqrt(len(self.values) * _variance(support, chances))
 
@@ -93,10 +94,12 @@ def compare_by_tilting(
     test_of: Callable[..., tuple[TiltingTest, float]],
     method: str,
 ) -> Comparison:
-    """Compare two figures: that of a new classifier and that of a reference.
+    """Compare a figure of a new classifier with that of a reference.
 
-    `test_of(null, above=False)` returns a test of the null hypothesis that the true difference is
-    `null` or less (with `above`: or more), and the distance from `null` to the observed difference.
+    `figures` has the new classifier's figure, then the reference's. `test_of(null, above=False)`
+    returns a test and the distance from `null` to the observed difference. The test is of the
+    hypothesis that the true difference is `null` or less; with `above=True`, `null` or more.
+    `method` names the test in the result.
     """
     value = figures[0] - figures[1]
 
@@ -125,9 +128,9 @@ def compare_by_tilting(
 
 
 def student_tail(value: float, degrees: int) -> float:
-    """Return the upper tail of Student's t, to three digits.
+    """Return the probability that Student's t is at least `value`, to three digits.
 
-    Approximation of Wallace 1959 (Ann. Math. Stat. 30:1121).
+    The approximation is that of Wallace 1959 (Ann. Math. Stat. 30:1121).
     """
     squeezed = math.sqrt(degrees * math.log1p(value * value / degrees))
     return NormalDist().cdf(-math.copysign(squeezed, value) * (8 * degrees + 1) / (8 * degrees + 3))

@@ -1,10 +1,10 @@
-"""Alters images in the ways other hospitals' images differ: families of alterations.
+"""Families of alterations, which imitate how images from other hospitals differ.
 
-A family is a plugin (`Shift`): core has those below, and a package can add its own. Some are of the
-kinds of Hendrycks and Dietterich 2019 (arXiv 1903.12261); others imitate how cameras, light and
-framing differ between hospitals. The direction of an alteration is random for each image; one of
-three severities sets its amount. Amounts are relative to the sides of an image, so that teacher and
-pupil can read different resolutions.
+A family is a plugin (`Shift`). Core has the families in `FAMILIES`; a package can add its own. Some
+families are of the kinds of Hendrycks and Dietterich 2019 (arXiv 1903.12261); others imitate how
+cameras, light and framing differ between hospitals. The direction of an alteration is random for
+each image, and a severity sets its amount. Distances are relative to the sides of an image, so that
+teacher and pupil can read different resolutions.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ _OWN = {
         "framing": "Nearer or farther, and off the centre, with mirrored borders",
     },
 }
-"""Families of core by module of this package: the name and a summary of each."""
+"""Families of core by module of this package: the name and the summary of each family."""
 
 FAMILIES = tuple(name for families in _OWN.values() for name in families)
 """Names of the families of core.
 
-A suite uses these by default, so that its value does not depend on which plugins are installed.
+A shift suite uses these families by default, so that its value does not depend on which plugins are
+installed.
 """
 
 

@@ -1,4 +1,8 @@
-"""Alterations of fine detail: focus, noise, compression, and the strength of frequencies."""
+"""Alterations of fine detail: focus, noise, compression, and the strength of frequencies.
+
+Arrays are 0..255, `(n, height, width, 3)`. Results may lie outside that range or between integers;
+`pupila.shift.alter` clips and rounds them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _BLUR_FRACTION = {"mild": 0.0025, "middle": 0.005, "strong": 0.01}
 At 224 pixels: 0.6, 1.1 and 2.2 pixels.
 """
 _SHARPENING = {"mild": 0.5, "middle": 1.0, "strong": 2.0}
-"""Factor by which the detail that a blur removes is multiplied before it is added."""
+"""Factor for the detail that a blur removes, which is added to the image."""
 _SHARPENED_FRACTION = 0.01
 """Standard deviation of the blur used for sharpening, as a fraction of the shorter side."""
 _NOISE = {"mild": 2, "middle": 4, "strong": 8}
@@ -77,7 +81,8 @@ def resolution(images: Images, severity: Severity, random: Random) -> Images:
 def fourier(images: Images, severity: Severity, random: Random) -> NDArray[np.float32]:
     """Give each image the low-frequency amplitudes of another image (FDA, equation 1).
 
-    The other image is the next one in a random order of the batch. A single image keeps its own.
+    The other image is the next image in a random order of the batch. If there is only one image, it
+    keeps its own amplitudes.
     """
     order = random.permutation(len(images))
     others = np.empty_like(order)
@@ -99,7 +104,10 @@ def compressed(image: Picture, quality: int) -> Picture:
 
 
 def map_images(images: Images, change: Callable[[Picture], Picture]) -> Images:
-    """Apply a function on Pillow images to each image."""
+    """Return uint8 images `(n, height, width, 3)` after applying `change` to each of them.
+
+    `change` takes and returns a Pillow image.
+    """
     return np.stack([np.asarray(change(Image.fromarray(image)), np.uint8) for image in images])
 
 

@@ -18,18 +18,20 @@ class ShiftMetrics(_Model):
     severity: Severity | None = Field(description="None: the images are unaltered.")
     images: int
     accuracy: float
-    reference_accuracy: float = Field(description="The teacher's.")
-    auc: float | None = Field(description="None where a class has no image.")
+    reference_accuracy: float = Field(description="Accuracy of the teacher.")
+    auc: float | None = Field(description="None if a class has no image.")
     reference_auc: float | None
     fidelity: float = Field(
-        description="Correlation of the logits with the teacher's, see `pupila.fidelity`."
+        description="Correlation of the pupil's logits with the teacher's, see `pupila.fidelity`."
     )
     agreement: float = Field(
-        description="Fraction of the images for which both have the same most probable class."
+        description="Fraction of the images for which pupil and teacher have the same most "
+        "probable class."
     )
     mean_difference: float = Field(
-        description="Mean difference of the log-odds of the positive class from the teacher's; for "
-        "more than two classes the mean absolute difference of the logits."
+        description="Mean of the pupil's minus the teacher's log-odds of the positive class. With "
+        "more than two classes, the absolute value of the mean difference of each class's logit, "
+        "averaged over the classes."
     )
 
 
@@ -50,7 +52,7 @@ class Disagreement(_Model):
 
     row: int = Field(description="Row of the image in the split.")
     probability: float = Field(description="The pupil's probability of the positive class.")
-    reference: float = Field(description="The teacher's.")
+    reference: float = Field(description="The teacher's probability of the positive class.")
 
 
 class ShiftEvaluation(_Model):
@@ -60,24 +62,25 @@ class ShiftEvaluation(_Model):
     runtime: str = Field(description="Name of the runner that ran the pupil.")
     split: str
     seed: int
-    images: int = Field(description="Of each family at the middle severity.")
+    images: int = Field(description="Number of images of a family at the middle severity.")
     value: Estimate = Field(
         description="Mean over the families of the fidelity at the middle severity."
     )
     validation: Estimate | None = Field(
         default=None,
-        description="The same on the validation images, by which choices are made; None if it was "
-        "not computed.",
+        description="The same value on the validation images, on which choices between models are "
+        "based; None if it was not computed.",
     )
     unaltered: ShiftMetrics
     families: tuple[ShiftFamily, ...] = Field(description="The lowest fidelity first.")
     left_out: tuple[str, ...] = Field(
         default=(),
-        description="Families that do not count, as the teacher gives nearly the same answer to "
-        "all of their images.",
+        description="Families that do not count, because the teacher gives nearly the same answer "
+        "to all of their images.",
     )
     parted: tuple[Disagreement, ...] = Field(
-        description="Of the worst family at the middle severity, the largest differences first."
+        description="Images of the worst family at the middle severity on which pupil and teacher "
+        "differ most, largest difference first."
     )
 
     @property

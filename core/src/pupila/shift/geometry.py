@@ -1,4 +1,7 @@
-"""Alterations of the framing: rotation, zoom and a moved centre."""
+"""Alterations of the framing: rotation, zoom and a moved centre.
+
+Images are uint8 `(n, height, width, 3)`.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,13 @@ Images = NDArray[np.uint8]
 Random = np.random.Generator
 
 Window = tuple[float, float, float, float]
-"""Section of an image: left and top in pixels, width and height as fractions of the image's."""
+"""Section of an image: left and top in pixels, then width and height as fractions of the image's
+width and height."""
 WHOLE: Window = (0, 0, 1, 1)
 
 _DEGREES = {"mild": 15, "middle": 30, "strong": 60}
 _ZOOM = {"mild": 0.1, "middle": 0.22, "strong": 0.4}
-"""Change of scale: an image is zoomed in or out by the factor 1 + zoom."""
+"""Change of scale: an image is zoomed in or out by the factor 1 plus this."""
 _OFFSET = {"mild": 0.05, "middle": 0.11, "strong": 0.2}
 """Distance between the new and the old centre, as a fraction of the sides."""
 
@@ -80,14 +84,14 @@ def warp(
 ) -> Images:
     """Return an image of the same size that shows a rotated, scaled and moved frame of `image`.
 
-    The frame is rotated by `angle` in radians, is `scale` times as large as the image, and has its
-    centre moved by `shift` pixels to the right and down. Its section `window` is stretched over the
-    whole result. Beyond its edges the image is mirrored (`mode` of `numpy.pad`) for `margin` pixels
-    horizontally and vertically.
+    `image` is `(height, width, 3)`. The frame is rotated by `angle` in radians, is `scale` times as
+    large as the image, and has its centre moved by `shift` pixels to the right and down. The
+    section `window` of the frame is stretched over the whole result. Beyond the edges of `image`,
+    it is mirrored (`mode` of `numpy.pad`) for `margin` pixels horizontally and vertically.
 
     The interpolation is cubic, because linear interpolation blurs. A teacher may take blur for a
-    sign of a class; a student that reads fewer pixels cannot see the blur, so it would learn that
-    answer for sharp images too.
+    sign of a class. A student that reads fewer pixels cannot see the blur, so it would learn the
+    teacher's answer for sharp images too.
     """
     height, width, _ = image.shape
     (margin_x, margin_y), (shift_x, shift_y) = margin, shift

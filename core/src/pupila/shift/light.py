@@ -1,4 +1,8 @@
-"""Alterations of light and colour. Arrays are 0..255, `(n, height, width, 3)`."""
+"""Alterations of light and colour.
+
+Arrays are 0..255, `(n, height, width, 3)`. Results may lie outside that range or between integers;
+`pupila.shift.alter` clips and rounds them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in grey: the luma of ITU-R BT.601, as in Pillow."""
 
 _BALANCE_STOPS = {"mild": 0.15, "middle": 0.35, "strong": 0.7}
-"""Stops by which red is raised and blue lowered, or the opposite."""
+"""Stops by which red is raised and blue is lowered, or the other way round."""
 _GAMMA_STOPS = {"mild": 0.3, "middle": 0.7, "strong": 1.2}
 """Stops of the exponent, which is 2^stops or 2^-stops."""
 _EXPOSURE_STOPS = {"mild": 0.3, "middle": 0.6, "strong": 1.0}
@@ -33,7 +37,7 @@ _ILLUMINATION = {"mild": 0.2, "middle": 0.45, "strong": 0.7}
 
 
 def white_balance(images: Images, severity: Severity, random: Random) -> Floats:
-    """Make the light warmer or colder."""
+    """Make the light warmer or colder: raise red and lower blue, or the other way round."""
     stops = _either_way(random, len(images)) * _BALANCE_STOPS[severity]
     gains = np.exp2(stops[:, None] * np.array([1, 0, -1]))
     return images * gains.astype(np.float32)[:, None, None, :]
@@ -62,7 +66,7 @@ def hue(images: Images, severity: Severity, random: Random) -> Floats:
 
 
 def grey(images: Images, severity: Severity, random: Random) -> Floats:
-    """Remove colour."""
+    """Remove a part of the colour or all of it, as `severity` says."""
     del random
     fraction = np.float32(_GREY_FRACTION[severity])
     lumas = (images * _GREY).sum(axis=3, keepdims=True)

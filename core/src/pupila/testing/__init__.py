@@ -15,11 +15,12 @@ class TestSparsify(TechniqueContract):
 Install the plugin (`pip install --editable .`), then run `pytest`: each property that Pupila relies
 on is one test, named as a sentence. `ExporterContract` does the same for exporters, and checks that
 the exported model, run by the runner of its format, gives the same answers. As in a flow, a step
-does not get the test images: one that asks for them fails.
+does not get the test images; a step that asks for them fails.
 
-The contract makes its own input: a tiny image classifier in the format that the plugin accepts
-(converted by an installed exporter where that is not `keras`), and a few synthetic images. If the
-plugin needs something else, override `make_inputs` or `make_dataset`. Needs `pytest`.
+The contract makes the input itself: a tiny image classifier in a format that the plugin accepts,
+and a few synthetic images. If the plugin does not accept `keras`, an installed exporter converts
+the classifier. If the plugin needs something else, override `make_inputs` or `make_dataset`. This
+module needs `pytest`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Helpers for tests in a browser: skip without pages, and a model that LiteRT.js cannot run."""
+"""Helpers for tests in a browser: skip a test without pages; a model that LiteRT.js cannot run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila.web.pages import Pages
 
 
 def skip_without(pages: Pages) -> None:
-    """Skip the test if the pages were not built; the reason says so."""
+    """Skip the test if the pages were not built."""
     import pytest
 
     try:

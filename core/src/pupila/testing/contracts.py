@@ -34,7 +34,8 @@ from pupila.testing.tiny import draw_images, keras_artifact, read_images
 _HEAVY = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tensorflowjs", "jax")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUM_ERROR = 0.02
-"""How far an image's probabilities may sum to less or more than one: 8-bit outputs are rounded."""
+"""Most by which the sum of an image's probabilities may differ from 1: 8-bit outputs are rounded.
+"""
 
 
 class _StepContract:
@@ -45,7 +46,7 @@ class _StepContract:
     config: ClassVar[Mapping[str, Any]] = {}
     """Settings to run the plugin with; choose quick ones."""
     tolerance: ClassVar[float] = 1e-4
-    """Largest difference between two probabilities that count as equal."""
+    """Largest difference of two probabilities at which they count as equal."""
     _kind: ClassVar[type[StepPlugin]]
 
     @classmethod
@@ -212,7 +213,7 @@ class _StepContract:
 class TechniqueContract(_StepContract):
     """Tests of a technique: inherit as `class TestMine(TechniqueContract)` and set `plugin`.
 
-    `pupila.testing` has an example.
+    The docstring of `pupila.testing` has an example.
     """
 
     _kind = Technique
@@ -235,8 +236,8 @@ class TechniqueContract(_StepContract):
 class ExporterContract(_StepContract):
     """Tests of an exporter: inherit as `class TestMine(ExporterContract)` and set `plugin`.
 
-    `tolerance` also limits how far the exported model's answers may be from those of its input.
-    `pupila.testing` has an example.
+    `tolerance` also limits how far the exported model's answers may differ from the input model's.
+    The docstring of `pupila.testing` has an example.
     """
 
     _kind = Exporter

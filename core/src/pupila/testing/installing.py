@@ -21,10 +21,11 @@ def plugin_installed(
     version: str = "1.0",
     requires: Sequence[str] = (),
 ) -> Generator[None]:
-    """Install a distribution of one plugin module into `folder` until the block ends.
+    """Install a distribution of one plugin module into `folder`, inside the `with` block.
 
-    The plugin is found by its entry point, as if pip had installed it. This is for tests of a
-    plugin that has no package of its own.
+    `code` is the source of the module; `requires` are the distribution's requirements. The plugin
+    is found by its entry point, as if pip had installed it. Use this to test a plugin that has no
+    package of its own.
     """
     write_distribution(folder, distribution, module, code, version, requires)
     sys.path.insert(0, str(folder))
@@ -48,7 +49,7 @@ def write_distribution(
     version: str = "1.0",
     requires: Sequence[str] = (),
 ) -> None:
-    """Write a module, and the metadata that makes it a plugin, as pip would install them."""
+    """Write a module, and the metadata that makes it a plugin, in the form that pip installs."""
     metadata = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(

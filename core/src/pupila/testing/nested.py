@@ -22,13 +22,13 @@ def pictures(height: int = 32, width: int = 32, images: int = 3) -> NDArray[np.f
 def functional(
     body: Callable[[Any], Any], height: int = 32, width: int = 32, name: str | None = None
 ) -> Any:
-    """Return a functional model of a picture whose output is `body(picture)`."""
+    """Return a functional model that takes one picture and gives `body(picture)`."""
     image = keras.Input((height, width, 3))
     return keras.Model(image, body(image), name=name)
 
 
 def backbone(name: str = "backbone") -> Any:
-    """Return a model of two convolutions, to be put into another model."""
+    """Return a model with two convolutions, one of them in a nested model."""
 
     def body(x: Any) -> Any:
         x = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(x)

@@ -1,4 +1,4 @@
-"""Runs one technique or exporter as a flow would."""
+"""Runs one technique or exporter in the same way as a flow."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def step_for(
 ) -> Step[Any]:
     """Return a `Step`, the argument that a technique or an exporter is called with.
 
-    The scratch folder is made in `folder`, and so are the output and the predictions if they are
-    not given. As in a flow, the test images are withheld: no step may learn from them.
+    The scratch folder is made in `folder`, and so are `output` and `predictions` if they are not
+    given. As in a flow, the test images of `dataset` are left out: no step may learn from them.
     """
     output = output or folder / "output"
     scratch = folder / "scratch"
@@ -64,11 +64,11 @@ def step_for(
 
 @dataclass(frozen=True)
 class StepMaker:
-    """Makes steps for tests from common settings that a call can change."""
+    """Makes steps for tests. All steps have the same settings, unless a call changes some."""
 
     config: type[BaseModel]
     settings: Mapping[str, Any]
-    """Settings of every step, unless the step changes them."""
+    """Settings of every step, unless a call changes them."""
     inputs: Sequence[Artifact]
     dataset: Dataset
     folder: Path
@@ -86,7 +86,11 @@ class StepMaker:
         progress: Progress = ignore_progress,
         **changes: Any,
     ) -> Step[Any]:
-        """Return a step; the arguments replace inputs, images, the settings' class, or settings."""
+        """Return a step that works in the subfolder `folder`.
+
+        `inputs`, `images` (the dataset) and `config` (the class of the settings) replace the common
+        values; `changes` replace single settings.
+        """
         return step_for(
             (config or self.config).model_validate({**self.settings, **changes}),
             self.inputs if inputs is None else inputs,
@@ -105,10 +109,11 @@ class _Killed(Exception):
 def finish_after_kill(
     implementation: Callable[[Step[Any]], Result], step: Step[Any], epoch: int = 2
 ) -> Result:
-    """Kill a training after an epoch, start it again, and return its result.
+    """Kill a training after epoch `epoch`, start it again, and return its result.
 
     Raises:
-        AssertionError: the training did not report that epoch, or did not resume after it.
+        AssertionError: the training did not report that epoch as progress, or did not resume with
+            the next epoch.
     """
 
     def kill(done: int, total: int, what: str) -> None:

@@ -28,8 +28,8 @@ def draw_images(
 ) -> Path:
     """Draw synthetic images `folder/<split>/<class>/<number>.png` and return `folder`.
 
-    There are `images` of each class in each split. Each class is a different regular shape, in
-    random colours on a noisy background.
+    `images` is the number of images of each class in each split. Each class is a different regular
+    shape, in random colours on a noisy background.
     """
     random = np.random.default_rng(seed)
     for split in LABELLED_SPLITS:
@@ -52,9 +52,10 @@ def _draw(random: np.random.Generator, sides: int) -> Image.Image:
 
 
 def draw_colours(folder: Path, *, images: int = 12, side: int = 32) -> Path:
-    """Draw noise that is slightly blue or slightly red, `folder/<split>/<class>/<number>.png`.
+    """Draw images of two classes: noise that is slightly blue, or slightly red; return `folder`.
 
-    A small net can tell the two classes apart after a few steps of training.
+    The files are `folder/<split>/<class>/<number>.png`. A small net can tell the two classes apart
+    after a few steps of training.
     """
     random = np.random.default_rng(0)
     for split in LABELLED_SPLITS:
@@ -98,7 +99,7 @@ def read_images(folder: Path, cache: Path) -> Dataset:
 def keras_model(classes: int, input: InputSpec = INPUT, seed: int = 0) -> Any:
     """Return a tiny `keras.Model` with the usual kinds of layer, and random weights from `seed`.
 
-    It takes raw RGB `(batch, height, width, 3)` and gives a softmax `(batch, classes)` that
+    The model takes raw RGB `(batch, height, width, 3)` and gives a softmax `(batch, classes)` that
     differs from image to image.
     """
     keras = keras_files.import_keras()
@@ -136,10 +137,10 @@ def colour_teacher(
     classes: Sequence[str] = ("blue", "red"),
     bias: float = 0.0,
 ) -> Artifact:
-    """Store a model that compares mean blue with mean red, as in the images of `draw_colours`.
+    """Store a model that classifies the images of `draw_colours` by mean red minus mean blue.
 
-    With a slope of 0 the model is at chance, with a negative one it is wrong. `bias` is added to
-    the second class's logit.
+    `slope` multiplies that difference: with 0 the model is at chance, with a negative slope it is
+    wrong. `bias` is added to the second class's logit.
     """
     keras = keras_files.import_keras()
     image = keras.Input(INPUT.shape, name="image")
@@ -155,7 +156,10 @@ def colour_teacher(
 def store_model(
     store: Store, model: Any, classes: Sequence[str] = CLASSES, kind: OutputKind = "softmax"
 ) -> Artifact:
-    """Store a `keras.Model` of images of one size as an artifact of format `keras`."""
+    """Store a `keras.Model` with a fixed input size as an artifact of format `keras`.
+
+    `kind` is the kind of the model's output.
+    """
     _, height, width, _ = model.input_shape
     with store.draft() as folder:
         keras_files.save(model, folder)

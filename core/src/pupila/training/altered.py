@@ -1,9 +1,10 @@
-"""Chooses an epoch by the fidelity to the teacher on altered validation images.
+"""Measures the fidelity to the teacher on altered validation images, to choose the best epoch.
 
-The validation images are of one hospital. Two epochs can have almost the same accuracy and loss on
-them and yet answer another hospital's images quite differently. So the shift suite
-(`pupila.shift_suite`) runs on the validation images at its middle severity: the pictures are made
-once, the teacher predicts them once, and the student predicts them after each epoch.
+The validation images come from the same hospital as the training images. After two epochs, a
+student can have almost the same accuracy and loss on them, and yet answer another hospital's images
+quite differently. So the shift suite (`pupila.shift_suite`) is applied to the validation images at
+its middle severity. The altered images are made once, the teacher predicts them once, and the
+student predicts them after each epoch.
 """
 
 from __future__ import annotations
@@ -30,18 +31,20 @@ class Altered:
     """Altered validation images, and the teacher's answers to them."""
 
     pictures: NDArray[np.uint8]
-    """Altered images at the student's input size, family after family, `(…, height, width, 3)`."""
+    """Altered images at the student's input size, one family after another,
+    `(pictures, height, width, 3)`."""
     logits: list[Floats]
-    """The teacher's logits for each family, `(pictures, …)`; see `pupila.fidelity.logits_of`."""
+    """The teacher's logits for the pictures of each family, as `pupila.fidelity.logits_of` returns
+    them."""
     output: OutputSpec
     """Output specification of a student in training."""
 
     @classmethod
     def of(cls, step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None) -> Altered:
-        """Alter the validation images of a step and predict them with its one teacher.
+        """Alter the validation images of a step, and predict them with the step's one teacher.
 
-        `size` is the student's input, `classes` are its output columns, by default the data's
-        classes.
+        `size` is the student's input. `classes` are the classes of the student's output columns, by
+        default those of the data.
 
         Raises:
             PupilaError: the teacher gives all altered images the same answer.
@@ -69,7 +72,7 @@ class Altered:
         return cls(np.concatenate(list(altered)), [logits for _, logits in answered], output)
 
     def fidelity(self, outputs: NDArray[np.float32]) -> float:
-        """Return the correlation with the teacher's logits, averaged over the families.
+        """Return the correlation of student's and teacher's logits, averaged over the families.
 
         `outputs` are the student's outputs for the altered images, `(pictures, classes)`.
         """
@@ -88,6 +91,9 @@ class Altered:
 def altered_for(
     step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None
 ) -> Altered | None:
-    """Return the altered images by which a step chooses its epoch; None if the loss chooses it."""
+    """Return the altered images by which a step chooses its epoch; None if it chooses by loss.
+
+    The arguments are those of `Altered.of`.
+    """
     by_fidelity = isinstance(step.config, EpochChoice) and step.config.choose_by == "fidelity"
     return Altered.of(step, size, classes) if by_fidelity else None

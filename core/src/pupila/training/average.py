@@ -6,9 +6,9 @@ With weights θ_i after step i and decay β, after step n
 
     θ̄_n = Σ β^(n-i) θ_i / Σ β^(n-i),
 
-which corrects the bias of the first steps as Kingma and Ba 2015 ("Adam", section 3) do. Keras' own
-`use_ema` does not correct this bias, leaves out the statistics of batch normalisation, and replaces
-the weights by the mean at the end of each `fit`, which here is each epoch.
+The denominator corrects the bias of the first steps, as in Kingma and Ba 2015 ("Adam", section 3).
+Keras' own `use_ema` does not correct this bias, leaves out the statistics of batch normalisation,
+and replaces the weights by the mean at the end of each `fit`, which here is each epoch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ keras, tf = import_keras(), import_tensorflow()
 
 
 class Average:
-    """The running mean of floating-point variables of Keras or TensorFlow."""
+    """The running mean of variables of Keras or TensorFlow, with decay β = `decay`.
+
+    Variables that are not floating-point numbers are ignored.
+    """
 
     def __init__(self, variables: Sequence[Any], decay: float) -> None:
         plain = [
@@ -48,7 +51,7 @@ class Average:
 
     @contextmanager
     def in_place(self) -> Generator[None]:
-        """Replace the variables by their means inside the `with` block."""
+        """Replace the variables by their means inside the `with` block, then restore them."""
         values = [np.array(variable) for variable in self._given]
         for variable, mean in zip(self._given, self._means, strict=True):
             variable.assign(mean)

@@ -1,4 +1,4 @@
-"""Streams pictures and targets to Keras: one augmented view of the images in each epoch."""
+"""Streams pictures and targets to Keras: in each epoch, one augmented view of the images."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ keras = import_keras()
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a training, and the targets of each of their augmented views."""
+    """The images of a training, and the targets of each augmented view."""
 
     pixels: Pixels
     """The unaltered images `(images, height, width, 3)`, read from disk as they are needed."""
     sha256: list[str]
     """Digest of each image's file; it seeds the random augmentation of the image."""
     classes: int
-    """How many of the targets' columns are labels; these columns come first."""
+    """Number of classes: this many columns of the targets, the first ones, are labels."""
     targets: Sequence[Targets]
     """Targets `(images, columns)` of each view; may be read from disk as they are needed."""
     augmentation: Augmentation
     per_epoch: int
-    """Number of pictures in an epoch: every image once, and some again if there are more."""
+    """Number of pictures in an epoch. If it exceeds the number of images, images are repeated."""
 
     @classmethod
     def of(
@@ -44,7 +44,10 @@ class Images:
         augmentation: Augmentation,
         per_epoch: int | None = None,
     ) -> Images:
-        """Return the pictures of a dataset at the size that a student reads."""
+        """Return the images of a dataset, resized for the model input `input`.
+
+        By default, an epoch has each image once.
+        """
         return cls(
             dataset.pixels(input),
             dataset.frame["sha256"].tolist(),
@@ -58,15 +61,16 @@ class Images:
         return len(self.sha256)
 
     def view(self, rows: NDArray[np.int64], number: int) -> NDArray[np.uint8]:
-        """Render view `number` of the images in `rows`."""
+        """Render view `number` of the images in `rows`: uint8 `(len(rows), height, width, 3)`."""
         return self.augmentation.render(self.pixels, self.sha256, rows, number)
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of view `view` of the images, in `order`; their sizes differ by one at most.
+    """The batches of one epoch: the images of the rows `order`, in view `view`, with targets.
 
-    The sizes are equalised because batch normalisation cannot use a last batch of one image. The
-    next batch is rendered while one trains; on two cores more workers are slower (measured).
+    The sizes of the batches differ by one at most, because batch normalisation cannot use a last
+    batch of one image. Keras renders the next batch while it trains on the current one; on two
+    cores, more workers are slower (measured).
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class Batches(keras.utils.PyDataset):
 def epoch_batches(images: Images, epoch: int, seed: int, batch_size: int) -> Batches:
     """Return the shuffled batches of epoch `epoch` (from 0).
 
-    They show view `epoch` modulo the number of views.
+    The number of the view is `epoch` modulo the number of views.
     """
     random = np.random.default_rng([seed, epoch])
     turns = -(-images.per_epoch // len(images))
@@ -98,5 +102,5 @@ def epoch_batches(images: Images, epoch: int, seed: int, batch_size: int) -> Bat
 
 
 def all_in_order(images: Images, batch_size: int) -> Batches:
-    """Return view 0 of the images in order, for validation."""
+    """Return batches of view 0 of all images, in order, for validation."""
     return Batches(images, np.arange(len(images)), 0, batch_size)

@@ -1,12 +1,12 @@
 """Makes a student from the beginning of its teacher: first layers, their weights, and a new head.
 
-A teacher was trained on millions of images. A small net that starts from random weights and sees a
-few hundred images learns to answer these as its teacher does, but is at chance on images of another
+A teacher was trained on millions of images. A small net with random weights that is trained on a
+few hundred images learns to give these the teacher's answers, but is at chance on images of another
 hospital. So the student starts from the teacher's first layers and trains them further.
 
-A teacher can be cut after a layer if all later layers together read only one feature map. The head
-is a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, and a dense layer
-that gives the logits.
+A teacher can be cut after a layer if all later layers together read only one feature map. The
+student's head is a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, and
+a dense layer that gives the logits. A head of width 0 has no convolution.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ keras = import_keras()
 layers = keras.layers
 
 _MOMENTUM = 0.9
-"""Momentum of batch normalisation, in the head and in trained layers: a small dataset has
-some 15 steps an epoch, and with Keras' 0.99 the running statistics lag seven epochs behind."""
+"""Momentum of batch normalisation, in the head and in trained layers. A small dataset has about 15
+steps per epoch; with Keras' default of 0.99, the running statistics lag seven epochs behind."""
 
 _HEAD_LAYERS = 3
-"""Layers with weights: convolution, normalisation, dense."""
+"""Number of the head's layers with weights: convolution, normalisation, dense."""
 _SHOWN_CUTS = 8
 _VIEWS = (
     *(layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom),
     *(layers.RandomBrightness, layers.RandomContrast),
 )
-"""Layers that augment pictures in training. Students omit them: their pictures are augmented."""
+"""Layers that augment pictures in training. Students omit them, since they get augmented pictures.
+"""
 _PADDING = (layers.ZeroPadding2D, layers.Cropping2D)
 
 
@@ -50,11 +51,14 @@ class Cut:
     layer: str
     feature_map: Any
     size_bytes: int
-    """Estimated size of the student cut here, head included, as an int8 flatbuffer."""
+    """Estimated size of the student that ends here, head included, as an int8 flatbuffer."""
 
 
 class Cuts:
     """All places where a teacher can be cut, from shallow to deep.
+
+    `teacher` is a Keras model, `head` the width of the student's head, `classes` the number of its
+    classes.
 
     Raises:
         PupilaError: the teacher is not a graph of layers, or cannot be cut anywhere.
@@ -67,7 +71,7 @@ class Cuts:
         self._image = calls.image
         self._cuts = list(_cuts(calls, head, classes))
         self.teacher_bytes = file_bytes(*_kernels(layer for layer, _ in calls.made))
-        """Size of the whole teacher, estimated in the same way."""
+        """Estimated size of the whole teacher as an int8 flatbuffer."""
         if not self._cuts:
             raise PupilaError(
                 f"The teacher {self._name!r} has no layer behind which the rest of it reads one "
@@ -94,7 +98,7 @@ class Cuts:
         )
 
     def within(self, size_bytes: int) -> Cut:
-        """Return the deepest cut whose student has at most `size_bytes`.
+        """Return the deepest cut whose student has an estimated size of at most `size_bytes`.
 
         Raises:
             PupilaError: the students of all cuts are larger.
@@ -119,11 +123,12 @@ class Cuts:
         keep_norms: bool,
         frozen: str | float = 0.0,
     ) -> Any:
-        """Return a model of raw RGB that gives logits `(batch, classes)`.
+        """Return the student that ends at a cut: raw RGB to logits `(batch, classes)`.
 
-        The student shares the teacher's layers; they are not copied. With `keep_norms`, batch
-        normalisation keeps the teacher's statistics, scales and offsets. `frozen` says which layers
-        are not trained: all up to and including the layer of that name or, if it is a fraction, the
+        `input` is the student's input, `head` the width of its head. The student shares the
+        teacher's layers; they are not copied. With `keep_norms`, batch normalisation keeps the
+        teacher's statistics, scales and offsets. `frozen` says which layers are not trained. The
+        name of a layer freezes all layers up to and including that layer. A fraction freezes the
         first layers that together hold at most that fraction of the weights.
 
         Raises:
@@ -172,9 +177,9 @@ class Cuts:
 
 @contextmanager
 def frozen_trunk(student: Any, head: int) -> Generator[None]:
-    """Freeze a student's layers from the teacher inside the `with` block: only the head learns.
+    """Freeze a student's layers from the teacher inside the `with` block, so only the head learns.
 
-    `head` is the width that the head was built with.
+    `head` is the width with which the head was built.
     """
     weighted = [layer for layer in student.layers if layer.weights]
     of_teacher = weighted[: -(_HEAD_LAYERS if head else 1)]

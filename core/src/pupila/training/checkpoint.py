@@ -19,7 +19,7 @@ from pupila.training.average import Average
 Arrays = list[NDArray[Any]]
 EpochMetrics = dict[str, float]
 """Metrics of one epoch: `loss`, `accuracy`, `val_loss`, `val_accuracy`; also `val_fidelity` if the
-best epoch is chosen by it."""
+best epoch is chosen by fidelity."""
 
 
 @dataclass
@@ -34,9 +34,10 @@ class TrainingHistory:
 
     @property
     def best_epoch(self) -> int:
-        """Index of the epoch with the highest fidelity or, if not measured, the lowest loss.
+        """Index of the best epoch, from 0: the epoch with the lowest validation loss.
 
-        Both are measured on the validation images. Ties go to the first.
+        If fidelity is measured, it is the epoch with the highest fidelity instead. If several
+        epochs are equally good, it is the first.
         """
 
         def badness(epoch: int) -> float:
@@ -46,14 +47,14 @@ class TrainingHistory:
         return min(range(len(self.epochs)), key=badness)
 
     def followed_by(self, later: TrainingHistory) -> TrainingHistory:
-        """Return the joint history of this training and a later one, without the best variables."""
+        """Return the history of this training and then a later one, without the best variables."""
         return TrainingHistory(self.epochs + later.epochs, [], self.seconds + later.seconds)
 
     def summary(self, *names: str, **others: Any) -> TrainingSummary:
-        """Return the summary of the training that an artifact's record keeps.
+        """Return the summary of the training, for an artifact's record.
 
-        `names` are the metrics whose history is included, by default all. `others` are further
-        fields of the summary that this history does not hold.
+        `names` are the metrics whose history is included, by default all. `others` are values of
+        the summary's other fields.
         """
         return TrainingSummary(
             best_epoch=self.best_epoch + 1,
@@ -73,7 +74,7 @@ class Checkpoint:
     """Digest of everything that determines the training; a file with another key is ignored."""
 
     def save(self, model: Any, history: TrainingHistory, average: Average | None = None) -> None:
-        """Write the current state, replacing the file atomically."""
+        """Write the current state of a training, replacing the file atomically."""
         state = {"key": self.key, "history": history.epochs, "seconds": history.seconds}
         groups = {"model": _values(model), "optimizer": _values(model.optimizer)}
         means = {"average": _values(average)} if average else {}
@@ -83,7 +84,10 @@ class Checkpoint:
         write_atomically(self.path, stream.getvalue())
 
     def restore(self, model: Any, average: Average | None = None) -> TrainingHistory:
-        """Restore the saved state and return its history, which is empty if nothing was saved."""
+        """Restore the saved state of a training, and return its history.
+
+        The history is empty if no state with this key was saved.
+        """
         stored = read_archive(self.path)
         state = json.loads(str(stored["state"])) if stored else None
         if not stored or not state or state["key"] != self.key:
@@ -102,7 +106,7 @@ def snapshot(model: Any) -> Arrays:
 
 
 def assign(owner: Any, values: Arrays) -> None:
-    """Set the variables of a model or optimizer to copied values, as from `snapshot`."""
+    """Set the variables of a model or optimizer to copied values, such as those of `snapshot`."""
     for variable, value in zip(owner.variables, values, strict=True):
         variable.assign(value)
 

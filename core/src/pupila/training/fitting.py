@@ -30,7 +30,7 @@ AfterStep = Callable[[], None]
 
 
 class Trainee(Protocol):
-    """A model in training: how it learns, how it is evaluated, and how it predicts."""
+    """A model in training, which can learn, be evaluated and predict."""
 
     @property
     def variables(self) -> list[Any]: ...
@@ -42,7 +42,10 @@ class Trainee(Protocol):
     def optimizer(self) -> Any: ...
 
     def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
-        """Take one training step per batch; return `loss` and `accuracy`, means over all images."""
+        """Take one training step per batch; return `loss` and `accuracy`, means over all images.
+
+        Call `after_step` after each step.
+        """
         ...
 
     def evaluate(self, batches: Batches) -> EpochMetrics:
@@ -55,15 +58,19 @@ class Trainee(Protocol):
 
 
 def optimizer(schedule: Schedule, steps: int) -> Any:
-    """Return AdamW with the schedule of `LearningRate`; an epoch has `steps` steps."""
+    """Return the optimizer AdamW with the learning rate of `LearningRate`.
+
+    `steps` is the number of steps in an epoch.
+    """
     rate = keras.optimizers.schedules.CosineDecay(**LearningRate.of(schedule, steps).of_keras())
     return keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, clipnorm=LARGEST_GRADIENT)
 
 
 def compile_for(model: Any, loss: Loss, classes: int, schedule: Schedule, steps: int) -> None:
-    """Compile a model with a loss, an optimizer and the metric accuracy.
+    """Compile a model with a loss, the optimizer of a schedule, and the metric accuracy.
 
-    Compilation by XLA is off: on a CPU it makes these nets two to twenty times slower (measured).
+    `steps` is the number of steps in an epoch. Compilation by XLA is off: on a CPU, it makes these
+    nets two to twenty times slower (measured).
     """
     metric = keras.metrics.MeanMetricWrapper(accuracy(classes), name="accuracy")
     model.compile(optimizer(schedule, steps), loss, metrics=[metric], jit_compile=False)
@@ -80,7 +87,7 @@ def fit(
     progress: Progress,
     altered: Altered | None = None,
 ) -> TrainingHistory:
-    """Compile and train a Keras 3 model, as `train` does."""
+    """Compile a Keras 3 model with `loss`, and train it with `train`."""
     steps = len(epoch_batches(images, 0, seed, schedule.batch_size))
     compile_for(model, loss, images.classes, schedule, steps)
     trainee = _KerasTrainee(model, images.classes, schedule.batch_size)
@@ -97,11 +104,12 @@ def train(
     progress: Progress,
     altered: Altered | None = None,
 ) -> TrainingHistory:
-    """Train to the last epoch, or stop early; `trainee` then has the weights of the best epoch.
+    """Train to the last epoch, or stop early, and return the history.
 
-    The best epoch is the one with the lowest validation loss or, with `altered`, with the highest
-    fidelity on the altered images. If the schedule averages weights, the averaged weights are
-    evaluated and kept. A killed run resumes after the last epoch that it finished.
+    At the end, `trainee` has the weights of the best epoch. That is the epoch with the lowest
+    validation loss or, with `altered`, with the highest fidelity on the altered images. If the
+    schedule averages weights, the averaged weights are evaluated and kept. A killed run resumes
+    after the last epoch that it finished.
 
     Raises:
         PupilaError: the loss is no longer a number.

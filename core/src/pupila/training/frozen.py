@@ -1,8 +1,8 @@
 """Runs the frozen first layers of a model once for each picture, instead of once in each epoch.
 
 Frozen layers give the same feature map for the same picture in every epoch. So a model is split
-after them: these layers, the front, run once and their feature maps are kept on disk; the rest is
-trained.
+after its frozen first layers. These layers, the front, run once, and their feature maps are kept on
+disk. The rest of the model is trained on the feature maps.
 """
 
 from __future__ import annotations
@@ -26,17 +26,20 @@ from pupila.training.batches import Images
 keras = import_keras()
 
 _KEPT_BYTES = 8 << 30
-"""Most bytes that the maps of all views may take on disk; otherwise each epoch computes them."""
+"""Most bytes that the feature maps of all views may take on disk. If they would take more, each
+epoch computes them."""
 _BLOCK = 64
 
 
 def split_training(
     model: Any, images: Images, validation: Images, altered: Altered | None, folder: Path
 ) -> tuple[Any, Images, Images, Altered | None]:
-    """Split off the frozen front of a model; return the rest, and the feature maps to train it on.
+    """Split off the frozen front of a model, and run it on all images.
 
-    The feature maps are kept in `folder`, which must be used for one front and one set of images
-    only. If the model has no frozen front, it and the images are returned as they are.
+    The result is the rest of the model, then training images, validation images and altered images
+    whose pictures are replaced by the front's feature maps. The maps are kept in `folder`, which
+    must be used for one front and one set of images only. If the model has no frozen front, model
+    and images are returned unchanged.
     """
     parts = split_model(model)
     if parts is None:
@@ -50,11 +53,12 @@ def split_training(
 
 
 def split_model(model: Any) -> tuple[Any, Any] | None:
-    """Split a model into its frozen front and the rest, which share its layers without copies.
+    """Split a model into its frozen front and the rest; both share the model's layers.
 
-    The front ends at the deepest point where the rest reads only one tensor and no layer before is
-    trainable or random. The result is None if no layer with weights comes before such a point, or
-    no layer after it. The model must not contain other models: their layers may be renamed.
+    The front ends as deep as possible: where the rest reads only one tensor, and no layer of the
+    front is trainable or random. The result is None if the front would have no weights, or if no
+    layer of the model is trainable or random. The model must not contain other models: their layers
+    may be renamed.
     """
     calls = Calls(model)
     steady = 0
@@ -90,10 +94,14 @@ class FrontImages(Images):
     folder: Path
     """Folder of the kept maps, one file for each view; used for one front and one dataset only."""
     kept: bool
+    """Whether feature maps are kept in `folder`; otherwise each access computes them."""
 
     @classmethod
     def behind(cls, front: Any, images: Images, folder: Path) -> FrontImages:
-        """Return images whose views are a front's feature maps, kept in `folder`."""
+        """Return images whose views are a front's feature maps.
+
+        The maps are kept in `folder`, unless they would take too much of the disk.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         taken = 4 * math.prod(front.output_shape[1:]) * len(images) * len(images.targets)
         kept = taken <= min(_KEPT_BYTES, shutil.disk_usage(folder).free // 2)
@@ -101,7 +109,7 @@ class FrontImages(Images):
         return cls(**own, maps=feature_maps_of(front), folder=folder, kept=kept)
 
     def view(self, rows: NDArray[np.int64], number: int) -> Any:
-        """Return the feature maps of view `number` of the images in `rows`."""
+        """Return the feature maps `(len(rows), …)` of view `number` of the images in `rows`."""
         if not self.kept:
             return self.maps(super().view(rows, number))
         file = self.folder / f"view-{number}.npy"

@@ -7,9 +7,9 @@ weight α of the labels, per image:
 
 If the image is labelled, Σy is 1 and this is the loss of Hinton, Vinyals and Dean 2015, "Distilling
 the knowledge in a neural network", section 2. T² keeps the size of the gradient of the second term
-independent of T. If the image has no label, Σy is 0 and the teachers have the whole weight. If an
-image is mixed with an unlabelled one, Σy lies between 0 and 1; both terms are linear in y, so the
-loss holds there too.
+independent of T. If the image has no label, Σy is 0 and the teachers have the whole weight. If the
+image is mixed with an unlabelled image, Σy lies between 0 and 1; the same formula holds, since both
+terms are linear in y.
 
 Targets are made by `pupila.training.targets`: labels, the logits T · log p̄, and anything else that
 a loss needs, side by side.
@@ -55,11 +55,11 @@ def distillation_loss(alpha: float, temperature: float) -> Loss:
 
 
 def accuracy(classes: int) -> Loss:
-    """Return a metric that is 1 for each image whose most probable class is the true one, else 0.
+    """Return a metric that is 1 for each image whose most probable class is the true class, else 0.
 
-    The first `classes` columns of the targets are labels, those of the outputs the student's
-    logits. For an image without a label, the teacher's logits in the next columns of the targets
-    count as the truth.
+    The first `classes` columns of the targets are labels; the first `classes` columns of the
+    outputs are the student's logits. If an image has no label, its true class is the teacher's most
+    probable class, by the logits in the next `classes` columns of the targets.
     """
 
     def correct(targets: Any, outputs: Any) -> Any:

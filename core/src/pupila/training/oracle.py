@@ -1,24 +1,26 @@
 """Learns from the teachers that are right, picture by picture.
 
 Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search"
-(AAAI 34). The student imitates the mean of the teachers that are right, and learns from the label
-where none is right. Per picture, with u_k = 1 if teacher k gives the picture's true class, else 0,
-and in the notation of `pupila.training.loss`:
+(AAAI 34). The student imitates the mean of the teachers that are right. If no teacher is right, the
+student learns from the label. The loss of a picture, with u_k = 1 if teacher k gives the picture's
+true class, else 0, and in the notation of `pupila.training.loss`:
 
     some u_k = 1:  α · CE(y, softmax(z)) + (1 - α) · T² · KL(p̄ ‖ softmax(z/T)),
                    p̄ = Σ u_k softmax(t_k/T) / Σ u_k
     all u_k = 0:   CE(y, softmax(z))
 
-By default α is 0: where a teacher is right, the student only imitates. (Only the paper's
-description of the method was at hand; whether it keeps a label term there is left to α. Its
-architecture search is not included.) As in `distill`, distributions are averaged, not logits.
-Whether a teacher is right is decided on the same augmented view that the student sees; the true
-class is the one with the largest label. A picture that is mixed with an unlabelled image has no
-known class: the student then imitates the mean of all teachers.
+By default α is 0: if a teacher is right, the student only imitates. (Only the paper's description
+of the method was at hand. It leaves open whether the loss has a label term in this case; α decides
+that here. The paper's architecture search is not included.) As in `distill`, distributions are
+averaged, not logits.
 
-Teachers run beforehand, one after another, and their answers are kept, so a training step needs no
-more memory than with one teacher. What makes this kind of training fail is explained in
-`docs/decisions/0009-learning-from-the-teachers-that-are-right.md`.
+A teacher is right if its answer to the augmented view that the student sees is the class with the
+largest label. A picture that is mixed with an unlabelled image has no known class; the student then
+imitates the mean of all teachers.
+
+Teachers run before the training, one after another, and their answers are kept, so a training step
+needs no more memory than with one teacher. Mistakes with which this kind of training fails are
+listed in `docs/decisions/0009-learning-from-the-teachers-that-are-right.md`.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from pupila.training.loss import Loss, distillation_loss, label_loss
 from pupila.training.targets import pack_targets, softened_mean
 
 _WHOLE = 0.999
-"""A picture whose labels sum to less, in float32, is unlabelled or mixed with such an image."""
+"""A picture whose labels sum to less than this is unlabelled, or mixed with an unlabelled image."""
 
 
 def has_label(labels: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -48,9 +50,11 @@ def has_label(labels: NDArray[np.float32]) -> NDArray[np.bool_]:
 def right_teachers(
     labels: NDArray[np.float32], probabilities: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.bool_]:
-    """Return which teachers are right `(teachers, images)`: their class has the largest label.
+    """Return which teachers are right about which picture, `(teachers, images)`.
 
-    All teachers count as right where a picture is not fully labelled.
+    `labels` are `(images, classes)`, and so are the probabilities of each teacher. A teacher is
+    right if its most probable class has the largest label. If a picture is not fully labelled, all
+    teachers count as right.
     """
     answers = np.stack([answer.argmax(axis=-1) for answer in probabilities])
     return (answers == labels.argmax(axis=-1)) | ~has_label(labels)
@@ -59,10 +63,11 @@ def right_teachers(
 def oracle_targets(
     labels: NDArray[np.float32], probabilities: Sequence[NDArray[np.float32]], temperature: float
 ) -> NDArray[np.float32]:
-    """Return targets `(images, 2 × classes + 1)`: labels, teachers' logits, whether any is right.
+    """Return the targets of `oracle_loss`, `(images, 2 × classes + 1)`.
 
-    The logits are those of the mean of the right teachers. The last column is 1 if at least one
-    teacher is right, else 0; the loss then ignores the logits.
+    `labels` are `(images, classes)`, and so are the probabilities of each teacher. The columns of
+    the targets are the labels, the logits of the right teachers' mean, and 1 if at least one
+    teacher is right, else 0. In the last case, the loss ignores the logits.
     """
     right = right_teachers(labels, probabilities)
     any_right = right.any(axis=0)

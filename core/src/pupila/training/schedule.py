@@ -24,7 +24,7 @@ WEIGHT_DECAY = 1e-3
 
 
 class Schedule(Config):
-    """How long a model is trained, and on which pictures."""
+    """Settings of a training: how long it lasts, how fast it learns, and on which pictures."""
 
     epochs: int = Field(default=40, ge=1, description="Passes over the training images, at most.")
     batch_size: int = Field(default=32, ge=1, description="Images of one training step.")
@@ -52,9 +52,9 @@ class Schedule(Config):
 
 @dataclass(frozen=True)
 class LearningRate:
-    """A learning rate that rises linearly for one epoch, then falls to 0 along a cosine.
+    """A learning rate that rises linearly in the first epoch, then falls to 0 along a cosine.
 
-    Loshchilov and Hutter 2017, "SGDR", equation 5, without restarts.
+    The decay is equation 5 of Loshchilov and Hutter 2017, "SGDR", without restarts.
     """
 
     initial: float
@@ -90,7 +90,7 @@ class LearningRate:
 
 
 class SoftTargets(Config):
-    """How labels and another model's answers are weighted when both are training targets."""
+    """Settings of a training on labels and on another model's answers: their weights."""
 
     alpha: float = Field(
         default=0.1,
@@ -107,7 +107,7 @@ class SoftTargets(Config):
 
 
 class EpochChoice(Config):
-    """How the epoch to keep is chosen, for a model that learns from a teacher."""
+    """Setting of a training with a teacher: how the epoch to keep is chosen."""
 
     choose_by: Literal["loss", "fidelity"] = Field(
         default="loss",
@@ -123,9 +123,10 @@ class EpochChoice(Config):
 
 
 def check_one_teacher(setting: str, teachers: int) -> None:
-    """Check that a step that chooses its epoch by fidelity has only one teacher.
+    """Make sure that a step that chooses by fidelity has only one teacher.
 
-    `setting` names the setting that chooses by fidelity, for the message.
+    `setting` says in the message which setting chooses by fidelity; `teachers` is the number of
+    teachers.
 
     Raises:
         PupilaError: there are several teachers.

@@ -18,15 +18,18 @@ _PROBES = 4
 """How many pictures of noise are used to check whether a model gives probabilities."""
 
 _ROUNDING = 1e-3
-"""How far the outputs of a softmax in half precision may sum to less or more than one. The logits
-of several pictures do not all sum to one by chance."""
+"""How far the sum of a softmax in half precision may differ from 1. Logits do not have a sum of 1
+for several pictures by chance."""
 
 
 def build_student(student: Student, input: InputSpec, classes: int) -> Any:
-    """Return a new model of raw RGB `(batch, height, width, 3)` that gives `(batch, classes)`.
+    """Return a new student: a model of raw RGB that gives logits `(batch, classes)`.
+
+    `student` is the plugin that builds the model. Its input is `(batch, height, width, 3)`, with
+    height and width from `input`.
 
     Raises:
-        PupilaError: the student refuses the input size, or does not build such a model.
+        PupilaError: the plugin refuses the input size, or builds another kind of model.
     """
     model = student.load()(input, classes)
     fault = _fault(model, input, classes)

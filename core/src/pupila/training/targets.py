@@ -1,12 +1,12 @@
 """Training targets: labels, and the mean of the teachers' predictions.
 
-p̄ is the mean over teachers k, with weights w, of their softened distributions (Hinton et al. 2015,
-sections 2 and 5):
+p̄ is the weighted mean of the teachers' softened distributions (Hinton et al. 2015, sections 2 and
+5). With the logits t_k of teacher k, its weight w_k and temperature T:
 
     p̄ = Σ w_k softmax(t_k/T) / Σ w_k
 
-The targets hold the logits T · log p̄, whose softmax at temperature T is p̄. For one teacher these
-are its own logits, up to a constant per image that softmax ignores.
+The targets hold the logits T · log p̄, whose softmax at temperature T is p̄. With only one teacher,
+these are the teacher's own logits, up to a constant per image that softmax ignores.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from pupila.views import Augmentation
 _LEAST_PROBABILITY = 1e-7
 """Smaller probabilities are raised to this before the logarithm, which would be infinite at 0.
 
-A softmax in float32 rounds tiny probabilities to 0, one in int8 all below 1/512. This limits the
-difference of two logits to 16.
+A softmax in float32 rounds tiny probabilities to 0; a softmax in int8 rounds all below 1/512 to 0.
+With this limit, two logits differ by 16 at most.
 """
 
 
 class Targets(Protocol):
-    """Targets of images `(images, columns)`: an array, or an object that makes rows when read."""
+    """Targets of images `(images, columns)`: an array, or an object that makes rows on access."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -38,7 +38,10 @@ class Targets(Protocol):
 
 
 class JoinedTargets:
-    """Several targets joined side by side; rows are joined only when they are read."""
+    """Several targets, joined side by side: `(images, columns)` with the columns of all.
+
+    Rows are joined only when they are read.
+    """
 
     def __init__(self, *targets: Targets) -> None:
         self._targets = targets
@@ -52,7 +55,10 @@ class JoinedTargets:
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """Turn labels `(images,)` into one-hot rows `(images, classes)`; -1, no label, gives zeros."""
+    """Turn labels `(images,)` into one-hot rows `(images, classes)`.
+
+    A label of -1 stands for no label and becomes a row of zeros.
+    """
     return (labels[:, np.newaxis] == np.arange(classes)).astype(np.float32)
 
 
@@ -62,10 +68,10 @@ def labels_of(images: Dataset) -> NDArray[np.float32]:
 
 
 def labels_of_views(images: Dataset, augmentation: Augmentation) -> list[NDArray[np.float32]]:
-    """Return the labels `(images, classes)` of each augmented view, mixed as its pictures are.
+    """Return the labels `(images, classes)` of each augmented view, mixed in the same way.
 
-    Zhang et al. 2018, "mixup", equation 1: a picture mixed from image i by the fraction λ and image
-    j by the rest has the label λ · y_i + (1 - λ) · y_j.
+    Zhang et al. 2018, "mixup", equation 1: if a picture is mixed from image i with the weight λ and
+    image j with the weight 1 - λ, its label is λ · y_i + (1 - λ) · y_j.
     """
     labels = labels_of(images)
     sha256 = images.frame["sha256"].tolist()
@@ -94,5 +100,8 @@ def softened_mean(
 
 
 def pack_targets(*columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Join arrays to targets: labels, teachers' logits, then whatever else the loss needs."""
+    """Join arrays to targets: labels, teachers' logits, then whatever else the loss needs.
+
+    The arrays are `(images, …)` and are joined along the last axis.
+    """
     return np.concatenate(columns, axis=-1)

@@ -27,7 +27,7 @@ from pupila.step import Step
 
 @dataclass(frozen=True)
 class TeacherPredictions:
-    """Probabilities of each teacher of a step, in the order of the step's inputs."""
+    """Predictions and quality of each teacher of a step, in the order of the step's inputs."""
 
     validation: list[NDArray[np.float32]]
     """Probabilities of each teacher for the validation images, `(images, classes)`."""
@@ -39,7 +39,7 @@ class TeacherPredictions:
 
     @property
     def measured(self) -> Measured:
-        """What an artifact's record reports about its teachers."""
+        """What the record of a student reports about its teachers."""
         return Measured(self.teachers, self.agreement or {})
 
 
@@ -71,10 +71,11 @@ def predict_teachers(step: Step[Any], images: Dataset, validation: Dataset) -> T
 def check_teacher(
     step: Step[Any], number: int, validation: Dataset, probabilities: NDArray[np.float32]
 ) -> TeacherQuality:
-    """Return a teacher's quality, given its probabilities `(images, classes)` on validation images.
+    """Make sure that a teacher is better than chance, and return its quality.
 
-    A recipe's own teachers are checked before its steps begin; this also checks models that one
-    step made and another one learns from.
+    `number` is the teacher's position in the step's inputs; `probabilities` are its answers to the
+    validation images, `(images, classes)`. The teachers that a recipe begins with are also checked
+    before its steps run. This function also checks a model that an earlier step made.
 
     Raises:
         PupilaError: the teacher is not above chance (see `pupila.chance`), and the recipe does not

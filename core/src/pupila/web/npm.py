@@ -38,7 +38,7 @@ class Packages:
 
     @property
     def version(self) -> str:
-        """Identifies the versions of all packages, as part of a job's key."""
+        """Text that identifies the versions of all packages, for a job's key."""
         return f"JavaScript packages {self.folder.name}"
 
     def find(self) -> Path:
@@ -79,9 +79,10 @@ def node() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder of packages and built pages.
+    """Return the folder of all npm packages and built pages.
 
-    The environment variable `PUPILA_NODE_MODULES` sets it; the default is in the user's cache.
+    The environment variable `PUPILA_NODE_MODULES` sets the folder; the default is in the user's
+    cache.
     """
     root = os.environ.get("PUPILA_NODE_MODULES")
     return Path(root) if root else _user_cache() / "pupila" / "node"
@@ -91,8 +92,8 @@ def cache_folder() -> Path:
 def draft_folder(target: Path) -> Generator[Path | None]:
     """Yield an empty folder that is renamed to `target` at the end; None if `target` exists.
 
-    Other processes see all of its content or nothing. If two processes make the same folder, one
-    wins.
+    Other processes see all of its content or nothing. If two processes make the same folder, the
+    first one to finish wins.
     """
     if target.is_dir():
         yield None
@@ -106,9 +107,9 @@ def draft_folder(target: Path) -> Generator[Path | None]:
 
 
 def main(install: Callable[[], Path]) -> int:
-    """Run `install` as a program and return the exit code: 0, or 2 after an error.
+    """Run `install` as a program and return the exit code: 0, or 2 after a `PupilaError`.
 
-    The folder is printed, or the error's message.
+    The folder that `install` returns is printed, or the message of the error.
     """
     try:
         print(install())

@@ -13,7 +13,10 @@ from pupila.errors import PupilaError
 from pupila.web.npm import Packages, cache_folder, draft_folder, node
 
 LITERT_LOG = Path(__file__).parent / "litert_log.ts"
-"""Source that lets a page notice models that LiteRT.js cannot run although it returns outputs."""
+"""TypeScript source with which a page notices a model that LiteRT.js cannot run correctly.
+
+For such a model, LiteRT.js logs an error but still returns outputs.
+"""
 
 _SHARED = "shared"
 _NOT_SOURCES = ("node_modules", "dist")
@@ -22,11 +25,11 @@ _VITE = ("vite", "bin/vite.js", "build", "--logLevel=error")
 
 @dataclass(frozen=True)
 class Pages:
-    """Pages built from the npm project of `packages`; Vite writes into `dist`."""
+    """Web pages that Vite builds from the npm project of `packages`, into `dist`."""
 
     packages: Packages
     checks: Sequence[Sequence[str]] = (("typescript", "bin/tsc"),)
-    """Checks to run before the build, each an npm package, one of its programs, and arguments."""
+    """Checks to run before the build. Each is an npm package, a program in it, and arguments."""
     shared: Sequence[Path] = ()
     """Sources from outside the project, to be copied into its folder `shared/`."""
 
@@ -42,7 +45,7 @@ class Pages:
 
     @property
     def version(self) -> str:
-        """Identifies the version of the pages and their packages, as part of a job's key."""
+        """Text that identifies the version of the pages and their packages, for a job's key."""
         return f"pages {self.folder.name}"
 
     def find(self) -> Path:
@@ -59,7 +62,9 @@ class Pages:
         return self.folder
 
     def build(self) -> Path:
-        """Build the pages if they do not exist, installing their packages, and return their folder.
+        """Build the pages, unless they are built already, and return their folder.
+
+        The npm packages are installed first, unless they are installed already.
 
         Raises:
             PupilaError: npm, a check or Vite failed; the message gives the reason.
