@@ -47,7 +47,7 @@ class OperatingPoint(_FrozenModel):
 
 
 class Metrics(_FrozenModel):
-    """Quality of one model's answers on one set of images."""
+    """Quality of one model's answers to one set of images."""
 
     images: int
     patients: int | None = Field(
@@ -87,7 +87,7 @@ class Metrics(_FrozenModel):
 
     @property
     def point(self) -> OperatingPoint | None:
-        """The shipped operating point, else the first of `operating_points`, if any."""
+        """The shipped operating point, otherwise the first of `operating_points`, if any."""
         return self.shipped or next(iter(self.operating_points), None)
 
 

@@ -127,9 +127,9 @@ def bootstrap(
 ) -> Estimate:
     """Return a figure with its percentile bootstrap interval, widened to include the figure.
 
-    The function `figure` computes it. `figure` gets counts `(draws, images)`, which say how often
-    each resample contains each image, and returns one number per resample, `(draws,)`. With
-    `patients` `(images,)`, whole patients are drawn instead of images.
+    `figure` is a function that computes the figure of each resample, `(draws,)`. It gets counts
+    `(draws, images)`, which say how often each resample contains each image. With `patients`
+    `(images,)`, whole patients are drawn instead of images.
     """
     value = float(figure(np.ones((1, images)))[0])
     draws = np.concatenate([figure(counts) for counts in resamples(images, seed, patients)])

@@ -14,9 +14,9 @@ _KIB = 1024
 def peak_memory_bytes() -> int:
     """Return the largest resident memory of this process so far, including Python.
 
-    On Linux the value is `VmHWM`, not `ru_maxrss` of `getrusage`. That one includes the memory that
-    the parent process had when it started this process, so it overstates the memory of a small
-    model.
+    On Linux the value is `VmHWM`, not `ru_maxrss` of `getrusage`. On Linux, `ru_maxrss` includes
+    the memory that the parent process had when it started this process, which overstates the memory
+    of a small model.
     """
     if _STATUS.exists():
         (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)

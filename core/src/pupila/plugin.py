@@ -108,7 +108,7 @@ class StepPlugin(Plugin):
 
 @dataclass(frozen=True, kw_only=True)
 class Technique(StepPlugin):
-    """A plugin that makes a new model from models and data: distill, quantize-…, prune-…."""
+    """A plugin that makes a new model from models and data, such as `distill`."""
 
     kind: ClassVar[str] = "technique"
     seeded: bool = False
@@ -124,7 +124,7 @@ class Technique(StepPlugin):
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter(StepPlugin):
-    """A plugin that converts a model to another format without changing its answers: export-…."""
+    """A plugin that converts a model to another format without changing its answers."""
 
     kind: ClassVar[str] = "exporter"
     shows_metrics: bool = False

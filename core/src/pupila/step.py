@@ -66,7 +66,8 @@ class Step(Generic[ConfigT]):
     """Predictions of any artifact on any images, computed once and cached."""
     progress: Progress
     unproven: bool = False
-    """Whether teachers may be no better than chance: the recipe says so for one of them."""
+    """Whether teachers may be no better than chance; true if the recipe allows it for one teacher.
+    """
     worker_pool: WorkerPool | None = None
     """Machines for subtasks, if the plugin declares `uses_workers` and the run has any."""
     input_metrics: tuple[Metrics | None, ...] = ()

@@ -1,4 +1,4 @@
-"""Seeded augmentation: a view is a distorted picture of an image, and its number seeds it.
+"""Seeded augmentation: numbered views of an image, each a randomly distorted picture of it.
 
 View k of an image is always the same picture, at any resolution. So teacher and student see the
 same distortion, and the teacher's answers can be cached. View 0 is the image itself, unless
@@ -52,10 +52,11 @@ because it needs a second image."""
 
 
 class Augmentation(BaseModel):
-    """Settings of augmented views of images; each amount is random, uniform up to the given one.
+    """Settings of augmented views of images.
 
-    Colours are changed by default. In the dataset ACRIMA, the mean colour alone separates the
-    classes (AUC 0.90), and a pupil must not learn that.
+    In each view, amounts of change are drawn uniformly, up to the amounts set here. Colours are
+    changed by default: in the dataset ACRIMA, the mean colour alone separates the classes (AUC
+    0.90), and a pupil must not learn that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -68,7 +68,10 @@ class PruningCurve(MeasuredFields):
 
 
 class ClusteringResult(MeasuredFields):
-    """Results of clustering weights: each kernel keeps a few different values, then retrained."""
+    """Results of clustering weights.
+
+    The weights of each kernel share a few values; these values are then retrained.
+    """
 
     round: Count = Field(description="Always 1: weights are clustered once.")
     validation_accuracy: float = Field(description="Accuracy of the clustered model, 0..1.")

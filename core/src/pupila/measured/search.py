@@ -147,9 +147,9 @@ class Candidate(MeasuredFields):
 class Improvement(MeasuredFields):
     """A new best accuracy among models within the size limit, and when it was reached."""
 
-    seconds: Seconds = Field(description="Search time when it was reached.")
+    seconds: Seconds = Field(description="Search time when the accuracy was reached.")
     validation_accuracy: Fraction
-    name: str = Field(default="", description="The model that reached it.")
+    name: str = Field(default="", description="The model with this accuracy.")
 
 
 class PickWith(MeasuredFields):

@@ -52,7 +52,7 @@ def check_margin(margin: float) -> None:
     """Make sure that a margin lies between 0 and 1.
 
     Raises:
-        PupilaError: it does not.
+        PupilaError: the margin is outside this range.
     """
     if not 0 < margin < 1:
         raise PupilaError(f"A margin of {margin!r} allows no comparison: give one between 0 and 1.")

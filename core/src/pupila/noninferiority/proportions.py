@@ -116,7 +116,7 @@ def images_needed(gained: int, lost: int, images: int, margin: float) -> int | N
 
     The observed discordance and difference are assumed to be true, but a gain counts as no
     difference. If the difference is below `-margin`, this many images would show that the new
-    classifier is worse; otherwise they would show that it is not.
+    classifier is worse by more than the margin; otherwise, that it is not.
     """
     difference = min(0.0, (gained - lost) / images)
     discordance = max((gained + lost) / images, -difference)

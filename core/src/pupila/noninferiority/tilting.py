@@ -42,7 +42,7 @@ _SURE = 1e-15
 
 @dataclass(frozen=True, eq=False)
 class TiltingTest:
-    """Tests a sum over units, given each unit's term and the lowest term that is possible."""
+    """A test of a sum over units, given each unit's term and the lowest term that is possible."""
 
     values: Floats
     """What each unit adds to the sum, centred to a sum of zero, `(units,)`."""
@@ -52,7 +52,10 @@ class TiltingTest:
     """Degrees of freedom of Student's t."""
 
     def p_value(self, distance: float) -> float:
-        """Return the p-value of a true sum that is lower than the observed sum by `distance`."""
+        """Return the p-value of the hypothesis that the true sum is `distance` below the observed.
+
+        The p-value is 1 if `distance` is not positive.
+        """
         if distance <= 0:
             return 1.0
         support, chances = self._null(distance)
@@ -63,7 +66,7 @@ class TiltingTest:
         return student_tail(normal * math.sqrt(self.degrees / (self.degrees + 1)), self.degrees)
 
     def deviation(self, distance: float) -> float:
-        """Return the standard deviation of the sum if its true value is lower by `distance`."""
+        """Return the standard deviation of the sum under the hypothesis of `p_value`."""
         support, chances = self._null(max(distance, 0.0))
         return math.sqrt(len(self.values) * _variance(support, chances))
 

@@ -1,8 +1,8 @@
 """Measures the fidelity to the teacher on altered validation images, to choose the best epoch.
 
-The validation images come from the same hospital as the training images. After two epochs, a
-student can have almost the same accuracy and loss on them, and yet answer another hospital's images
-quite differently. So the shift suite (`pupila.shift_suite`) is applied to the validation images at
+The validation images come from one hospital. A student may have almost the same accuracy and loss
+on these images after one epoch and after another, and yet give quite different answers to images of
+another hospital. So the shift suite (`pupila.shift_suite`) is applied to the validation images at
 its middle severity. The altered images are made once, the teacher predicts them once, and the
 student predicts them after each epoch.
 """

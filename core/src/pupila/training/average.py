@@ -2,9 +2,9 @@
 
 Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging": the mean of the
 weights over many steps is better than the weights after the last step. Here later steps count more.
-With weights θ_i after step i and decay β, after step n
+With weights θ_i after step i and decay β, the mean after step n is
 
-    θ̄_n = Σ β^(n-i) θ_i / Σ β^(n-i),
+    θ̄_n = Σ β^(n-i) θ_i / Σ β^(n-i)
 
 The denominator corrects the bias of the first steps, as in Kingma and Ba 2015 ("Adam", section 3).
 Keras' own `use_ema` does not correct this bias, leaves out the statistics of batch normalisation,

@@ -24,7 +24,7 @@ best epoch is chosen by fidelity."""
 
 @dataclass
 class TrainingHistory:
-    """The epochs of a training so far, and the variables of the best one."""
+    """The metrics of all epochs of a training so far, and the variables after the best epoch."""
 
     epochs: list[EpochMetrics] = field(default_factory=list[EpochMetrics])
     best: Arrays = field(default_factory=list[NDArray[Any]])

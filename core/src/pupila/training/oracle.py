@@ -67,7 +67,7 @@ def oracle_targets(
 
     `labels` are `(images, classes)`, and so are the probabilities of each teacher. The columns of
     the targets are the labels, the logits of the right teachers' mean, and 1 if at least one
-    teacher is right, else 0. In the last case, the loss ignores the logits.
+    teacher is right, else 0. If no teacher is right, the loss ignores the logits.
     """
     right = right_teachers(labels, probabilities)
     any_right = right.any(axis=0)

@@ -68,7 +68,7 @@ def labels_of(images: Dataset) -> NDArray[np.float32]:
 
 
 def labels_of_views(images: Dataset, augmentation: Augmentation) -> list[NDArray[np.float32]]:
-    """Return the labels `(images, classes)` of each augmented view, mixed in the same way.
+    """Return the labels `(images, classes)` of each augmented view, mixed like its pictures.
 
     Zhang et al. 2018, "mixup", equation 1: if a picture is mixed from image i with the weight λ and
     image j with the weight 1 - λ, its label is λ · y_i + (1 - λ) · y_j.
