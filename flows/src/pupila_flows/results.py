@@ -17,7 +17,7 @@ from pupila.noninferiority import LEVEL
 from pupila.shift.evaluation import ShiftEvaluation
 
 _MANY_TIMES = 10
-"""Above this ratio, a required number of images is given as a multiple of the existing ones."""
+"""If a finding needs more than this many times the tested images, it says how many times."""
 
 
 class _Model(BaseModel):
@@ -28,14 +28,17 @@ class Check(_Model):
     """One check of data validation and its outcome."""
 
     name: str = Field(description="What was checked, in words: 'No image in two splits'.")
-    severity: Literal["error", "warning"] = Field(description="What a failure means.")
+    severity: Literal["error", "warning"] = Field(
+        description="Whether a failure stops the run (`error`) or is only reported (`warning`)."
+    )
     passed: bool
     observed: str = Field(description="What was found, with figures.")
     advice: str = Field(default="", description="What to do about a failure.")
     images: tuple[str, ...] = Field(default=(), description="Paths of the first offending images.")
     shortcut: bool = Field(
         default=False,
-        description="It checks whether something other than the finding reveals the class.",
+        description="Whether the check looks for a shortcut: a property of the images, such as "
+        "their size, that reveals the class.",
     )
 
 
@@ -46,7 +49,9 @@ class DataSummary(_Model):
     fingerprint: str
     classes: tuple[str, ...]
     positive: str
-    counts: dict[str, dict[str, int]] = Field(description="Images by split, then class.")
+    counts: dict[str, dict[str, int]] = Field(
+        description="Number of images by split, then by class."
+    )
     checks: tuple[Check, ...]
     data_docs: str | None = Field(description="Path of the Data Docs index page.")
 
@@ -64,42 +69,52 @@ class SkippedImage(_Model):
 
 
 class ExternalSet(_Model):
-    """Description of external images: they come from another source and are only evaluated on."""
+    """A set of external images: they come from another source and are used only for evaluation."""
 
     name: str
     path: str
     fingerprint: str
     images: int
-    patients: int | None = Field(description="None if they are not known.")
-    counts: dict[str, int] | None = Field(description="By class; None without labels.")
+    patients: int | None = Field(description="Number of patients; None if unknown.")
+    counts: dict[str, int] | None = Field(
+        description="Number of images by class; None without labels."
+    )
     skipped: tuple[SkippedImage, ...] = Field(
-        default=(), description="Files that cannot be read; no figure includes them."
+        default=(), description="Files that cannot be read; no metric includes them."
     )
 
 
 class ExternalResult(_Model):
     """The results of one model on one set of external images."""
 
-    name: str = Field(description="Of the set.")
+    name: str = Field(description="Name of the external set.")
     evaluation: ExternalEvaluation | None = Field(
-        default=None, description="None if it could not be evaluated."
+        default=None,
+        description="The model's metrics on the set; None if the model could not be evaluated.",
     )
     differences: dict[str, Estimate] = Field(
         default_factory=dict,
-        description="Paired differences, model minus teacher: accuracy, auc, sensitivity, "
-        "specificity; what cannot be compared is left out.",
+        description="Paired difference, model minus teacher, by metric: accuracy, auc, "
+        "sensitivity, specificity. Metrics that cannot be compared are left out.",
     )
-    error: str | None = Field(default=None, description="Why it could not be evaluated.")
+    error: str | None = Field(
+        default=None, description="Why the model could not be evaluated on the set."
+    )
 
 
 class RuntimeResult(_Model):
     """The check of an artifact in one runtime."""
 
     runtime: str = Field(description="Name of the runner.")
-    threads: int | None = Field(description="Threads requested; None for those of the run.")
-    check: RuntimeCheck | None = Field(default=None, description="None if it did not run.")
+    threads: int | None = Field(
+        description="Number of threads requested; None for the recipe's number."
+    )
+    check: RuntimeCheck | None = Field(
+        default=None, description="Results of the check; None if the check did not run."
+    )
     failure: str | None = Field(
-        default=None, description="Why it did not run, or how far its answers are off."
+        default=None,
+        description="Why the check did not run, or how far the predictions differ; else None.",
     )
 
 
@@ -109,20 +124,25 @@ class Entry(_Model):
     name: str
     kind: Literal["teacher", "step"]
     uses: str = Field(description="Name of the plugin, or of the teacher's loader.")
-    inputs: tuple[str, ...] = Field(default=(), description="Names of the nodes it was made from.")
+    inputs: tuple[str, ...] = Field(
+        default=(), description="Names of the entries that this one was made from."
+    )
     config: dict[str, Any] = Field(default_factory=dict)
     seed: int | None = Field(
-        default=None, description="Seed it was trained with; None if it uses none."
+        default=None, description="Seed of the entry; None if the entry does not depend on a seed."
     )
     repeats: str | None = Field(
         default=None, description="Name of the entry that this one repeats with another seed."
     )
     control: str | None = Field(
-        default=None, description="Name of its control: made in the same way, without a teacher."
+        default=None,
+        description="Name of the entry's control, which is made in the same way but without a "
+        "teacher.",
     )
     reference: str | None = Field(
         default=None,
-        description="Name of the teacher that it is compared with: of several, the best.",
+        description="Name of the teacher that the entry is compared with. Of several teachers, it "
+        "is the best.",
     )
     taught: bool = Field(default=False, description="Whether a teacher was used in making it.")
     settings: dict[str, Any] = Field(
@@ -130,41 +150,50 @@ class Entry(_Model):
     )
     without: dict[str, tuple[str, ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="Training images that it did not get, by values of a manifest's columns.",
+        description="Which images were excluded from training: values by manifest column.",
     )
     chance: ChanceCheck | None = Field(
         default=None,
-        description="Of a teacher: whether it is above chance on the validation images.",
+        description="For a teacher: whether it is above chance on the validation images.",
     )
-    artifact: str | None = Field(default=None, description="Digest, where it was made.")
+    artifact: str | None = Field(
+        default=None, description="Digest of the artifact; None if no artifact was made."
+    )
     record: Record | None = None
     timings: Timings = Field(
         default_factory=Timings,
-        description="Times measured while it was made, by their key in `record.measured`.",
+        description="Times measured while the artifact was made, by key in `record.measured`.",
     )
     evaluation: Evaluation | None = None
     shift: ShiftEvaluation | None = Field(
-        default=None, description="How it compares with its teacher on altered images."
+        default=None, description="Comparison with the teacher on altered images."
     )
     measurement: Measurement | None = Field(
         default=None, description="Size and speed of a model that was never trained."
     )
     external: tuple[ExternalResult, ...] = Field(
-        default=(), description="Its results on external images, by set."
+        default=(), description="Results on external images, one for each set."
     )
     not_evaluated: str | None = Field(
-        default=None, description="Why it was not evaluated, though it is a classifier."
+        default=None, description="Why the entry was not evaluated, although it is a classifier."
     )
     runtimes: tuple[RuntimeResult, ...] = Field(
-        default=(), description="Its results in the runtimes it was checked in."
+        default=(), description="Results of the runtime checks."
     )
-    cached: bool = Field(default=False, description="It was reused from an earlier run.")
-    seconds: float = Field(default=0, description="Wall time of making it in this run.")
-    error: str | None = Field(default=None, description="Why it has no artifact or evaluation.")
+    cached: bool = Field(
+        default=False, description="Whether the artifact was reused from an earlier run."
+    )
+    seconds: float = Field(
+        default=0, description="Wall time of making the artifact in this run, in seconds."
+    )
+    error: str | None = Field(
+        default=None,
+        description="What went wrong, such as why there is no artifact; None if nothing did.",
+    )
 
     @property
     def measured(self) -> Measured:
-        """What was measured while the artifact was made, with times; empty without an artifact."""
+        """Values and times measured while the artifact was made; empty without an artifact."""
         return self.record.measured.with_timings(self.timings) if self.record else Measured()
 
 
@@ -172,13 +201,17 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 
 
 class WrongImage(_Model):
-    """A validation image that an artifact gets wrong."""
+    """A validation image that counts against an artifact: it is wrong or differs from the teacher.
+
+    Which of the two it is depends on the condition.
+    """
 
     path: str
     truth: str
     answer: str = Field(description="Class predicted by the artifact.")
     other: str | None = Field(
-        default=None, description="Class predicted by the model it is compared with, if any."
+        default=None,
+        description="Class predicted by the model that the artifact is compared with, if any.",
     )
 
 
@@ -186,50 +219,69 @@ class Finding(_Model):
     """One condition of the gate, applied to one artifact."""
 
     condition: str = Field(
-        description="accuracy, auc, sensitivity, agreement, size, latency, …: a name of the recipe."
+        description="Name of the condition, such as `accuracy` or `size_bytes`: see `Condition`."
     )
     against: str | None = Field(
         default=None,
-        description="A teacher's name, `published`, or `anchor`; None for a fixed limit.",
+        description="What the artifact is compared with: a teacher's name, `published` or "
+        "`anchor`; None if there is no other model.",
     )
     group: str | None = Field(
-        default=None, description="`site = North` if only those test images count."
+        default=None,
+        description="Group of test images that the finding is about, such as `site = North`; "
+        "None for all.",
     )
     external: str | None = Field(
         default=None,
-        description="Name of the set of external images; None for the test images.",
+        description="Name of the external set that the finding is about; None for the test images.",
     )
     verdict: Verdict
-    value: float = Field(description="Of the artifact: a fraction 0..1, bytes, or ms.")
-    other: float | None = Field(default=None, description="Of the model it is compared with.")
-    difference: Estimate | None = Field(default=None, description="Paired: `value` - `other`.")
-    interval: Estimate | None = Field(
-        default=None, description="Of `value`, if it is compared with a limit."
+    value: float = Field(
+        description="The artifact's value: a fraction 0..1, bytes or milliseconds."
     )
-    limit: float = Field(description="The margin, or the limit, that the recipe sets.")
-    p_value: float | None = Field(default=None, description="Of a difference at the margin.")
+    other: float | None = Field(
+        default=None, description="Value of the model that the artifact is compared with."
+    )
+    difference: Estimate | None = Field(
+        default=None, description="Paired difference, `value` - `other`."
+    )
+    interval: Estimate | None = Field(
+        default=None, description="Interval of a `value` that is compared with a limit."
+    )
+    limit: float = Field(description="The margin or the limit that the recipe sets.")
+    p_value: float | None = Field(
+        default=None, description="p-value of the hypothesis that the loss is the margin or more."
+    )
     needs_images: int | None = Field(
-        default=None, description="Test images that would decide it, if it is inconclusive."
+        default=None,
+        description="Number of test images with which an inconclusive finding would be decided.",
     )
     tested: int | None = Field(default=None, description="Number of test images used.")
     images: tuple[WrongImage, ...] = Field(
         default=(),
-        description="Validation images that only the artifact gets wrong, or on which it differs "
-        "from the teacher, worst first. Looking at test images would use them up.",
+        description="Validation images that count against the artifact, worst first: only the "
+        "artifact gets them wrong, or it differs from the teacher. No test images are shown, as "
+        "the next verdict would then need new ones.",
     )
     text: str = Field(description="What was found, in one sentence.")
-    advice: str = Field(default="", description="What to try, if it did not pass.")
+    advice: str = Field(default="", description="What to try if the verdict is not a pass.")
 
     @property
     def where(self) -> str:
-        """Which images the finding is about: `where site = North`, `on clinic-b`; empty for all."""
+        """The images that the finding is about, in words; empty for all test images.
+
+        Examples: `where site = North`, `on clinic-b`.
+        """
         if self.external:
             return f"on {self.external}"
         return f"where {self.group}" if self.group else ""
 
     @property
     def needs(self) -> str:
-        """`needs_images` as text; above ten times the images tested, as a rough multiple."""
+        """`needs_images` as text; empty if it is None.
+
+        More than ten times the number of tested images is written as a rough multiple.
+        """
         if self.needs_images is None:
             return ""
         times = self.needs_images / self.tested if self.tested else 0
@@ -249,12 +301,15 @@ class ArtifactVerdict(_Model):
 
 
 class ReusedTestImages(_Model):
-    """The models decided on the same test images so far: among many, a bad one may pass by luck."""
+    """The models that got a verdict on the same test images so far, including this run's.
+
+    If there are many models, a bad one may pass by luck.
+    """
 
     test: str = Field(description="Fingerprint of the test images.")
     answers: tuple[str, ...] = Field(
-        description="Digests of the distinct predictions and thresholds that a verdict was given "
-        "on so far, including this run's, as far as this workspace and the registry know them."
+        description="A digest of the predictions and threshold of each model, without repetitions. "
+        "Models of other runs are included if this workspace or the registry recorded them."
     )
 
     @property
@@ -273,10 +328,12 @@ class GateResult(_Model):
     verdict: Verdict
     artifacts: tuple[ArtifactVerdict, ...]
     published: str | None = Field(
-        default=None, description="The published version that was compared with: `version 2`."
+        default=None,
+        description="Published version that artifacts were compared with, such as `version 2`.",
     )
     anchor: str | None = Field(
-        default=None, description="The anchor version that was compared with: `version 1`."
+        default=None,
+        description="Anchor version that artifacts were compared with, such as `version 1`.",
     )
     published_manifest: str | None = Field(
         default=None, description="SHA-256 of the published version's manifest."
@@ -286,21 +343,21 @@ class GateResult(_Model):
     )
     untraced: tuple[str, ...] = Field(
         default=(),
-        description="Models compared with that may have been trained on the test images: their "
-        "training images, or those of a model they were made from, are not known.",
+        description="Names of compared models that may have been trained on test images. Nothing "
+        "records the training images of such a model, or of a model that it was made from.",
     )
     asked: ReusedTestImages | None = Field(
         default=None,
-        description="How many models these test images have decided about; None if undecided.",
+        description="Models decided on these test images so far; None if the gate did not decide.",
     )
     patients: int | None = Field(
         default=None,
-        description="Number of patients in the test images; None if the data has none, so that "
-        "each image counts as another patient's.",
+        description="Number of patients in the test images; None if the data does not name "
+        "patients. Each image then counts as a different patient.",
     )
     best: str | None = Field(
         default=None,
-        description="If none passed, the entry that came nearest; its artifact is kept.",
+        description="If no artifact passed: the entry that came closest. Its artifact is kept.",
     )
 
 
@@ -310,19 +367,20 @@ class Publication(_Model):
     registry: str = Field(description="Address of the registry.")
     name: str = Field(description="Name under which versions are published.")
     outcome: Literal["published", "unchanged", "withheld"] = Field(
-        description="A new version is current; the current one has these artifacts already; or "
-        "nothing was published."
+        description="published: a new version is current. unchanged: the current version already "
+        "has these artifacts. withheld: nothing was published."
     )
     version: int | None = Field(
-        description="The current version, which has the artifacts; None if withheld."
+        description="Number of the current version, which has the artifacts; None if withheld."
     )
     reason: str = Field(description="Why it was published, or was not, in one sentence.")
     overridden_by: str | None = Field(
-        default=None, description="Who published it although the gate did not pass."
+        default=None, description="Who published the version although the gate did not pass."
     )
     head: str | None = Field(
         default=None,
-        description="SHA-256 of the event that made it current: what `pupila verify --head` takes.",
+        description="SHA-256 of the event that made the version current, for "
+        "`pupila verify --head`.",
     )
 
 
@@ -333,7 +391,9 @@ class RunResult(_Model):
     recipe_path: str
     recipe_text: str
     seed: int
-    synthetic: bool = Field(description="The data was generated: nothing here is medical.")
+    synthetic: bool = Field(
+        description="Whether the images were generated, so that no result is medical."
+    )
     started: str = Field(description="ISO 8601, UTC.")
     seconds: float
     data: DataSummary
@@ -342,13 +402,14 @@ class RunResult(_Model):
         default=(), description="External images, used only for evaluation."
     )
     sweep: dict[str, tuple[Any, ...]] = Field(
-        default_factory=dict, description="Values of a sweep, by `step.setting`; else empty."
+        default_factory=dict,
+        description="Values of a sweep, by `step.setting`; empty if the run is not a sweep.",
     )
     choose_by: Literal["accuracy", "fidelity"] = Field(
         default="accuracy", description="Metric by which the best point of a sweep is chosen."
     )
     specificity: float = Field(
-        description="Specificity at which thresholds were chosen on the validation images."
+        description="Target specificity for thresholds chosen on the validation images."
     )
     gate: GateResult | None = Field(default=None, description="None if the recipe has no gate.")
     publication: Publication | None = Field(
@@ -360,7 +421,7 @@ class RunResult(_Model):
         default=(), description="Paths of the test images, in the order of the predictions."
     )
     test_labels: tuple[int, ...] = Field(
-        default=(), description="Index into `data.classes` of each test image."
+        default=(), description="Class of each test image, as an index into `data.classes`."
     )
     test_patients: tuple[int, ...] = Field(
         default=(),
@@ -379,7 +440,10 @@ class RunResult(_Model):
 
     @property
     def withheld(self) -> str | None:
-        """Why a run without failures may not be published, as one line; None if it may."""
+        """Why nothing is published, as one line.
+
+        None unless the gate is inconclusive, or publication was withheld.
+        """
         if self.gate is None:
             return None
         if self.gate.verdict == "inconclusive":

@@ -45,10 +45,11 @@ def compare_metrics(
     margins: Mapping[str, float],
     external: str | None = None,
 ) -> Iterator[Finding]:
-    """Compare two models by each metric in `margins`, on `inputs.test` or on one group of it.
+    """Compare an artifact with another model, and yield a finding for each metric in `margins`.
 
-    A group is a column and its value. `external` names the external set that the images come
-    from, if any.
+    The images are those of `inputs.test`; a `group`, a column and its value, selects some of them.
+    `ours` holds the predictions of the artifact, `theirs` those of the other model, which findings
+    call `against`. `external` is the name of the external set, if the images come from one.
     """
     rows = _rows(inputs.test, group)
     for field, margin in margins.items():
@@ -106,7 +107,11 @@ def _newly_wrong(
 def describe_images(
     inputs: GateInputs, ours: ModelPredictions, rows: Rows, predicted: Rows, others: Rows | None
 ) -> tuple[WrongImage, ...]:
-    """Describe at most 24 validation images of `rows`: those the artifact gets most wrong."""
+    """Describe the validation images in `rows` that the artifact gets most wrong, at most 24.
+
+    `predicted` has the column of the class that the artifact predicts for each validation image,
+    `(images,)`; `others` has the same for the other model, or is None without one.
+    """
     images, classes = inputs.validation, inputs.classes
     if images is None:
         return ()

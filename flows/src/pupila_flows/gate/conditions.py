@@ -1,9 +1,9 @@
 """The gate's conditions: one object each.
 
-A recipe sets margins (`gate.margins.FIELD`) and limits (`gate.limits.FIELD`). The condition of that
-field knows how to decide the margin or the limit, how to word the finding, and how the report draws
-it; no other code depends on which condition it is. To add one, write an object here, list it in
-`CONDITIONS`, and add its field to `pupila_flows.recipe.gate`.
+A recipe sets margins (`gate.margins.FIELD`) and limits (`gate.limits.FIELD`). The condition with
+that field has the rule that decides the margin or the limit, the words of the finding, and the kind
+of plot in the report. To add a condition, write an object here, list it in `CONDITIONS`, and add
+its field to `pupila_flows.recipe.gate`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Condition:
     """One thing that the gate checks on an artifact."""
 
     field: str
-    """Name of the condition in `Finding.condition`; also of its margin or limit in the recipe."""
+    """Name of the condition in `Finding.condition`, and of its margin or limit in the recipe."""
     title: str
     """Name of the condition in sentences and tables."""
     unit: Unit = FRACTION
@@ -93,7 +93,7 @@ def _thresholds_note(
     rows: Rows,
     correct: Callable[[ModelPredictions], Bools],
 ) -> str:
-    """Return a sentence on the thresholds of both models, and on another metric at these."""
+    """Return a sentence with the thresholds of both models, and with `metric` at each threshold."""
 
     def at(predictions: ModelPredictions) -> str:
         other = (
@@ -185,7 +185,7 @@ RUNS = Condition(field="runs", title="runs")
 COMPARISON = Condition(field="comparison", title="comparison")
 """The published version has an artifact to compare with."""
 GROUPS = Condition(field="groups", title="groups")
-"""At least one test image has a value in each column of `gate.groups`."""
+"""In each column of `gate.groups`, at least one test image has a value."""
 ANYTHING = Condition(field="anything", title="any condition")
 """At least one condition was checked."""
 

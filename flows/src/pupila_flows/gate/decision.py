@@ -6,7 +6,7 @@ margin or more. *Fail*: the whole 95 % interval of the difference is a loss larg
 worst of its findings. Since every metric, group and artifact has to pass, p-values are not adjusted
 for the number of tests (Berger 1982).
 
-`pupila_flows.gate.conditions` compares one metric with another model's or with its limit.
+The rules for each metric are in `pupila_flows.gate.conditions`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TEACHER = "the teacher"
 
 
 def decide(inputs: GateInputs) -> GateResult:
-    """Return the gate's verdict for every case and for the run.
+    """Return the gate's verdict on each artifact in `inputs.cases`, and on the run.
 
     Raises:
         PupilaError: predictions are missing, or do not belong to the test images.

@@ -14,16 +14,18 @@ from pupila_flows.gate.predictions import ModelPredictions
 from pupila_flows.results import Finding
 
 MARGIN = 0.05
-"""Margin given to the comparisons whose differences are shown."""
+"""Margin of comparisons that only report a difference, without a verdict."""
 COMPARED: tuple[str, ...] = ("accuracy", "auc", "sensitivity", "specificity")
-"""Metrics whose differences are shown, in this order."""
+"""Metrics whose differences are reported, in this order."""
 _TEACHER = "the teacher"
 
 
 def check_external(inputs: GateInputs, case: Case) -> Iterator[Finding]:
-    """Check that an artifact is not worse than its teacher on each external set.
+    """Compare an artifact with its teacher on each external set, and yield the findings.
 
-    If the teacher itself is not above chance on a set, the margins there are inconclusive.
+    On sets with labels, the gate's margins are checked. If the teacher is not above chance on a
+    set, one inconclusive finding replaces those on the margins. If the gate requires fidelity, the
+    correlation of the logits is checked on each set.
     """
     floor = inputs.section.external.fidelity
     for external in inputs.external:
@@ -36,10 +38,10 @@ def check_external(inputs: GateInputs, case: Case) -> Iterator[Finding]:
 def differences(
     inputs: GateInputs, case: Case, external: GateExternalSet, group: tuple[str, str] | None = None
 ) -> dict[str, Estimate]:
-    """Return the paired differences between artifact and teacher on an external set, by metric.
+    """Return the paired differences, artifact minus teacher, on an external set, by metric.
 
-    They are computed as in the gate, on all images or on one group: a column and its value. Metrics
-    that cannot be compared are left out.
+    The differences are computed as in the gate. A `group`, a column and its value, selects some of
+    the images. Metrics that cannot be compared are left out; without labels, all are.
     """
     pair = _pair(inputs, case, external) if external.labelled else None
     if pair is None:
@@ -90,7 +92,7 @@ def _pair(
 ) -> tuple[GateInputs, ModelPredictions, ModelPredictions] | None:
     """Return the inputs with the set as test images, and the predictions of artifact and teacher.
 
-    None if one of the two was not evaluated on the set.
+    Return None if the artifact or the teacher was not evaluated on the set.
     """
     ours, teacher = _model_on(case.artifact, case.entry, external), None
     if case.teacher:

@@ -1,4 +1,4 @@
-"""The gate's condition on altered images: an artifact must answer as its teacher does."""
+"""The gate's condition on altered images: an artifact must predict what its teacher predicts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ _PICTURES = ImageSubset("images of each family (`shift.images`)", lambda _, rows
 
 @dataclass(frozen=True, kw_only=True)
 class FidelityAtLeast(LimitRule):
-    """Passes if the whole interval of the shift suite's fidelity is at or above the limit."""
+    """Compares the fidelity on altered images with a lower limit.
+
+    The verdict is pass if the whole interval of the fidelity is at or above the limit, fail if the
+    whole interval is below it, and else inconclusive.
+    """
 
     bound = "at least"
     missed = "less than required:"
@@ -67,7 +71,10 @@ def _validation_fidelity(model: GateModel) -> float | None:
 
 
 def _needed(value: Estimate, limit: float, images: int) -> int | None:
-    """Return how many images would decide, if the interval shrinks with their square root."""
+    """Return how many images would decide the verdict; None if no number would.
+
+    The width of the interval is taken to shrink with the square root of the number of images.
+    """
     distance = abs(value.value - limit)
     end = value.low if value.value > limit else value.high
     return round(images * (abs(value.value - end) / distance) ** 2) if distance else None

@@ -1,4 +1,4 @@
-"""Inputs of the gate: plain values, so that its job can run anywhere and be cached."""
+"""Inputs of the gate: plain values, so that the gate's job can run anywhere and be cached."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ class _Model(BaseModel):
 
 
 class GateModel(_Model):
-    """An evaluated model."""
+    """An evaluated model: an artifact, a teacher or a published model."""
 
-    name: str = Field(description="Of the entry; `version 2` if it is published.")
+    name: str = Field(
+        description="Name of the entry, or of a published version, such as `version 2`."
+    )
     evaluation: Evaluation
-    threshold: Threshold | None = Field(default=None, description="The one that ships with it.")
+    threshold: Threshold | None = Field(
+        default=None, description="Threshold that ships with the model; None if none ships."
+    )
     shift: ShiftEvaluation | None = Field(
-        default=None, description="How it compares with its teacher on altered images."
+        default=None, description="Comparison with the teacher on altered images."
     )
 
 
@@ -35,15 +39,20 @@ class Incumbent(_Model):
     """A published version that one artifact is compared with."""
 
     role: Literal["published", "anchor"] = Field(
-        description="The current version, or the one that no later release may drift away from."
+        description="`published` for the current version; `anchor` for an older version that "
+        "later releases must not drift away from."
     )
-    title: str = Field(description="`version 2`.")
-    names: tuple[str, ...] = Field(description="Entries whose artifacts it holds.")
+    title: str = Field(description="Name without the role, such as `version 2`.")
+    names: tuple[str, ...] = Field(
+        description="Names of the entries whose artifacts the version has."
+    )
     artifact: GateModel | None = Field(
-        description="Evaluated on the images of this run; None if it is the same artifact, or the "
-        "version has none of that name."
+        description="The version's model, evaluated on the images of this run. None if it is the "
+        "checked artifact itself, or if the version has no artifact of that name."
     )
-    same: bool = Field(default=False, description="It is the artifact that is checked.")
+    same: bool = Field(
+        default=False, description="Whether the version has the checked artifact itself."
+    )
 
     @property
     def called(self) -> str:
@@ -55,14 +64,18 @@ class Case(_Model):
     """One artifact that the gate checks, with the models it is compared with."""
 
     entry: str
-    made: str = Field(description="How it was made, in words.")
-    error: str | None = Field(default=None, description="What went wrong with it in this run.")
-    artifact: GateModel | None = Field(description="None if it was not evaluated.")
+    made: str = Field(description="How the artifact was made, in words.")
+    error: str | None = Field(
+        default=None, description="What went wrong with the artifact in this run."
+    )
+    artifact: GateModel | None = Field(
+        description="The artifact with its evaluation; None if it was not evaluated."
+    )
     teacher: GateModel | None = Field(
-        description="What it is compared with; None if it has no teacher."
+        description="Teacher that the artifact is compared with; None if it has no teacher."
     )
     incumbents: tuple[Incumbent, ...] = Field(
-        default=(), description="Published versions it is compared with too."
+        default=(), description="Published versions that the artifact is compared with."
     )
 
 
@@ -74,13 +87,13 @@ class Images(_Model):
     labels: tuple[int, ...]
     columns: dict[str, tuple[str, ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="Value of each image, by column; empty if it has none.",
+        description="By column of the manifest: the value of each image, or an empty text.",
     )
 
     patients: tuple[str, ...] | None = Field(
         default=None,
-        description="Patient of each image; None if the data has no patients: then each image "
-        "counts as a patient of its own.",
+        description="Patient of each image; None if the data does not name patients. Each image "
+        "then counts as a different patient.",
     )
 
     def __len__(self) -> int:
@@ -90,10 +103,11 @@ class Images(_Model):
 class ExternalPredictions(_Model):
     """One model's predictions on an external set."""
 
-    name: str = Field(description="Of the entry, or of the teacher.")
-    probabilities: str = Field(description="Predictions file `(images, classes)`.")
+    name: str = Field(description="Name of the entry or of the teacher.")
+    probabilities: str = Field(description="Path of the predictions file `(images, classes)`.")
     correlation: Estimate | None = Field(
-        default=None, description="Of its logits with its teacher's; None if not known."
+        default=None,
+        description="Correlation of the model's logits with its teacher's; None if unknown.",
     )
 
 
@@ -101,12 +115,12 @@ class GateExternalSet(_Model):
     """An external set on which models are compared with their teachers."""
 
     name: str
-    images: Images = Field(description="Labels are -1 if they have none.")
+    images: Images = Field(description="The images; every label is -1 if the set has no labels.")
     labelled: bool
     predictions: tuple[ExternalPredictions, ...]
 
     def predictions_of(self, name: str) -> ExternalPredictions | None:
-        """Return a model's predictions on this set; None if it was not evaluated on it."""
+        """Return a model's predictions on this set; None if the model was not evaluated on it."""
         return next((model for model in self.predictions if model.name == name), None)
 
 
@@ -115,30 +129,33 @@ class GateInputs(_Model):
 
     section: GateSection
     specificity: float = Field(
-        description="Target of the threshold chosen on the validation images if none ships."
+        description="Target specificity for the threshold of a model that ships none."
     )
     cases: tuple[Case, ...]
     rivals: tuple[GateModel, ...] = Field(
-        default=(), description="Evaluated steps of the run: what could be used instead."
+        default=(), description="Evaluated steps of the run, which advice may suggest instead."
     )
-    published: str | None = Field(default=None, description="What is published: `version 2`.")
+    published: str | None = Field(
+        default=None, description="The current published version, such as `version 2`."
+    )
     published_manifest: str | None = Field(
         default=None,
-        description="SHA-256 of its manifest: version numbers are not unique across registries.",
+        description="SHA-256 of the published version's manifest, because version numbers are not "
+        "unique across registries.",
     )
-    anchor: str | None = Field(default=None, description="The version that is the anchor.")
+    anchor: str | None = Field(default=None, description="The anchor version, such as `version 1`.")
     classes: tuple[str, ...]
     positive: str
     test: Images
-    validation: Images | None = Field(description="None if the data has none.")
+    validation: Images | None = Field(description="Validation images; None if there are none.")
     external: tuple[GateExternalSet, ...] = Field(
-        default=(), description="External sets that are checked too."
+        default=(), description="External sets that the gate checks."
     )
 
     def identity(self) -> dict[str, Any]:
-        """Return the inputs as JSON values, with predictions files named without their folders.
+        """Return the inputs as JSON values that do not change if the workspace is moved.
 
-        They stay the same if the workspace is moved.
+        For this, each path of a predictions file is replaced by the file's name.
         """
         return _without_folders(self.model_dump(mode="json"))
 

@@ -166,8 +166,9 @@ def describe_chance(
 ) -> Finding:
     """Return the finding on whether a model is above chance; `against` is as in `Finding`.
 
-    A model that is not shown to be above chance fails. The finding is inconclusive instead if the
-    metric is above chance or unknown, or if there are too few images.
+    The verdict is pass if the model is shown to be above chance. Otherwise, the verdict is
+    inconclusive if the measured value is above chance or unknown, or if there are too few images.
+    In all other cases, the verdict is fail.
     """
     is_open = check.reached is None or check.reached > check.chance or not check.has_enough_images
     verdict: Verdict = "pass" if check.above else "inconclusive" if is_open else "fail"
@@ -186,7 +187,7 @@ def describe_chance(
 def nothing_to_show(check: ChanceCheck, teacher: GateModel, external: str) -> Finding:
     """Return the finding that a teacher is not above chance on an external set.
 
-    The artifact does not fail because of its teacher, but cannot pass.
+    The finding is inconclusive: the artifact does not fail because of its teacher, but cannot pass.
     """
     return Finding(
         condition=CHANCE.field,
@@ -202,7 +203,10 @@ def nothing_to_show(check: ChanceCheck, teacher: GateModel, external: str) -> Fi
 
 
 def describe_fidelity(teacher: str, correlation: Estimate, floor: float, of: str) -> Finding:
-    """Return the finding on how an artifact's logits correlate with its teacher's on set `of`."""
+    """Return the finding on how an artifact's logits correlate with its teacher's.
+
+    `floor` is the smallest correlation that the gate allows; `of` is the name of the external set.
+    """
     verdict: Verdict = (
         "pass"
         if correlation.low >= floor
@@ -247,7 +251,10 @@ def describe_comparison(
     rows: Rows,
     inputs: GateInputs,
 ) -> Finding:
-    """Return the finding of a comparison with another model, with text and advice added."""
+    """Return the finding of a comparison with another model, with text and advice added.
+
+    `rows` are the rows of the compared test images.
+    """
     difference = finding.difference
     if difference is None or finding.other is None:
         return finding

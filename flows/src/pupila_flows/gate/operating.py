@@ -28,16 +28,21 @@ class AppliedThreshold:
     column: int
     """Column of the class whose probability is compared with the threshold."""
     rule: ThresholdRule | None
+    """Rule by which the threshold is chosen; None if unknown, or if no rule can be applied."""
     value: float | None
-    """The threshold; None if there is none: then `reason` says why."""
+    """The threshold as a probability; None if the model has no threshold."""
     ships: bool
-    """Whether the artifact ships a threshold; with two classes, it decides every prediction."""
+    """Whether the artifact ships a threshold. With two classes, it decides every prediction."""
     origin: str
     """Words for the threshold in a sentence, such as `its shipped threshold`."""
     reason: str = ""
+    """Why the model has no threshold; empty if it has one."""
 
     def calls(self, scores: Floats, positive: int) -> NDArray[np.bool_]:
-        """Return which images are called positive, from probabilities `(images, classes)`.
+        """Return whether each image is called positive, `(images,)`.
+
+        `scores` are probabilities `(images, classes)`, and `positive` is the column of the positive
+        class.
 
         Raises:
             PupilaError: there is no threshold; the message is `reason`.
@@ -53,7 +58,7 @@ def own_threshold(
 ) -> AppliedThreshold:
     """Return an artifact's threshold: the one that ships, or one chosen on validation images.
 
-    `validation` holds the artifact's probabilities for the validation images.
+    `validation` holds the artifact's probabilities for the validation images, `(images, classes)`.
     """
     shipped, classes = model.threshold, inputs.classes
     # with two classes, a threshold for the other one works too
@@ -78,10 +83,10 @@ def matching_threshold(
     ours: AppliedThreshold,
     artifact: str,
 ) -> AppliedThreshold:
-    """Return the threshold of a model by the rule of the artifact that is compared with it.
+    """Return the threshold of a model, chosen by the rule of the artifact it is compared with.
 
-    `ours` is the threshold of the artifact, `artifact` its name. `validation` holds the model's
-    probabilities for the validation images.
+    `ours` is the threshold of the artifact, and `artifact` is the artifact's name. `validation`
+    holds the model's probabilities for the validation images, `(images, classes)`.
     """
     threshold = replace(ours, value=None, origin="the threshold that the same rule gives it")
     own = model.threshold
@@ -113,7 +118,7 @@ def _aim(rule: ThresholdRule | None) -> tuple[str, float] | None:
 def _default_rule(inputs: GateInputs, column: int) -> ThresholdRule | None:
     """Return the rule for an artifact that ships no threshold.
 
-    None unless there are validation images of the class at `column` and of others.
+    Return None unless there are validation images both of the class at `column` and of others.
     """
     images = inputs.validation
     if images is None:

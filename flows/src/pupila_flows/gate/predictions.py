@@ -41,7 +41,8 @@ class ModelPredictions:
     ) -> ModelPredictions:
         """Read a model's predictions on the test and validation images.
 
-        The threshold follows the model's own rule or, with `like`, the rule of that model.
+        The threshold is chosen by the model's own rule. If `like` is given, the threshold is chosen
+        by the rule of the model in `like`.
 
         Raises:
             PupilaError: a predictions file is missing, or belongs to other data.
@@ -67,9 +68,9 @@ class ModelPredictions:
         return cls(model, scores, labels, positive, threshold, patients, validation)
 
     def patients_of(self, rows: Rows) -> NDArray[np.str_] | None:
-        """Return the patient of each image in `rows`, so that statistics can cluster by patient.
+        """Return the patient of each image in `rows`; None if the data has no patients.
 
-        None if the data has no patients.
+        Statistics use the patients as clusters.
         """
         return None if self.patients is None else self.patients[rows]
 
@@ -89,27 +90,31 @@ class ModelPredictions:
 
     @property
     def at_threshold(self) -> Rows:
-        """Column of each image's class: positive if called so, else the likeliest other class."""
+        """Column of each image's class at the threshold.
+
+        If an image is not called positive, its class is the most probable of the other classes.
+        """
         others = self.scores.copy()
         others[:, self.positive] = -np.inf
         return np.where(self.called_positive, self.positive, others.argmax(axis=1))
 
     @property
     def chosen(self) -> Rows:
-        """Column of the class that the shipped model gives each image.
+        """Column of the class that the model as it ships predicts for each image.
 
-        With two classes and a shipped threshold, the threshold decides: see `called_positive`.
+        With two classes and a shipped threshold, the threshold decides. Otherwise, the class is the
+        most probable one.
         """
         return self.likeliest if self.uses_most_probable else self.at_threshold
 
     @property
     def uses_most_probable(self) -> bool:
-        """Whether `chosen` takes the most probable class, not the answer of a shipped threshold."""
+        """Whether `chosen` is the most probable class, as no shipped threshold decides."""
         return not self.threshold.ships or self.scores.shape[1] > 2
 
     @property
     def right(self) -> Bools:
-        """Whether each image's class in `chosen` is its true class."""
+        """Whether the class in `chosen` is right, for each image."""
         return self.chosen == self.labels
 
     @property

@@ -20,7 +20,8 @@ from pupila_flows.results import Verdict
 Plot = Literal["difference", "interval", "bar"]
 """How a finding is drawn.
 
-It is a paired difference with its margin, or an interval or a bar (plain number) with its limit.
+`difference` is a paired difference with its margin. `interval` is a value with its interval and the
+limit, and `bar` is a value without an interval with the limit.
 """
 _IMPROVE = (
     "Look at the validation images that only it gets wrong; once you look at test images, you need "
@@ -31,17 +32,17 @@ _IMPROVE = (
 
 @dataclass(frozen=True)
 class Ranking:
-    """Orders a run's steps, so that advice can name the better ones.
+    """Orders the steps of a run, so that advice can name better steps.
 
-    It does not use test images: if they choose a model, the verdict needs fresh ones.
+    A ranking does not use test images: if test images choose a model, the verdict needs new ones.
     """
 
     merit: Callable[[GateModel], float | None]
-    """Value that ranks a model: larger is better; None if unknown."""
+    """Returns the value that ranks a model: larger is better; None if unknown."""
     describe: Callable[[GateModel], str]
-    """The value as text, shown after a step's name."""
+    """Returns the value as text, which is shown after the name of the step."""
     where: str = ""
-    """End of a sentence on the images measured, such as ` on the validation images`."""
+    """Words that say where the value was measured, such as ` on the validation images`."""
 
 
 def validation_accuracy(model: GateModel) -> float | None:
@@ -64,7 +65,7 @@ class ImageSubset:
     title: str
     """Words for the images in a sentence."""
     select: Callable[[ModelPredictions, Rows], Rows]
-    """Returns the rows that belong to the subset, out of the given ones."""
+    """Returns those of the given rows that belong to the subset."""
 
 
 ALL_IMAGES = ImageSubset("images", lambda _, rows: rows)
@@ -90,15 +91,18 @@ def _no_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> st
 
 @dataclass(frozen=True, kw_only=True)
 class MarginRule:
-    """Compares a metric, here a fraction of the test images, with another model's."""
+    """Compares a metric of two models: the fraction of the test images that each gets right."""
 
     correct: Callable[[ModelPredictions], Bools] = _right
-    """Returns whether each image is classified correctly, `(images,)`; raises if undecidable."""
+    """Returns whether each image is classified correctly, `(images,)`.
+
+    It raises `PupilaError` if a model has no threshold that decides this.
+    """
     predicted: Callable[[ModelPredictions], Rows] = _chosen
     """Returns the column of the predicted class of each image, `(images,)`."""
     images: ImageSubset = ALL_IMAGES
     note: Callable[[ModelPredictions, ModelPredictions, Rows], str] = _no_note
-    """Returns a last sentence for the finding, about both models on the compared rows."""
+    """Returns a last sentence for the finding, from both models' predictions and the rows."""
     advice: str = _IMPROVE
     """What to try after a failure."""
     plot: Plot = "difference"
@@ -106,7 +110,7 @@ class MarginRule:
     def compare(
         self, ours: ModelPredictions, theirs: ModelPredictions, rows: Rows, margin: float
     ) -> Comparison:
-        """Compare two models on the images in `rows`.
+        """Compare two models on the images in `rows`; `margin` is the largest accepted loss.
 
         Raises:
             PupilaError: a comparison is not possible; the message says why.
@@ -118,7 +122,7 @@ class MarginRule:
         return compare_proportions(*pair, margin, ours.patients_of(selected))
 
     def newly_wrong(self, ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> Rows:
-        """Return the rows that the artifact gets wrong and the other model gets right."""
+        """Return the rows of images that the artifact gets wrong and the other model gets right."""
         selected = self.images.select(ours, rows)
         return selected[(self.correct(theirs) & ~self.correct(ours))[selected]]
 
@@ -129,9 +133,10 @@ class MarginRule:
 
 @dataclass(frozen=True, kw_only=True)
 class AreaMargin(MarginRule):
-    """Compares areas under the ROC curve.
+    """Compares two models by the area under the ROC curve.
 
-    With two classes it is the area of the positive one, with more the areas of all.
+    With two classes, this is the area of the positive class. With more classes, it is the mean of
+    the areas of all classes.
     """
 
     def compare(
@@ -164,7 +169,7 @@ class LimitRule(ABC):
     bound: ClassVar[str]
     """Kind of limit, in words: `at most` or `at least`."""
     missed: ClassVar[str]
-    """Words between the amount that is missing and the bound, in a failed finding."""
+    """Words of a failed finding after the missing amount, such as `more than allowed:`."""
     plot: ClassVar[Plot]
 
     advice: str = _IMPROVE
@@ -179,14 +184,16 @@ class LimitRule(ABC):
     def check(
         self, ours: ModelPredictions, teacher: ModelPredictions | None, limit: float
     ) -> LimitResult:
-        """Compare an artifact with a limit; `teacher` is given if the rule needs one.
+        """Compare the metric of an artifact with a limit.
+
+        `teacher` holds the teacher's predictions if the rule needs a teacher, and else is None.
 
         Raises:
             PupilaError: a comparison is not possible; the message says why.
         """
 
     def wrong(self, ours: ModelPredictions, teacher: ModelPredictions | None) -> Rows:
-        """Return the rows that count against the artifact."""
+        """Return the rows of the images that count against the artifact; by default none."""
         return np.array([], np.int64)
 
     def note(self, ours: GateModel) -> str:
@@ -207,6 +214,7 @@ class AtMost(LimitRule):
     plot = "bar"
 
     cost: Callable[[GateModel], float]
+    """Returns the cost of a model in the unit of the condition, such as bytes."""
 
     def check(
         self, ours: ModelPredictions, teacher: ModelPredictions | None, limit: float
@@ -220,14 +228,17 @@ class AtMost(LimitRule):
 
 @dataclass(frozen=True, kw_only=True)
 class AtLeast(LimitRule):
-    """Compares a fraction of the test images, with its interval, with a lower limit."""
+    """Compares a fraction of the test images with a lower limit, by the fraction's interval."""
 
     bound = "at least"
     missed = "less than required:"
     plot = "interval"
 
     correct: Callable[[ModelPredictions, ModelPredictions | None], Bools]
-    """Returns whether each image counts, `(images,)`, from predictions of artifact and teacher."""
+    """Returns which images count for the fraction, `(images,)`.
+
+    The arguments are the predictions of the artifact and, if the rule needs them, of the teacher.
+    """
 
     def check(
         self, ours: ModelPredictions, teacher: ModelPredictions | None, limit: float

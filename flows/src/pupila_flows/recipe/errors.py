@@ -1,4 +1,4 @@
-"""Turns pydantic's errors into plain sentences, with lines and nearest names."""
+"""Turns pydantic's errors into plain sentences with line numbers and suggested names."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ _KEY = "[key]"
 def explain(
     error: ValidationError, source: Source, model: type[BaseModel], base: Location = ()
 ) -> list[Problem]:
-    """Turn pydantic's errors in the section at `base` into problems, without repetitions."""
+    """Return the problems that pydantic found in a section, each with its line in the recipe.
+
+    `model` is the class of the section, and `base` is its location. Repeated problems are dropped.
+    """
     errors = mistakes(error, source, model, base)
     return [source.problem(location, message) for location, message in errors]
 
@@ -49,14 +52,17 @@ def explain(
 def mistakes(
     error: ValidationError, source: Source, model: type[BaseModel], base: Location = ()
 ) -> list[tuple[Location, str]]:
-    """Return location and message of each of pydantic's errors in the section at `base`."""
+    """Return location and message of each error that pydantic found in a section.
+
+    `model` is the class of the section, and `base` is its location. Repeated errors are dropped.
+    """
     details = error.errors(include_url=False)
     causes = [detail for detail in details if not _follows(detail, details)]
     return list(dict(_describe(detail, source, model, base) for detail in causes).items())
 
 
 def sentence(detail: ErrorDetails) -> str:
-    """Return an error in words that say what the value must be."""
+    """Say in words what a wrong value must be, such as `must be a whole number`."""
     plain = _SENTENCES.get(detail["type"])
     if plain:
         return plain.format(**detail.get("ctx", {}))
@@ -106,7 +112,10 @@ def _renamed(detail: ErrorDetails, model: type[BaseModel], where: Location) -> s
 
 
 def former(model: type[BaseModel] | None, kind: str) -> dict[Any, Any]:
-    """Return all `former_names` or `former_values` of a section or settings class and its bases."""
+    """Return what was renamed in a section or settings class, including its base classes.
+
+    `kind` is `former_names` or `former_values`; `model` may be None, which gives an empty result.
+    """
     bases = model.__mro__[::-1] if model else ()
     return {old: new for base in bases for old, new in vars(base).get(kind, {}).items()}
 

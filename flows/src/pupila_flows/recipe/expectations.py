@@ -8,40 +8,42 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Bounds(BaseModel):
-    """Bounds that data must be within before anything is trained on it."""
+    """Bounds that the data must meet before anything is trained on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     minimum_width: int = Field(
-        default=32, ge=1, description="Columns that every image must have, in pixels."
+        default=32, ge=1, description="Smallest width of an image, in pixels."
     )
     minimum_height: int = Field(
-        default=32, ge=1, description="Rows that every image must have, in pixels."
+        default=32, ge=1, description="Smallest height of an image, in pixels."
     )
     minimum_images: int = Field(
-        default=5, ge=1, description="Images that every class must have in every split."
+        default=5, ge=1, description="Smallest number of images of a class in a split."
     )
     maximum_class_ratio: float = Field(
         default=3.0,
         ge=1,
-        description="Images of the largest class of the training split over those of the smallest.",
+        description="Largest class of the training split divided by the smallest, in images.",
     )
     minimum_brightness: float = Field(
-        default=15.0, ge=0, le=255, description="Lowest mean luma of an image, 0 black to 255."
+        default=15.0, ge=0, le=255, description="Lowest mean luma of an image; 0 is black."
     )
     maximum_brightness: float = Field(
-        default=240.0, ge=0, le=255, description="Highest mean luma of an image, 255 white."
+        default=240.0, ge=0, le=255, description="Highest mean luma of an image; 255 is white."
     )
     minimum_sharpness: float = Field(
         default=1.0,
         ge=0,
-        description="Lowest variance of the Laplacian of an image, shrunk to 256 pixels a side.",
+        description="Lowest variance of the Laplacian of an image, which is first shrunk to 256 "
+        "pixels a side.",
     )
     near_duplicate_distance: int = Field(
         default=4,
         ge=0,
         le=8,
-        description="Bits out of 64 by which the perceptual hashes of near-duplicates may differ.",
+        description="Largest number of bits, of 64, in which the perceptual hashes of two "
+        "near-duplicates differ.",
     )
     shortcut_auc: float = Field(
         default=0.8,

@@ -12,8 +12,9 @@ class ExternalSection(Section):
 
     path: str = Field(
         min_length=1,
-        description="A folder with a folder for each class, a folder of images alone, or a CSV "
-        "with the column `path`; `label`, `split` and `patient` are used if present.",
+        description="A folder with a folder for each class, a folder of images without labels, or "
+        "a CSV with the column `path`. The CSV's columns `label`, `split` and `patient` are used "
+        "if present.",
     )
     folder: str | None = Field(
         default=None,
@@ -24,10 +25,10 @@ class ExternalSection(Section):
     split: str | None = Field(
         default=None,
         min_length=1,
-        description="Split that is evaluated, of a CSV or a folder with splits; by default `test`.",
+        description="Split to evaluate, if the CSV or folder has splits; by default `test`.",
     )
     map: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="Class of the data for a label of these images, as in `{POAG: glaucoma}`; "
-        "labels that differ from a class only by case need none.",
+        description="Class of the data for each label of these images, as in `{POAG: glaucoma}`. "
+        "A label that differs from a class only by case needs no entry.",
     )

@@ -29,18 +29,18 @@ class Margins(Section):
 
     accuracy: Margin | None = Field(
         default=None,
-        description="Loss of accuracy, as a fraction: 0.03 is three points. With two classes it is "
-        "measured at the threshold that ships, if one does.",
+        description="Loss of accuracy, as a fraction: 0.03 is three points. With two classes, the "
+        "accuracy is measured at the threshold that ships with the model, if there is one.",
     )
     auc: Margin | None = Field(default=None, description="Loss of the area under the ROC curve.")
     sensitivity: Margin | None = Field(
         default=None,
-        description="Loss of sensitivity for the positive class at the threshold that ships, else "
-        "at that for `evaluate.specificity`; the same rule chooses the threshold of the model "
-        "compared with, on the same validation images.",
+        description="Loss of sensitivity for the positive class. The artifact's threshold is the "
+        "one that ships, or else the one for `evaluate.specificity`. The other model's threshold "
+        "is chosen by the same rule on the same validation images.",
     )
     specificity: Margin | None = Field(
-        default=None, description="Loss of specificity at these thresholds."
+        default=None, description="Loss of specificity, at the same thresholds as sensitivity."
     )
 
     @property
@@ -52,17 +52,20 @@ class Margins(Section):
 class Limits(Section):
     """Limits that an artifact must keep, independent of other models."""
 
-    size_bytes: int | None = Field(default=None, gt=0, description="Bytes that ship, at most.")
+    size_bytes: int | None = Field(
+        default=None, gt=0, description="Largest size of the files that ship, in bytes."
+    )
     latency_ms: float | None = Field(
-        default=None, gt=0, description="Median time of one image on this machine, at most."
+        default=None, gt=0, description="Largest median time of one image on this machine."
     )
     agreement: Margin | None = Field(
         default=None,
-        description="Fraction of the test images that must be answered as by the teacher, at "
-        "least: the lower end of its interval counts.",
+        description="Smallest fraction of the test images on which the artifact predicts the same "
+        "class as its teacher. The lower end of the fraction's interval must reach it.",
     )
     accuracy: Margin | None = Field(
-        default=None, description="Accuracy, at least: the lower end of its interval counts."
+        default=None,
+        description="Smallest accuracy. The lower end of the accuracy's interval must reach it.",
     )
 
     @property
@@ -77,18 +80,19 @@ class ExternalGate(Section):
 
     sets: tuple[str, ...] | None = Field(
         default=None,
-        description="Names of sets in `external`; by default all that have labels, and with "
-        "`fidelity` all. Written as `[]`, none is asked.",
+        description="Names of the sets in `external` that the gate checks. By default, these are "
+        "the sets with labels; with `fidelity`, all sets. `[]` checks none.",
     )
     margins: Margins | None = Field(
         default=None,
         description="Largest losses against the teacher on each set with labels; by default the "
-        "gate's `margins`. Written as `{}`, none is asked.",
+        "gate's `margins`. `{}` checks none.",
     )
     fidelity: Margin | None = Field(
         default=None,
-        description="Correlation of the logits with the teacher's on each set, labels or none, at "
-        "least: the lower end of its interval counts. By default it is not asked.",
+        description="Smallest correlation of the logits with the teacher's on each set, with or "
+        "without labels. The lower end of the correlation's interval must reach it. By default, "
+        "the correlation is not checked.",
     )
 
 
@@ -99,52 +103,57 @@ class GateSection(Section):
 
     steps: tuple[str, ...] = Field(
         default=(),
-        description="Steps that the gate checks; by default the last evaluated one of each branch.",
+        description="Steps that the gate checks; by default the last evaluated step of each "
+        "branch.",
     )
     margins: Margins = Field(
         default=Margins(accuracy=0.05, auc=0.05, sensitivity=0.05, specificity=0.05),
-        description="Largest losses against the teacher, shown on the same test images; by default "
-        "0.05 of each, also where only `limits` are given. Written as `{}`, none is asked.",
+        description="Largest losses against the teacher on the same test images; by default 0.05 "
+        "for each metric, even if only `limits` are given. `{}` checks none.",
     )
     fidelity: Margin | None = Field(
         default=FIDELITY,
-        description="Fidelity to the teacher on altered images (see `shift`), at least: the lower "
-        "end of its interval counts. Asked of models with a teacher; `null` asks for none.",
+        description="Smallest fidelity to the teacher on altered images (see `shift`). The lower "
+        "end of the fidelity's interval must reach it. Only models with a teacher are checked; "
+        "`null` checks none.",
     )
     published: Margins | None = Field(
         default=None,
-        description="The same against what is published now; by default the same margins. Written "
-        "as `{}`, nothing is compared with it.",
+        description="Largest losses against the version that is published now; by default the "
+        "same as `margins`. `{}` compares nothing with it.",
     )
     anchor: Anchor = Field(
         default="first",
-        description="A version that the margins of `published` apply to too, so that many small "
-        "losses do not add up: the first one of a step's name, or a number; `none` for none.",
+        description="A second published version that the margins of `published` apply to, so that "
+        "many small losses do not add up. `first` is the first version with an artifact of the "
+        "step's name; a number is that version; `none` turns this off.",
     )
     groups: tuple[str, ...] = Field(
         default=(),
-        description="Columns of the manifest: the margins hold for the test images of each value "
-        "too, and for those without one.",
+        description="Columns of the manifest. The margins must also hold for the test images of "
+        "each value of a column, and for those without a value.",
     )
     limits: Limits = Field(
-        default_factory=Limits, description="Size, time, agreement and accuracy to keep to."
+        default_factory=Limits, description="Limits on size, time, agreement and accuracy."
     )
     external: ExternalGate = Field(
         default_factory=ExternalGate,
-        description="What is asked on external images, if the recipe names some.",
+        description="What the gate checks on external images, if the recipe names any.",
     )
 
     @property
     def against_published(self) -> Margins:
+        """The margins against published versions: `published`, or else `margins`."""
         return self.published or self.margins
 
     @property
     def on_external(self) -> Margins:
+        """The margins on external images: `external.margins`, or else `margins`."""
         return self.external.margins or self.margins
 
     @property
     def words(self) -> str:
-        """One line on what the gate asks of an artifact; it marks what is asked only by default."""
+        """One line on what the gate asks of an artifact; it marks defaults as such."""
         unsaid = "" if "margins" in self.model_fields_set else " by default (`margins: {}`: none)"
         parts = [f"margins of {_listed(self.margins) or 'nothing'}{unsaid} against the teacher"]
         if self.published is not None:
@@ -167,7 +176,7 @@ class GateSection(Section):
 
     @property
     def asks_of_first(self) -> bool:
-        """Whether the gate asks anything of a first version, with no other to compare it with."""
+        """Whether the gate asks anything of an artifact before any version is published."""
         elsewhere = self.external.fidelity is not None or self.on_external.asked
         asked = self.margins.asked or self.limits.asked or self.fidelity is not None
         return bool(asked or elsewhere)

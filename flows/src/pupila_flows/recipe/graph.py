@@ -1,7 +1,7 @@
-"""The graph of steps: which ones learned from a teacher, lack images or end a branch.
+"""The graph of steps: which steps learned from a teacher, exclude images or end a branch.
 
-The steps of a recipe, the nodes of a run and the entries of a result are the same graph, so the
-check before a run, the gate after it and the registry get the same answers.
+The same class describes the steps of a recipe, the nodes of a run and the entries of a result. So
+the checks before a run, the gate and the registry follow the same rules.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _Neighbours = Callable[[str], tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Vertex:
-    """What a graph knows of a step."""
+    """A step in a graph: its inputs, its plugin and its control."""
 
     inputs: tuple[str, ...]
-    """Names of teachers and other steps."""
+    """Names of the teachers and steps that the step is made from."""
     plugin: StepPlugin | None
     """The step's plugin; None if it is not installed, or if the step's settings are wrong."""
     excludes: bool = False
@@ -67,10 +67,9 @@ class Graph:
         return tuple(other for other in _reachable([name], self._inputs) if other != name)
 
     def working_on(self, name: str) -> tuple[str, ...]:
-        """Return the steps that work on a teacher, or on what was made from it, nearest first.
+        """Return the steps that use a teacher's predictions or a model made from it, nearest first.
 
-        A step that uses only features does not work on the answers of its teacher, nor do the steps
-        after it: all of them are left out.
+        A step that uses only the teacher's features is left out, and so are the steps after it.
         """
         position = {step: number for number, step in enumerate(self.steps)}
         reached, nearest = dict[str, None](), [name]
@@ -87,7 +86,7 @@ class Graph:
         return plugin is not None and plugin.evaluated
 
     def uses_features_only(self, name: str) -> bool:
-        """Whether a step uses the features of its inputs, and not their answers."""
+        """Whether a step uses only the features of its inputs, not their predictions."""
         plugin = self._plugin(name)
         return plugin is not None and plugin.features_only
 
@@ -115,7 +114,7 @@ class Graph:
     def default_gate_steps(self) -> tuple[str, ...]:
         """Return the steps that a gate checks if its section names none.
 
-        These steps are taught, last of their branch, made with all images and not controls.
+        They are taught, last of their branch and made with all images. Controls are left out.
         """
         return tuple(
             name
@@ -129,20 +128,21 @@ class Graph:
     def teachers(self, name: str) -> tuple[str, ...]:
         """Return the teachers that a step is compared with.
 
-        They are the nearest teachers that the step is made from. If there are none, as for a
-        control or a step made from one, they are the teachers of its pupil. A step that takes only
-        features from a teacher has none: it is itself the teacher of the steps after it.
+        These are the nearest teachers that the step is made from. A control, or a step made from a
+        control, is made from no teacher: it is compared with the teachers of its pupil. A step that
+        uses only a teacher's features is compared with no teacher, because it is itself the teacher
+        of the steps after it.
         """
         if self._teaches(name):
             return ()
         return self._nearest_teachers(name) or self._teachers_of_pupils.get(name, ())
 
     def unproven(self, name: str, proven: Collection[str]) -> Iterator[str]:
-        """Yield what still has to be proven before a step can be published.
+        """Yield the models that must still pass the gate before a step can be published.
 
-        For an evaluated step, that is the step itself. For a step that makes no model, like a site,
-        it is the steps and teachers that it is made from. A teacher or a step with an unknown
-        plugin has to be proven too. What is in `proven` is left out.
+        An evaluated step must pass itself. A step that makes no model, such as a site, needs the
+        steps and teachers that it is made from to pass. Teachers, and steps with an unknown plugin,
+        count as models. Names in `proven` have passed and are left out.
         """
 
         def made_from(step: str) -> tuple[str, ...]:

@@ -70,9 +70,9 @@ def _partial(section: type[BaseModel]) -> type[BaseModel]:
 
 
 def _optional(field: FieldInfo) -> Any:
-    """Return type and options of a field made optional, with its bounds.
+    """Return the type and the options of an optional version of a field.
 
-    The recipe checks all else later.
+    The field keeps its bounds. The recipe checks everything else later.
     """
     kind = _bounded(_changed_type(field.annotation), field.metadata)
     options = Field(default=None, description=field.description, json_schema_extra=_left_open)
@@ -80,7 +80,7 @@ def _optional(field: FieldInfo) -> Any:
 
 
 def _bounded(kind: Any, metadata: Iterable[Any]) -> Any:
-    """Return a type annotated with its bounds and converters; the recipe checks all else."""
+    """Return a type annotated with its bounds and converters; other metadata is dropped."""
     for constraint in metadata:
         if isinstance(constraint, BaseMetadata | FieldInfo | BeforeValidator):
             kind = Annotated[kind, constraint]
@@ -126,7 +126,7 @@ class Changes(_Fields):
 def parse_changes(settings: Iterable[str], source: Source) -> Changes:
     """Read settings like `steps.pupil.with.epochs=3`; values are YAML.
 
-    Names with dots are recognised if the recipe has them.
+    A name that contains dots is recognised if the recipe, `source`, has that name.
 
     Raises:
         PupilaError: a setting has no name or no value.
@@ -157,7 +157,7 @@ def _value(setting: str, text: str) -> Any:
 
 
 def _nested(parts: list[str], value: Any, known: Any) -> Any:
-    """Return `{first: {second: … value}}`; names of `known` may have dots."""
+    """Return `{first: {second: … value}}`; parts that form a name in `known` are joined by dots."""
     if not parts:
         return value
     names = cast("dict[str, Any]", known) if isinstance(known, dict) else {}

@@ -42,10 +42,11 @@ class PublishSection(Section):
         default=None, description="What the models are for, and for whom: for the model card."
     )
     out_of_scope: str | None = Field(
-        default=None, description="What they must not be used for: for the model card."
+        default=None, description="What the models must not be used for: for the model card."
     )
     limits: str | None = Field(
-        default=None, description="Known limits: for the model card, beside those that were found."
+        default=None,
+        description="Known limits, for the model card. Limits that the run found are added there.",
     )
     licence: str | None = Field(
         default=None, description="Licence of the models, as an SPDX identifier where it has one."

@@ -81,8 +81,8 @@ class ScreenSection(Section):
 class HardNegativesSection(Section):
     """Images made from the training images, so that a filter learns no shortcut."""
 
-    label: str = Field(description="Class of these images: the one that a filter rejects.")
-    images: int = Field(default=400, ge=1, le=100_000, description="How many are made.")
+    label: str = Field(description="Class of the made images: the class that a filter rejects.")
+    images: int = Field(default=400, ge=1, le=100_000, description="Number of images to make.")
 
 
 class DataSection(Section):
@@ -106,7 +106,7 @@ class DataSection(Section):
     )
 
     def positive_class(self, classes: Sequence[str]) -> str:
-        """Return the positive class, one of the data's `classes`: its sensitivity counts."""
+        """Return the class whose sensitivity counts; by default the first of `classes`."""
         return self.positive or classes[0]
 
 
@@ -117,22 +117,23 @@ class TeacherSection(Section):
 
     path: str = Field(
         min_length=1,
-        description="Model file, SavedModel folder, or the folder of an artifact, which is taken "
-        "over as it is; `teacher:NAME` is the latest that `pupila teacher add` was given.",
+        description="Model file, SavedModel folder, or folder of an artifact, which is used as it "
+        "is. `teacher:NAME` is the latest teacher that `pupila teacher add` stored as NAME.",
     )
     classes: ClassNames | None = Field(
         default=None,
-        description="Class of each output column; the record of an artifact, or of a stored "
-        "teacher, tells them.",
+        description="Class of each output column. An artifact or a stored teacher needs none, as "
+        "its record has them.",
     )
     output: OutputKind = Field(
         default="softmax",
-        description="softmax, logits or sigmoid; a record tells which.",
+        description="Kind of output: softmax, logits or sigmoid. An artifact or a stored teacher "
+        "needs none, as its record has it.",
     )
     unproven: bool = Field(
         default=False,
-        description="Whether a run goes on though the teacher is not shown to be above chance on "
-        "the validation images; report and card say so first.",
+        description="Whether a run continues if the teacher is not shown to be above chance on "
+        "the validation images. The report and the model card then begin with a warning.",
     )
 
     @field_validator("path")
@@ -165,34 +166,34 @@ class StepSection(Section):
 
     use: str = Field(description="Name of a technique or exporter (see `pupila plugins`).")
     inputs: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = Field(
-        default=(), alias="from", description="Teachers or steps that it works on, in order."
+        default=(), alias="from", description="Teachers or steps that the step works on, in order."
     )
     config: dict[str, Any] = Field(
         default_factory=dict, alias="with", description="Settings of the plugin."
     )
     exclude: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="Images that are excluded from the step, by values of a manifest's columns: "
-        "`{source: [acrima]}`. It is evaluated on all images; steps that work on it use all, "
-        "unless they exclude some too.",
+        description="Images to exclude from the step, by column of the manifest and value: "
+        "`{source: [acrima]}`. The step is still evaluated on all images. Later steps use all "
+        "images unless they exclude some too.",
     )
     control: bool = Field(
         default=True, description="Whether the same student is also trained without a teacher."
     )
     timeout_minutes: float = Field(
-        default=180, gt=0, le=30_000, description="Each try is stopped after this long."
+        default=180, gt=0, le=30_000, description="Minutes after which each try is stopped."
     )
     retries: int = Field(
         default=RETRIES,
         ge=0,
-        description="Retries after a crash, from its checkpoint.",
+        description="Number of retries after a crash; each continues from the last checkpoint.",
     )
 
 
 class OpenSetSection(Section):
     """How every artifact is evaluated as a filter that accepts one class."""
 
-    accepts: str = Field(description="Class that is accepted.")
+    accepts: str = Field(description="Class that the filter accepts.")
     path: str | None = Field(
         default=None,
         min_length=1,
@@ -201,8 +202,8 @@ class OpenSetSection(Section):
     )
     corruptions: bool = Field(
         default=True,
-        description="Whether test images of that class are also blurred, darkened, turned, cropped "
-        "and so on, to see whether they are still accepted.",
+        description="Whether test images of the accepted class are also blurred, darkened, turned, "
+        "cropped and so on, to see whether the filter still accepts them.",
     )
 
 
@@ -213,10 +214,13 @@ class EvaluateSection(Section):
         default=SPECIFICITY,
         gt=0,
         lt=1,
-        description="Specificity for which validation images choose a missing threshold.",
+        description="Target specificity for the threshold of a model that ships none. The "
+        "threshold is chosen on the validation images.",
     )
     latency_repeats: int = Field(
-        default=LATENCY_REPEATS, ge=5, description="Timed inferences of one image, after warm-up."
+        default=LATENCY_REPEATS,
+        ge=5,
+        description="Number of timed inferences of one image, after warm-up.",
     )
     runtimes: tuple[str, ...] = Field(
         default=(),
@@ -225,23 +229,25 @@ class EvaluateSection(Section):
     )
     threads: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(),
-        description="Numbers of threads with which it is checked; by default those of the recipe.",
+        description="Numbers of threads with which each artifact is checked; by default the "
+        "recipe's `threads`.",
     )
     probe_images: int = Field(
         default=50,
         ge=1,
         le=1000,
-        description="Test images that it is checked on, spread over all of them.",
+        description="Number of test images for these checks, spread over all test images.",
     )
     agreement: float = Field(
         default=0.97,
         ge=0,
         le=1,
-        description="Fraction of these that must be given the same class as in its own runtime, "
-        "and there as before the export.",
+        description="Smallest fraction of these test images that get the same class as in the "
+        "primary runtime of the format. In the primary runtime itself, the class must be the same "
+        "as before the export.",
     )
     difference: float = Field(
-        default=0.1, ge=0, le=1, description="Largest difference of a probability that is accepted."
+        default=0.1, ge=0, le=1, description="Largest accepted difference of a probability."
     )
     open_set: OpenSetSection | None = Field(
         default=None, description="Evaluates every artifact as a filter too, on new images."
@@ -254,11 +260,11 @@ class EvaluateSection(Section):
 
 
 class TlsSection(Section):
-    """Certificates of a machine and its cluster; their paths are written like that of the data."""
+    """Certificates of this machine and its cluster; paths are written like `data.path`."""
 
     ca: str = Field(description="Certificate of the authority that signed all others.")
     cert: str = Field(description="Certificate of this machine.")
-    key: str = Field(description="Its private key, which nobody else may read.")
+    key: str = Field(description="Private key of this machine, which nobody else may read.")
 
 
 class RunnerSection(Section):
@@ -268,7 +274,7 @@ class RunnerSection(Section):
         description="`dask`: a Dask cluster whose workers see the workspace, the images and the "
         "teachers under the same paths."
     )
-    address: str = Field(description="Address of its scheduler, like `tls://host:8786`.")
+    address: str = Field(description="Address of the cluster's scheduler, like `tls://host:8786`.")
     tls: TlsSection | None = Field(
         default=None,
         description="Certificates, if the address begins with `tls://`; by default those of "
@@ -280,7 +286,7 @@ class Recipe(Section):
     """A whole run: data, teachers, and a graph of steps."""
 
     name: Annotated[str, AfterValidator(_recipe_name)] = Field(
-        description="Lower-case letters, digits and dashes."
+        description="Name of the run: lower-case letters, digits and dashes."
     )
     seed: int = Field(
         default=0, ge=0, le=_LAST_SEED, description="Seed of every random choice of the run."
@@ -291,12 +297,12 @@ class Recipe(Section):
         le=100,
         description="Number of seeds that each training is run with: `seed` and those after it.",
     )
-    workers: int = Field(default=2, ge=1, description="Steps that may run side by side.")
+    workers: int = Field(default=2, ge=1, description="Number of steps that may run side by side.")
     threads: int = Field(
         default=DEFAULT_THREADS,
         ge=1,
-        description="Threads with which each model is trained and run, whatever the number of "
-        "cores: another number makes other models.",
+        description="Number of threads with which each model is trained and run. It does not "
+        "depend on the number of cores, because another number gives other models.",
     )
     runner: RunnerSection | None = Field(
         default=None, description="Other machines for the steps; evaluation stays on this one."
@@ -311,9 +317,9 @@ class Recipe(Section):
     )
     shift: ShiftSection | None = Field(
         default=None,
-        description="Compares every model that a teacher contributed to, and its control, with the "
-        "teacher on altered test images, and on altered validation images, to choose by. A gate "
-        "with `fidelity` does so for the models that it checks, on test images alone.",
+        description="Compares every pupil and its control with the teacher on altered images: test "
+        "images, and validation images to choose a model by. Without this section, a gate with "
+        "`fidelity` compares only the models that it checks, on test images only.",
     )
     external: dict[NodeName, ExternalSection] = Field(
         default_factory=dict[str, ExternalSection],
@@ -332,13 +338,13 @@ class Recipe(Section):
     )
     sweep: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
         default_factory=dict[str, tuple[Any, ...]],
-        description="Values that `pupila sweep` tries, by `step.setting`; all combinations.",
+        description="Values that `pupila sweep` tries, by `step.setting`, in all combinations.",
     )
     choose_by: Literal["accuracy", "fidelity"] = Field(
         default="accuracy",
-        description="How `pupila sweep` chooses a point. accuracy: the highest on the "
-        "validation images; fidelity: the highest value of the shift suite on altered validation "
-        "images, which needs a section `shift`.",
+        description="How `pupila sweep` chooses a point. accuracy: by the highest accuracy on the "
+        "validation images. fidelity: by the highest fidelity on altered validation images, which "
+        "needs a section `shift`.",
     )
 
     @field_validator("repeat")

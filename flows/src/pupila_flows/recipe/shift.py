@@ -13,22 +13,22 @@ from pupila_flows.recipe.section import Section
 
 
 class ShiftSection(Section):
-    """Compares pupils with their teachers on images altered the way other places' images differ."""
+    """Compares pupils with their teachers on images altered as images of other places differ."""
 
     families: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default=FAMILIES,
-        description="Families of alterations, by name (see `pupila plugins`); by default those "
-        "that Pupila brings.",
+        description="Families of alterations, by name (see `pupila plugins`); by default Pupila's "
+        "own.",
     )
     images: int = Field(
         default=IMAGES,
         ge=3 * LEAST_IMAGES,
         le=10_000,
-        description="Images of each family at the middle severity, drawn evenly from the classes; "
-        "at the others a third of them.",
+        description="Number of images of each family at the middle severity, drawn evenly from the "
+        "classes. The other severities use a third of them.",
     )
     seed: int = Field(
         default=0,
         ge=0,
-        description="Seed of the alterations; they do not depend on that of the run.",
+        description="Seed of the alterations, which do not depend on the seed of the run.",
     )

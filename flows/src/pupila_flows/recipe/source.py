@@ -64,7 +64,7 @@ class Source:
     lines: dict[Location, int]
     """Line of every key and item."""
     scalars: dict[Location, str]
-    """Every value that is neither list nor mapping, as written."""
+    """Text of every value that is neither a list nor a mapping, as written."""
     changed: frozenset[Location] = frozenset()
     """Locations of values that were changed for one run."""
 
@@ -205,7 +205,7 @@ def _measure(node: yaml.Node, known: dict[int, int]) -> int:
     """Count the characters of a node with its aliases expanded; `known` has counts by node id.
 
     Raises:
-        ConstructorError: there are too many, or a node contains itself.
+        ConstructorError: there are too many characters, or a node contains itself.
     """
     if isinstance(node, yaml.ScalarNode):
         return 1 + len(node.value)
