@@ -56,11 +56,11 @@ CHECKS: tuple[Check, ...] = (
 )
 """Independent checks of every recipe; mistakes on the same line are reported in this order."""
 CHECKS_OF_A_VALID_RECIPE: tuple[Check, ...] = (runtimes.used,)
-"""Checks that would mislead if anything else were wrong, so they run only if nothing is."""
+"""Checks that would mislead in a recipe with other mistakes; they run only if there are none."""
 
 
 def check_recipe(context: Context) -> list[Problem]:
-    """Return the problems of a recipe that are not mistakes in single fields."""
+    """Return the problems of a recipe that pydantic's validation of single fields does not find."""
     problems = run_checks(context, CHECKS)
     if problems or context.recipe is None:
         return problems
@@ -70,7 +70,7 @@ def check_recipe(context: Context) -> list[Problem]:
 def run_checks(context: Context, checks: Iterable[Check]) -> list[Problem]:
     """Run the checks and return the problems found.
 
-    A mistake in a fact that several checks need is reported once.
+    If several checks need the same fact (see `Fact`), its mistakes are reported once.
     """
     mistakes = [mistake for check in checks for mistake in check(context)]
     once = {id(mistake): mistake for mistake in mistakes}  # see `Fact.check`

@@ -1,7 +1,7 @@
-"""Rules for teachers whose classes are not those of the data, such as a filter of other images.
+"""Rules for teachers whose classes differ from those of the data, such as a filter.
 
-No step may learn from the answers of such a teacher on the data, and nothing made from it may be
-evaluated on the data. A technique that uses only features may take any teacher.
+A step must not learn from the predictions of these teachers on the data, and models made from them
+must not be evaluated on the data. A technique that uses only features may take any teacher.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ _SPELT = 3
 
 
 def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
-    """Say why a teacher must have the classes of the data; None if it need not.
+    """Return why a teacher must have the classes of the data; None if other classes are allowed.
 
-    Steps whose plugin is unknown are ignored. `screens` tells whether the teacher screens the data.
+    `screens` tells whether the teacher is the filter of `data.screen`. Steps whose plugin is
+    unknown are ignored.
     """
     after = graph.working_on(teacher)
     for name in after:
@@ -39,7 +40,7 @@ def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
 
 
 def gives_only_features(teacher: str, graph: Graph) -> bool:
-    """Tell whether steps use only the features of a teacher, not its answers."""
+    """Tell whether steps use only the features of a teacher, not its predictions."""
     return not graph.working_on(teacher) and any(
         teacher in step.inputs and graph.uses_features_only(name)
         for name, step in graph.steps.items()
@@ -47,7 +48,7 @@ def gives_only_features(teacher: str, graph: Graph) -> bool:
 
 
 def labels_of(data: str, labels: Collection[str]) -> str:
-    """Say which labels the images of a folder or of a CSV have."""
+    """Say which labels the images of `data` have, a folder or a CSV."""
     what = "labels" if data.lower().endswith(".csv") else "folders of classes"
     return f"the {what} in {data!r} are {list_names(labels)}"
 

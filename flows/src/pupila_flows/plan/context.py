@@ -37,7 +37,7 @@ class Context(RecipeFacts):
 
     @cached_property
     def graph(self) -> Graph:
-        """Graph of all valid steps; only planned steps have their plugin."""
+        """Graph of all valid steps; the plugin is None if a step could not be planned."""
         planned = self.steps.value.by_name
         return Graph(
             {
@@ -72,7 +72,7 @@ class Context(RecipeFacts):
 
     @cached_property
     def bound_teachers(self) -> Mapping[str, str]:
-        """Reason why a teacher must have the classes of the data, by the name of each that must.
+        """Teachers that must have the classes of the data: the reason, by name of the teacher.
 
         Teachers whose classes are unknown are left out.
         """
@@ -84,9 +84,10 @@ class Context(RecipeFacts):
 
     @cached_property
     def named_classes(self) -> tuple[Location, tuple[str, ...]] | None:
-        """Location and names of the first classes in the recipe; None if it names none.
+        """Location and names of the first classes in the recipe; None if the recipe names none.
 
-        They are those of the data or, if not given, of the first teacher in `bound_teachers`.
+        These are `data.classes` or, without them, the classes of the first teacher in
+        `bound_teachers`.
         """
         data = self.view.data.section.classes if self.view.data else None
         if data:

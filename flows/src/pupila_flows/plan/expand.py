@@ -1,7 +1,7 @@
 """Expands a plan into the graph that runs: a node for each seed, control and point of a sweep.
 
-If the seed or a setting affects a step neither directly nor through its inputs, the step is one
-node for all seeds or all values of the setting.
+A step that does not depend on the seed, directly or through its inputs, is one node for all seeds.
+In the same way, a step that does not depend on a setting is one node for all values of the setting.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class Node:
     taught: bool = False
     """Whether a teacher contributed to the node."""
     repeats: str | None = None
-    """Name of the node that this one repeats with another seed; None if it is the first."""
+    """Name of the node that this one repeats with another seed; None for the first seed."""
     control: str | None = None
     """Name of the node that is made in the same way, but without a teacher."""
     teachers: tuple[str, ...] = ()
-    """Teachers behind the node, or behind the pupil of a control; it is compared with one."""
+    """Teachers of the node; for a control, of its pupil. The node is compared with one of them."""
 
     @property
     def shows_metrics(self) -> bool:
-        """Whether the node shows metrics of its inputs, so it is made after these are evaluated."""
+        """Whether the node shows metrics of its inputs and so needs their evaluations first."""
         return isinstance(self.plugin, Exporter) and self.plugin.shows_metrics
 
     @property
@@ -67,10 +67,10 @@ class Node:
 
 
 def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, ...]:
-    """Return the nodes of a run, or of a sweep over `points`, each after its inputs.
+    """Return the nodes of a run or, with `points`, of a sweep. Each node comes after its inputs.
 
-    In a sweep a control goes through the same steps as its pupil, since only the last step of each
-    branch is evaluated.
+    A sweep evaluates only the last step of each branch. So in a sweep, a control goes through the
+    same later steps as its pupil.
     """
     nodes: dict[str, Node] = {}
     for seed in range(plan.recipe.seed, plan.recipe.seed + plan.recipe.repeat):

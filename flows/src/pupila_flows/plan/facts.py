@@ -110,7 +110,7 @@ class RecipeFacts:
 
     @cached_property
     def external(self) -> Fact[tuple[PlannedExternal, ...]]:
-        """External images that can be read."""
+        """The external sets whose images can be listed."""
         return find_out(self._external())
 
     @cached_property
@@ -120,16 +120,23 @@ class RecipeFacts:
 
     @cached_property
     def cluster(self) -> Fact[str | None]:
-        """Address of the scheduler that steps run on; it is not contacted."""
+        """Address of the cluster's scheduler, which is not contacted; None if there is none."""
         return find_out(self._cluster())
 
     @cached_property
     def model_registry(self) -> Fact[str | None]:
-        """Address of the registry that `publish` names; it is not contacted."""
+        """Address of the registry that `publish` names; None if `publish` names none.
+
+        The registry is not contacted.
+        """
         return find_out(self._model_registry())
 
     def existing_path(self, text: str, location: Location, what: str) -> Checking[Path | None]:
-        """Return the path that a text names; None if nothing there can be read."""
+        """Return the path that a text in the recipe names; None if nothing there can be read.
+
+        A relative path starts from the folder of the recipe. `location` is where the text stands in
+        the recipe, and `what` is what messages call the expected files.
+        """
         expanded = yield from self.expand_variables(text, location)
         if expanded is None:
             return None
@@ -140,7 +147,7 @@ class RecipeFacts:
         return None if reason else path
 
     def expand_variables(self, text: str, location: Location) -> Checking[str | None]:
-        """Return a text with its environment variables replaced; None if one is missing."""
+        """Return a text with its environment variables replaced; None if a variable is not set."""
         unset = env.unset(text)
         for name, state in unset.items():
             yield (

@@ -25,7 +25,7 @@ from pupila_flows.recipe.tls import TlsFiles
 
 @dataclass(frozen=True)
 class PlannedTeacher:
-    """A teacher whose file exists and has a loader, or which is an artifact already."""
+    """A teacher that can be used: a model file that a loader reads, or an artifact."""
 
     name: str
     path: Path
@@ -34,7 +34,7 @@ class PlannedTeacher:
     artifact: Artifact | None = None
     """The artifact, if the teacher already is one; None if its model file must be imported."""
     training_images: Path | None = None
-    """File that lists its training images, if the teacher store has one."""
+    """File that lists the teacher's training images, if the teacher store has such a file."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PlannedStep:
     plugin: StepPlugin
     config: Config
     control: StepPlugin | None
-    """Plugin that trains in the same way without a teacher, if there is one and it is wanted."""
+    """Plugin that trains the control; None if the technique has none or `control` is false."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class PlannedExternal:
     name: str
     section: ExternalSection
     listing: Listing
-    """Images of the split that is evaluated; labels are as written, not mapped to classes."""
+    """Images of the evaluated split, with labels as written, not yet mapped to classes."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Plan:
     """Address of the registry that `publish` names; None if it names none."""
 
     def bound(self, teacher: str) -> str | None:
-        """Say why a teacher must have the classes of the data; None if it need not."""
+        """Return why a teacher must have the classes of the data; None if others are allowed."""
         screened = screens(self.recipe.data.screen, teacher)
         return class_rules.bound(teacher, self.graph, screens=screened)
 
     def gives_only_features(self, teacher: str) -> bool:
-        """Tell whether steps use only the features of a teacher, not its answers."""
+        """Tell whether steps use only the features of a teacher, not its predictions."""
         return class_rules.gives_only_features(teacher, self.graph)
 
     @property
@@ -106,7 +106,7 @@ class Plan:
         return self.data, *(teacher.path for teacher in self.teachers)
 
     def swept(self, step: str) -> dict[str, tuple[str, ...]]:
-        """Return the keys of `sweep` that vary a step, with the path of the setting of each."""
+        """Return the path of each setting of a step that the sweep varies, by key of `sweep`."""
         split = {key: split_key(key, self.recipe.steps) for key in self.recipe.sweep}
         return {key: path for key, (name, path) in split.items() if name == step}
 
@@ -117,7 +117,7 @@ def vertex(section: StepSection, plugin: StepPlugin | None) -> Vertex:
 
 
 def screens(section: ScreenSection | None, teacher: str) -> bool:
-    """Tell whether a teacher screens the data."""
+    """Tell whether a teacher is the filter that screens the data, by the section `data.screen`."""
     return section is not None and section.teacher == teacher
 
 
@@ -140,7 +140,7 @@ def split_key(key: str, steps: Iterable[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def configure(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Config:
-    """Return a step's settings with some of them replaced, by path.
+    """Return a step's settings with changes; `changes` has the new value by path of the setting.
 
     Raises:
         ValidationError: the changed settings are invalid.
@@ -169,7 +169,10 @@ def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> Planned
 def contradictions(
     section: TeacherSection, spec: OutputSpec, whose: str = "the artifact's"
 ) -> Iterator[tuple[str, str]]:
-    """Yield each field of a section that contradicts the model's record, with a message."""
+    """Yield the name of each field that contradicts the model's record, and a message.
+
+    `spec` is the output in the record, and `whose` is what the message calls the record's owner.
+    """
     differing: dict[str, tuple[object, object]] = {}
     if section.classes not in (None, spec.classes):
         differing["classes"] = list(section.classes), list(spec.classes)

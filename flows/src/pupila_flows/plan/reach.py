@@ -1,4 +1,7 @@
-"""Reports which margins of a gate the test images can show, before anything is trained."""
+"""Reports which margins of a gate are within reach of the test images, before anything is trained.
+
+A margin is within reach if an equally good model passes the gate in 8 of 10 runs.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,18 @@ _RUNS = 10
 
 @dataclass(frozen=True)
 class GateReach:
-    """The margins that a gate can show with the given test images."""
+    """The margins that are within reach of the images that the gate uses."""
 
     sentence: str
     """Names the smallest margins that an equally good model passes in 8 of 10 runs."""
     warnings: tuple[str, ...] = ()
-    """Warnings about margins of the recipe that are smaller than those."""
+    """Warnings about margins of the recipe that are out of reach."""
 
 
 def reach_of_plan(plan: Plan) -> GateReach | None:
-    """Return what the gate of a recipe can show; None if it compares nothing.
+    """Return which margins are within reach of a recipe's gate; None if the gate has no margins.
 
-    Images are listed, but none is opened.
+    Images are listed, but not opened.
 
     Raises:
         PupilaError: the images cannot be listed.
@@ -74,7 +77,10 @@ def _on_test_images(
 def _on_external(
     section: GateSection, external: PlannedExternal, classes: Sequence[str], positive: str
 ) -> GateReach | None:
-    """Return what the gate can show on external images if the teacher is above chance on them."""
+    """Return which margins are within reach of external images; None if none is checked there.
+
+    The teacher is assumed to be above chance on these images.
+    """
     named = section.external.sets is None or external.name in section.external.sets
     asked = section.on_external.asked
     if not named or not asked or not external.listing.labels:
@@ -99,9 +105,10 @@ def _on_external(
 def reach_of_images(
     sizes: Sizes, positive: str, fields: Sequence[str] = (), images: str = "test images"
 ) -> str:
-    """Return a sentence on the smallest margins that an equally good model mostly passes.
+    """Return a sentence on the smallest margins within reach, for each metric in `fields`.
 
-    It names the metrics in `fields`, or all metrics if that is empty.
+    If `fields` is empty, the sentence covers all metrics. `sizes` has the number of images of each
+    class, and `images` is what the sentence calls them.
     """
     counts = join_names(f"{count} {name}" for name, count in sizes.items())
     smallest = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
@@ -126,7 +133,7 @@ def _fewer_patients(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _asked(section: GateSection, *, publishes: bool) -> dict[str, float]:
-    """Return the smaller margin of each metric: against the teacher or a published version."""
+    """Return the margin of each metric: the smaller of those for teacher and published version."""
     asked = dict(section.margins.asked)
     if publishes:
         for field, margin in section.against_published.asked.items():
@@ -155,7 +162,7 @@ def _smallest_groups(
 ) -> dict[str, Sizes]:
     """Return the sizes of the groups with the fewest images, fewest positives and fewest others.
 
-    Each is under a description of its group.
+    The keys describe the groups in words.
     """
     labels: dict[str, Counter[str]] = {}
     for row in rows:
@@ -212,4 +219,4 @@ _REACH: Mapping[str, Callable[[Sizes, str], float | None]] = {
     "sensitivity": _of_positives,
     "specificity": _of_negatives,
 }
-"""By metric: returns the smallest margin that an equally good model mostly passes."""
+"""For each metric, a function that returns the smallest margin within reach; None if none is."""

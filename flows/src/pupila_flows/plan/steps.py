@@ -28,7 +28,7 @@ class PlannedSteps:
 
 
 def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
-    """Return the steps with valid settings, in the order of the recipe."""
+    """Return the steps with an installed plugin and valid settings, in the order of the recipe."""
     planned: dict[str, PlannedStep] = {}
     misfits: set[str] = set()
     for name, valid in facts.view.steps.items():
@@ -75,7 +75,7 @@ def order_steps(view: RecipeView) -> Checking[tuple[str, ...]]:
 
 
 def fits_inputs(location: Location, config: Config, section: StepSection) -> Checking[bool]:
-    """Return whether settings fit the number of inputs."""
+    """Return whether the settings of a step fit the number of its inputs."""
     try:
         config.check_inputs(len(section.inputs))
     except PupilaError as error:
@@ -85,7 +85,7 @@ def fits_inputs(location: Location, config: Config, section: StepSection) -> Che
 
 
 def fits_classes(facts: RecipeFacts, location: Location, config: Config) -> Checking[bool]:
-    """Return whether settings fit the classes of the data, if these are known."""
+    """Return whether settings fit the classes of the data; True if the classes are unknown."""
     if type(config).check_classes is Config.check_classes:
         return True  # no setting depends on them: the data need not be read
     labels = yield from facts.labels.check()

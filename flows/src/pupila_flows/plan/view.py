@@ -21,19 +21,19 @@ class ValidSection(Generic[SectionT]):
     """Whether every field was valid, so that none was left out."""
 
     def says(self, field: str) -> bool:
-        """Whether the value of a field is the one in the recipe, not a default for a wrong one."""
+        """Whether a field's value is right for sure: not a default in place of a wrong value."""
         return self.whole or field in self.section.model_fields_set
 
 
 @dataclass(frozen=True)
 class RecipeView:
-    """The sections of a recipe that can be read, each without its mistakes."""
+    """The sections of a recipe that can be read, each without its wrong fields."""
 
     data: ValidSection[DataSection] | None
     teachers: dict[str, ValidSection[TeacherSection]]
     steps: dict[str, ValidSection[StepSection]]
     names: frozenset[str] | None
-    """Names of all teachers and steps, valid or not; None if they are not known."""
+    """Names of all teachers and steps, valid or not; None if the names are unknown."""
 
     @classmethod
     def of(cls, value: dict[str, Any]) -> RecipeView:
@@ -50,7 +50,7 @@ class RecipeView:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """Return a value if it is a mapping, else an empty one."""
+    """Return a value if it is a mapping, else an empty mapping."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 

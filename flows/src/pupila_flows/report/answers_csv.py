@@ -35,7 +35,11 @@ def write_answers(
     *,
     labelled: bool,
 ) -> None:
-    """Write a line per image: path, label, `columns`, and each model's class and probabilities."""
+    """Write a CSV with a line per image: path, label, and each model's class and probabilities.
+
+    `columns` names further columns of the images' table to write. The column `label` is left out
+    unless the images are `labelled`.
+    """
     head = ["path", *(["label"] if labelled else []), *columns]
     table = [images.frame[name].astype(str).tolist() for name in head]
     for model in models:

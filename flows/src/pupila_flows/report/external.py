@@ -106,7 +106,10 @@ LEGEND = (
 
 
 def describe_set(images: ExternalSet, *, files: bool = True) -> str:
-    """Say how many images a set has and how many files are unreadable; with `files`, name one."""
+    """Say how many images a set has, and how many files are unreadable.
+
+    With `files`, the first unreadable file is named.
+    """
     counts = ", ".join(f"{count} {name}" for name, count in (images.counts or {}).items())
     patients = f" of {images.patients:,} patients" if images.patients is not None else ""
     skipped = ""

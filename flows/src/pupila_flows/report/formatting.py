@@ -34,7 +34,7 @@ def score_interval(estimate: Estimate) -> str:
 
 
 def sensitivity_and_specificity(point: OperatingPoint) -> str:
-    """Write an operating point in one text, as neither number means anything without the other."""
+    """Write an operating point as text: sensitivity and specificity with intervals, threshold."""
     return (
         f"sensitivity {percent(point.sensitivity.value)} ({percent_interval(point.sensitivity)}), "
         f"specificity {percent(point.specificity.value)} ({percent_interval(point.specificity)}) "
@@ -57,7 +57,10 @@ def threshold(metrics: Metrics) -> str:
 
 
 def threshold_origin(metrics: Metrics, specificity: float) -> str:
-    """Say how a threshold was chosen: for the target `specificity`, unless it ships."""
+    """Say how the threshold of a model's operating point was chosen.
+
+    `specificity` is the target for which the threshold was chosen if it does not ship.
+    """
     point = metrics.point
     if point is None:
         return "No threshold could be chosen: images of both classes are needed."
@@ -117,7 +120,7 @@ def milliseconds(value: float) -> str:
 
 
 def ratio(large: float, small: float) -> str:
-    """Write how many times `large` is `small`: `71×`; a dash if `small` is 0."""
+    """Write `large` divided by `small` as `71×`; a dash if `small` is 0."""
     if small <= 0:
         return NONE
     value = large / small

@@ -1,4 +1,4 @@
-"""The graph of a run's entries: which step was made from which, its teacher, and the controls."""
+"""The graph of a run's entries: their inputs, their teachers, and which of them are controls."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Lineage:
         return bool(entry.without) or any(self.is_partial(parent) for parent in self.parents(entry))
 
     def trained(self, entry: Entry) -> Entry:
-        """Return the step that trained an entry's model; the entry may be another format of it."""
+        """Return the entry in which a model was trained, such as the step before an export."""
         training = {technique.name for technique in installed().all(Technique) if technique.seeded}
         while entry.uses not in training and len(parents := self.parents(entry)) == 1:
             if parents[0].kind == "teacher":
@@ -59,7 +59,7 @@ class Lineage:
         return entry
 
     def is_final(self, entry: Entry) -> bool:
-        """Return whether no other entry was made from an entry."""
+        """Return whether an entry is not the input of any other entry."""
         return all(entry.name not in other.inputs for other in self.entries.values())
 
     def reference(self, entry: Entry) -> EvaluatedArtifact | None:

@@ -164,7 +164,7 @@ def _rocs(
 
 
 def _scatter(lineage: Lineage, chosen: str | None) -> tuple[str, Markup] | None:
-    """Return the name and the plot of AUC against size; of accuracy if any AUC is missing."""
+    """Return the plot of AUC against size, with its title; accuracy if any AUC is missing."""
     artifacts = lineage.evaluated()
     if not artifacts:
         return None
@@ -188,7 +188,10 @@ def _style(artifact: EvaluatedArtifact, lineage: Lineage, chosen: str | None) ->
 
 
 def data_docs(data: DataSummary, folder: Path) -> str | None:
-    """Return a URL of the Data Docs relative to `folder`: it works on disk and on a web server."""
+    """Return the URL of the Data Docs relative to `folder`; None if there are no Data Docs.
+
+    A relative URL works on disk and on a web server.
+    """
     if data.data_docs is None:
         return None
     target, base = Path(data.data_docs).resolve(), folder.resolve()

@@ -38,22 +38,31 @@ class RunPredictions:
         return answers_of(self.probabilities[name], self.classes, self.shipped.get(name))
 
     def correct(self, name: str) -> NDArray[np.bool_]:
+        """Return whether an entry's predicted class is right, for each image."""
         return self.chosen(name) == self.labels
 
     def compare(self, name: str, other: str) -> Comparison | None:
-        """Compare the accuracies of `name` and `other` as the gate does; None if one is missing."""
+        """Return the paired comparison of two entries' accuracies, as in the gate, with `MARGIN`.
+
+        Return None if the predictions of either entry are missing.
+        """
         if name not in self.probabilities or other not in self.probabilities:
             return None
         return compare_proportions(self.correct(name), self.correct(other), MARGIN, self.patients)
 
     def difference(self, name: str, other: str) -> Estimate | None:
-        """Return the accuracy of `name` minus that of `other`, paired; None if one is missing."""
+        """Return the paired difference of accuracies, `name` minus `other`.
+
+        Return None if the predictions of either entry are missing.
+        """
         comparison = self.compare(name, other)
         return comparison.difference if comparison else None
 
 
 def read_predictions(result: RunResult, folder: Path) -> RunPredictions:
-    """Read the predictions of every evaluated entry; a missing file is left out.
+    """Read the predictions of every evaluated entry; relative paths start from `folder`.
+
+    An entry whose file is missing is left out.
 
     Raises:
         PupilaError: a file does not have one row per test image and one column per class.
@@ -75,7 +84,7 @@ def read_predictions(result: RunResult, folder: Path) -> RunPredictions:
 
 
 def locate(path: str, folder: Path) -> Path | None:
-    """Find a file of the run, by `path` as it is or below `folder`; None if it is missing."""
+    """Return a file of the run, at `path` or else at `path` below `folder`; None if missing."""
     candidates = (Path(path), folder / path)
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
@@ -87,8 +96,9 @@ def paired_difference(
 ) -> Estimate:
     """Return the difference of two accuracies on the same images, first minus second.
 
-    `first` and `second` say for each image whether a model is right. The interval is the one of
-    the release gate, by patient if patients are known.
+    `first` and `second` say for each image whether that model is right, `(images,)`. `patients` has
+    the patient of each image. The interval is computed as in the release gate, by patient if
+    `patients` is given.
     """
     return compare_proportions(first, second, MARGIN, patients).difference
 

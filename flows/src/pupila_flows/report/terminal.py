@@ -64,7 +64,7 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
 def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
     """Explain the metrics of `evaluation_row` in sentences: class, threshold, patients, ties.
 
-    `specificity` is the target for which a threshold was chosen that does not ship.
+    `specificity` is the target for which the threshold was chosen if it does not ship.
     """
     metrics = evaluation.metrics
     point = metrics.point
@@ -92,7 +92,7 @@ def _filter(open_set: OpenSet) -> dict[str, str]:
 
 
 def measurement_row(measurement: Measurement, metrics: dict[str, str]) -> dict[str, str]:
-    """Return the columns of a model's costs, with `metrics` between sizes and latency."""
+    """Return a model's costs as columns of text, with `metrics` between sizes and latency."""
     cost = measurement.cost
     return {
         "runtime": measurement.runtime,

@@ -19,7 +19,7 @@ _COSTS = ("made by", "runtime", "MB", "gzip MB", "median ms", "failure")
 
 
 def verdict_markdown(result: RunResult, folder: Path) -> str:
-    """Return the report's headline, the gate and what was published.
+    """Return a run's verdict as Markdown: the headline, the gate and what was published.
 
     Relative paths of predictions start from `folder`.
     """

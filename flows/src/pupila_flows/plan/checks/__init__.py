@@ -1,1 +1,1 @@
-"""Checks that need the whole recipe; each module has one subject."""
+"""Checks that need the whole recipe. Each module checks one subject."""

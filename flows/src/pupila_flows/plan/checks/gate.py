@@ -38,7 +38,10 @@ def asks(context: Context) -> Iterator[Mistake]:
 
 
 def steps(context: Context) -> Iterator[Mistake]:
-    """Check that the gate names steps that make models, with a teacher if it compares with one."""
+    """Check that the gate's steps make models, and have teachers if the gate compares with them.
+
+    Without `gate.steps`, the default steps are checked.
+    """
     section, graph = _section(context), context.graph
     if section is None:
         return
@@ -59,7 +62,7 @@ def steps(context: Context) -> Iterator[Mistake]:
 
 
 def published(context: Context) -> Iterator[Mistake]:
-    """Check that the recipe publishes if the gate compares with a published version."""
+    """Check that the recipe has a section `publish` if the gate names a published version."""
     section = _section(context)
     publishes = context.recipe is not None and context.recipe.publish is not None
     if section is not None and section.published is not None and not publishes:

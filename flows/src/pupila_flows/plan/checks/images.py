@@ -47,7 +47,7 @@ def positive(context: Context) -> Iterator[Mistake]:
 
 
 def screen(context: Context) -> Iterator[Mistake]:
-    """Check that a teacher screens the images, and that the accepted class is one of its own."""
+    """Check that `data.screen` names a teacher, and one of this teacher's classes."""
     section, location = context.screen, ("data", "screen")
     if section is None or context.view.names is None:
         return

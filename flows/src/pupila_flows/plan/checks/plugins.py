@@ -17,7 +17,7 @@ from pupila_flows.plan.plan import configure, split_key
 from pupila_flows.recipe.source import Location
 
 _Called = tuple[Location, Plugin, PluginRegistry]
-"""Where a recipe uses a plugin, and the registry that it comes from."""
+"""Location in the recipe, the plugin that is used there, and the registry of this plugin."""
 
 
 def code(context: Context) -> Iterator[Mistake]:

@@ -37,7 +37,10 @@ def runners(context: Context) -> Iterator[Mistake]:
 
 
 def evaluated_formats(context: Context) -> Iterator[tuple[Location, str]]:
-    """Yield location and format of each teacher and of each step that makes a model, if known."""
+    """Yield location and format of each model: of teachers, and of steps that make models.
+
+    A model whose format is unknown is left out.
+    """
     for teacher in context.teachers.value:
         if teacher.format:
             yield ("teachers", teacher.name, "path"), teacher.format
@@ -48,7 +51,7 @@ def evaluated_formats(context: Context) -> Iterator[tuple[Location, str]]:
 
 
 def used(context: Context) -> Iterator[Mistake]:
-    """Check that some model has the format of each runtime; else the runtime checks nothing."""
+    """Check that each runtime has at least one model to check, in the runtime's format."""
     formats = context.formats.values()
     for number, name in enumerate(context.recipe.evaluate.runtimes if context.recipe else ()):
         runner = context.plugins.runtime(name)
@@ -61,7 +64,7 @@ def used(context: Context) -> Iterator[Mistake]:
 
 
 def cluster(context: Context) -> Iterator[Mistake]:
-    """Check that Dask is installed, and the address is a scheduler's, if steps run on a cluster."""
+    """Check what steps on a cluster need: Dask, the address of a scheduler, and certificates."""
     if context.recipe is None or context.recipe.runner is None:
         return
     if find_spec("distributed") is None:

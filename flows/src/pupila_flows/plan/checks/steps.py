@@ -21,9 +21,9 @@ def inputs(context: Context) -> Iterator[Mistake]:
 
 
 def pages(context: Context) -> Iterator[Mistake]:
-    """Check that nothing is made from a page that shows results on the test images.
+    """Check that no step has a page with results on the test images as its input.
 
-    Such pages are made last.
+    Pages with results are made last, after all evaluations.
     """
     steps = context.steps.value.by_name
     for name, step in steps.items():

@@ -41,7 +41,7 @@ def axes(context: Context) -> Iterator[Mistake]:
 
 
 def chosen(context: Context) -> Iterator[Mistake]:
-    """Check that fidelity is computed if the sweep's point is chosen by it."""
+    """Check that the recipe has a section `shift` if `choose_by` is `fidelity`."""
     recipe = context.recipe
     if recipe and recipe.choose_by == "fidelity" and recipe.shift is None:
         yield (

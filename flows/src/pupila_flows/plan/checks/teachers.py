@@ -39,10 +39,10 @@ def models(context: Context) -> Iterator[Mistake]:
 
 
 def classes(context: Context) -> Iterator[Mistake]:
-    """Check that teachers that work on the data have its classes.
+    """Check that each teacher in `Context.bound_teachers` has the classes of the data.
 
-    The classes are the labels of the images. If those cannot be read, they are the classes that the
-    recipe names first.
+    The classes of the data are the labels of the images. If the labels cannot be read, the classes
+    that the recipe names first are used instead.
     """
     section = context.view.data
     labels = yield from context.found_labels.check()

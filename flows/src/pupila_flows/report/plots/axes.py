@@ -61,17 +61,18 @@ def logarithmic(values: Sequence[float], start: float, end: float) -> Axis:
 
 
 def of_accuracies(values: Sequence[float], bottom: float, top: float) -> Axis:
-    """Return a vertical axis that contains these fractions, with some room."""
+    """Return an axis that contains these fractions, with some room; it stays within 0..1."""
     low, high = min(values), max(values)
     room = max(0.01, 0.04 * (high - low))
     return Axis(max(0.0, low - room), min(1.0, high + room), bottom, top)
 
 
 def spread_out(positions: Sequence[float], gap: float, first: float, last: float) -> list[float]:
-    """Move positions as little as possible so that neighbours are at least `gap` apart.
+    """Return the positions, moved as little as possible so that neighbours are `gap` apart.
 
-    Least squares under an order is isotonic regression: overlapping positions share a mean.
-    All stay between `first` and `last`, closer together if there is not enough room.
+    The order is kept. This is isotonic regression (least squares under an order): positions that
+    would overlap are centred on their mean. All positions stay between `first` and `last`. If there
+    is not enough room, the gap is smaller.
     """
     gap = min(gap, (last - first) / max(1, len(positions) - 1))
     order = sorted(range(len(positions)), key=lambda row: positions[row])

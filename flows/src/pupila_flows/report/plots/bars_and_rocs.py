@@ -37,7 +37,10 @@ def interval_bar(estimate: Estimate, low: float, high: float) -> Markup:
 
 
 def latency_bar(latency: Latency, longest_ms: float) -> Markup:
-    """Draw the median as a bar from zero, and the 95th percentile as the end of a whisker."""
+    """Draw a latency: the median as a bar from zero, the 95th percentile as the end of a whisker.
+
+    The scale ends at `longest_ms`.
+    """
     scale = 100 / (longest_ms or 1.0)
     median, p95 = latency.median_ms * scale, latency.p95_ms * scale
     return svg.element(
@@ -55,7 +58,8 @@ def latency_bar(latency: Latency, longest_ms: float) -> Markup:
 def roc_points(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> _Points:
     """Return the corners (1 - specificity, sensitivity) of the ROC curve, from (0, 0) to (1, 1).
 
-    Images with equal scores form a single segment, so ties are drawn as slopes.
+    `positive` says for each image whether it is of the positive class, and `scores` has its score,
+    both `(images,)`. Images with equal scores form a single segment, so ties are drawn as slopes.
     """
     order = np.argsort(-scores, kind="stable")
     truth, ordered = positive[order], scores[order]
@@ -83,7 +87,11 @@ _ROC_LEFT, _ROC_TOP, _ROC_BOTTOM = 30.0, 8.0, 32.0
 def roc(
     curve: _Points, teacher: _Points | None, point: OperatingPoint | None, label: str
 ) -> Markup:
-    """Draw a model's ROC curve, its teacher's behind it, and the operating point with intervals."""
+    """Draw a model's ROC curve, with the teacher's curve behind it and the operating point.
+
+    The operating point has the intervals of sensitivity and specificity. `label` describes the plot
+    to screen readers.
+    """
     marks = [svg.path(_roc_positions([(0, 0), (1, 1)]), "chance")]
     if teacher:
         marks.append(svg.path(_roc_positions(teacher), "teacher-curve"))

@@ -1,4 +1,4 @@
-"""The recipe's graph as a picture: layers from left to right, few crossings, wrapped names."""
+"""Draws the recipe's graph: layers from left to right, few crossings, wrapped names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Node:
 
 
 def draw(lineage: Lineage) -> Markup:
-    """Draw the graph of teachers and steps, each to the right of what it is made from."""
+    """Draw the graph of teachers and steps, each step to the right of its inputs."""
     nodes = _nodes(lineage)
     layers = _layers(nodes)
     for _ in range(_SWEEPS):
@@ -57,7 +57,7 @@ def draw(lineage: Lineage) -> Markup:
 
 
 def wrap(name: str) -> list[str]:
-    """Break a name into lines after `-`, `_`, `.`, `/` or a space; anywhere if it has none."""
+    """Break a name into lines after `-`, `_`, `.`, `/` or a space; a long piece breaks anywhere."""
     lines = [""]
     for piece in re.findall(r"[^-_./ ]*[-_./ ]?", name):
         if len(lines[-1]) + len(piece.rstrip()) > _NAME_CHARACTERS and lines[-1]:
@@ -72,7 +72,7 @@ def wrap(name: str) -> list[str]:
 
 
 def _nodes(lineage: Lineage) -> list[_Node]:
-    """Return the linked nodes, each box in a layer to the right of what it is made from."""
+    """Return the linked nodes, each box in a layer to the right of its inputs."""
     entries = lineage.entries
     parents = {
         entry.name: [parent.name for parent in lineage.parents(entry)] for entry in entries.values()

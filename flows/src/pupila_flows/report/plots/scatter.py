@@ -32,7 +32,8 @@ _LABEL_CHARACTERS = 22
 def size_against_quality(spots: list[Spot], quality: str) -> Markup:
     """Draw each artifact's quality with its interval against its size on a logarithmic axis.
 
-    Names stand in lanes above the plot, so that none overlap, each with a line to its point.
+    `quality` is the name of the metric. The names of the artifacts stand in lanes above the plot,
+    so that they do not overlap, and each has a line to its point.
     """
     sizes = [max(1, spot.size_bytes) for spot in spots]
     across = axes.logarithmic(sizes, _PLOT_LEFT, _PLOT_WIDTH - _PLOT_RIGHT)

@@ -32,7 +32,10 @@ class _Box:
 
 
 def architecture(model: SearchedModel, input: InputSpec) -> Markup | None:
-    """Draw the blocks of a model; None if its genome is not known."""
+    """Draw the blocks of a model in a row, from `input` to the head; None if its genome is unknown.
+
+    Feature maps are drawn in proportion to the input image.
+    """
     if model.genome is None:
         return None
     blocks, head = model.genome.blocks, model.genome.head

@@ -26,12 +26,15 @@ Named = Sequence[tuple[str, Interval]]
 
 
 def over_bytes(search: SearchResult, teachers: Named) -> Markup:
-    """Draw accuracy against the size of the int8 file, on a logarithmic axis."""
+    """Draw accuracy against the size of the int8 file on a logarithmic axis, with the teachers."""
     return _Panel(search, teachers, "bytes of the int8 file", _bytes, _round_bytes).draw()
 
 
 def over_latency(search: SearchResult, teachers: Named) -> Markup | None:
-    """Draw accuracy against latency on a logarithmic axis; None if latency was not measured."""
+    """Draw accuracy against latency on a logarithmic axis, with the teachers.
+
+    Return None if latency was not measured.
+    """
     if any(model.latency_ms is None for model in search.front):
         return None
     return _Panel(search, teachers, "time of one image", _latency, _milliseconds).draw()

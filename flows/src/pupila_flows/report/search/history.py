@@ -91,9 +91,9 @@ class _HistoryPlot:
         )
 
     def _candidate(self, candidate: Candidate) -> Markup:
-        """Draw a candidate's accuracy, and below it a tick when it ended or a cross if it failed.
+        """Draw a candidate's accuracy, with a tick below it at its end, or a cross if it failed.
 
-        A failure without a time is drawn at the candidate before it.
+        A failure without a time is drawn at the time of the candidate before it.
         """
         if candidate.name not in self._ended:
             return Markup("")
@@ -135,7 +135,10 @@ class _HistoryPlot:
 
 
 def _end_times(candidates: Sequence[Candidate]) -> dict[str, float]:
-    """Return when each candidate ended; a failure without a time gets that of the one before."""
+    """Return when each candidate ended, in seconds since the search began.
+
+    A failure without a time gets the time of the candidate before it.
+    """
     ended: dict[str, float] = {}
     before = 0.0
     for candidate in candidates:

@@ -116,7 +116,7 @@ def _section(entry: Entry) -> SearchSection | None:
 
 
 def _teachers(entry: Entry, search: SearchResult) -> list[tuple[str, Interval]]:
-    """Return name and accuracy of each teacher; empty unless every input of the step has one."""
+    """Return name and accuracy of each teacher; empty unless each input has an accuracy."""
     if len(search.teachers) != len(entry.inputs):
         return []
     accuracies = [teacher.validation_accuracy for teacher in search.teachers]
@@ -143,7 +143,7 @@ def _sentences(search: SearchResult) -> tuple[str, ...]:
 
 
 def _luck(search: SearchResult, tried: int) -> str:
-    """Say how to read an accuracy on the images that chose the model among many."""
+    """Say that the chosen model's accuracy is too high on the images that chose it."""
     among = f" of {f'{tried:,}'}" if tried > 1 else ""
     best = (
         f"It is the best{among} on the images that chose it, so its accuracy there is too high: "
@@ -224,7 +224,8 @@ def _words(model: SearchedModel) -> str:
 def _another(entry: Entry, search: SearchResult) -> str:
     """Write the recipe steps that take another model: the most accurate smaller one, or the first.
 
-    The smallest tied one would be a poor choice: with few images, nearly all models are tied.
+    The smallest model that is tied with the best would be a poor choice: with few images, nearly
+    all models are tied.
     """
     taken, best = search.taken_with, search.best
     others = [model for model in search.models if model.name != search.chosen]

@@ -73,10 +73,11 @@ def _nodes(family: Sequence[Ancestor]) -> dict[str, _Node]:
 
 
 def lanes_of(family: Sequence[Ancestor]) -> dict[str, int]:
-    """Assign each ancestor a lane of the picture, which it keeps until its last child.
+    """Return the lane of each ancestor, by name: the number of its column in the picture.
 
-    A parent's last child takes over its lane; other children take the first free one. So lines run
-    down their own lanes and never pass through another ancestor.
+    An ancestor keeps its lane until the row of its last child. The last child takes over the
+    parent's lane, and other children take the first free lane. So lines run down their own lanes
+    and never pass through another ancestor.
     """
     parents = _known_parents(family)
     rows = {name: row for row, name in enumerate(parents)}

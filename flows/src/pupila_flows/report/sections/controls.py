@@ -26,7 +26,9 @@ class Comparison:
     gain: Gain
     dots: Markup
     accuracy: tuple[str, str]
+    """Mean accuracy over seeds of the pupil, then of the control."""
     auc: tuple[str, str]
+    """Mean AUC over seeds of the pupil, then of the control."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ def comparisons(gains: list[Gain]) -> Comparisons:
 
 
 def summary(gains: list[Gain], chosen: str | None) -> str:
-    """Say whether teachers helped: the chosen pupil first, if it has a control, then all pupils."""
+    """Say whether teachers helped: first for the chosen pupil, then for all pupils.
+
+    Pupils without a control are left out.
+    """
     of_chosen = [f"{gain.pupil}: {gain.verdict}." for gain in gains if gain.pupil == chosen]
     others = len(gains) > len(of_chosen)
     return " ".join([*of_chosen, *([_summary_of_all(gains)] if others else [])])

@@ -1,4 +1,4 @@
-"""The images that teacher and pupil classify differently: a clinician looks at these."""
+"""The images that teacher and pupil classify differently, for a clinician to look at."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class Opinion:
     is_teacher: bool
     answer: str
     probability: float
-    """Probability of the positive class; if there is none, of the predicted class."""
+    """Probability of the positive class; without a positive class, of the predicted class."""
     right: bool
     differs: bool
+    """Whether the prediction differs from the teacher's."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Disagreements:
     tallies: tuple[Tally, ...]
     images: tuple[Disagreement, ...]
     left_out: int
+    """Number of images that are not shown."""
 
 
 _Pair = tuple[EvaluatedArtifact, EvaluatedArtifact]
@@ -76,7 +78,10 @@ def disagreements(
     chosen: str | None,
     folder: Path,
 ) -> Disagreements:
-    """Collect the images where the most important pupils and their teachers differ."""
+    """Return the images on which the chosen pupil, or another final one, differs from its teacher.
+
+    At most five pupils are shown. Paths of images start from `folder` unless they are absolute.
+    """
     pairs = _important(result, lineage, predictions, chosen)
     differing = {pupil.name: _differing(predictions, pupil, teacher) for pupil, teacher in pairs}
     ranked = _ranked(predictions, pairs, differing)
@@ -91,7 +96,7 @@ def disagreements(
 def _important(
     result: RunResult, lineage: Lineage, predictions: RunPredictions, chosen: str | None
 ) -> list[_Pair]:
-    """Return the chosen pupil, then final pupils by size; those close to their teacher first."""
+    """Return the chosen pupil, then other final pupils: first those near their teacher, by size."""
     pairs = [
         (pupil, teacher)
         for pupil in lineage.pupils()
@@ -113,7 +118,10 @@ def _important(
 def _differing(
     predictions: RunPredictions, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact
 ) -> list[int]:
-    """Return the rows of images that both classify differently, the largest difference first."""
+    """Return the rows of images that pupil and teacher classify differently.
+
+    The image with the largest difference of a probability comes first.
+    """
     rows = np.flatnonzero(predictions.chosen(pupil.name) != predictions.chosen(teacher.name))
     mine, theirs = predictions.probabilities[pupil.name], predictions.probabilities[teacher.name]
     distance = np.abs(mine - theirs).max(axis=1)
@@ -123,7 +131,10 @@ def _differing(
 def _ranked(
     predictions: RunPredictions, pairs: list[_Pair], differing: dict[str, list[int]]
 ) -> list[int]:
-    """Merge the pupils' images; those that most pupils get wrong and teachers right go first."""
+    """Merge the images of all pupils, most important first.
+
+    Images come first that most pupils get wrong while their teachers get them right.
+    """
     rows = {row for rows_of_pupil in differing.values() for row in rows_of_pupil[:_IMAGES_EACH]}
 
     def wrong_pupils(row: int) -> int:

@@ -66,12 +66,16 @@ class ExternalPanel:
     columns: tuple[str, ...]
     rows: tuple[ExternalRow, ...]
     parted: tuple[ExternalPictures, ...]
+    """Images on which the most important models differ from their teachers."""
 
 
 def external_panels(
     result: RunResult, lineage: Lineage, chosen: str | None, folder: Path
 ) -> list[ExternalPanel]:
-    """Return a panel for each external set, with the entries of the first seed."""
+    """Return a panel for each external set, with the entries of `lineage`.
+
+    `chosen` is the pupil of the headline. Paths of images start from `folder` unless absolute.
+    """
     return [_panel(images, lineage, chosen, folder) for images in result.external]
 
 

@@ -29,12 +29,15 @@ class SeedPair:
 
 @dataclass(frozen=True)
 class Gain:
-    """The comparison of a pupil with its control: made in the same way, but without a teacher."""
+    """The comparison of a pupil with its control, which was made in the same way without a teacher.
+
+    It may also show a loss.
+    """
 
     pupil: str
     control: str
     pairs: tuple[SeedPair, ...]
-    """One pair for each seed with which both were evaluated; at least one."""
+    """One pair for each seed with which pupil and control were evaluated; at least one pair."""
     difference: Estimate | None
     """Accuracy of the pupil minus that of the control; None if predictions are missing."""
 
@@ -46,6 +49,7 @@ class Gain:
 
     @property
     def aucs(self) -> tuple[Spread | None, Spread | None]:
+        """AUC over seeds of the pupil, then of the control; None where no AUC is known."""
         pupil = [pair.pupil.metrics.auc for pair in self.pairs]
         control = [pair.control.metrics.auc for pair in self.pairs]
         return (
@@ -61,7 +65,7 @@ class Gain:
 
     @property
     def shown(self) -> Shown:
-        """What the interval of the difference shows; nothing if there is no interval."""
+        """What the interval of the difference shows: `nothing` if it contains 0 or is missing."""
         if self.difference is None or self.difference.low <= 0 <= self.difference.high:
             return "nothing"
         return "gain" if self.difference.low > 0 else "loss"
@@ -87,7 +91,8 @@ class Gain:
 def gains(entries: Sequence[Entry], predictions: RunPredictions) -> list[Gain]:
     """Compare every pupil with its control, if both were evaluated with at least one seed.
 
-    With one seed, the interval is over images (exact, as in the gate); else over images and seeds.
+    With one seed, the interval is over images, as in the gate. With several seeds, it is over
+    images and seeds.
     """
     by_name = {entry.name: entry for entry in entries}
     compared = [

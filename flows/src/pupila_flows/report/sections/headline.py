@@ -1,9 +1,9 @@
 """The report's headline: the gate's verdict; without a gate, whether one pupil keeps its accuracy.
 
-The pupil is chosen on the validation images and tested once on the test images. So a pupil that is
-worse by the margin is said to keep its accuracy in at most one run of forty. If the pupil were the
-best of several on the test images, this error would be more frequent: with eight pupils, one run
-of five.
+The pupil is chosen on the validation images and tested once on the test images. So if the pupil is
+worse than its teacher by the margin, the headline wrongly says that it keeps its accuracy in at
+most one run of forty. If the best of several pupils were chosen on the test images, this error
+would be more frequent: with eight pupils, it would happen in one run of five.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Headline:
     title: str
     sentence: str
     keeps: bool = False
+    """Whether the pupil is shown to keep its accuracy; with a gate, whether it passed the gate."""
     pupil: EvaluatedArtifact | None = None
     teacher: EvaluatedArtifact | None = None
     difference: Estimate | None = None
@@ -58,9 +59,10 @@ class Headline:
 def headline(result: RunResult, lineage: Lineage, predictions: RunPredictions) -> Headline:
     """Return the gate's verdict; without a gate, whether the chosen pupil keeps its accuracy.
 
-    Among the pupils close to their teacher on the validation images, the smallest is chosen; if
-    none is close, the closest. Between pupils of the same size, one that ships a threshold wins.
-    Pupils that were trained without some images, or made from such a pupil, are left out.
+    Without a gate, the smallest pupil that is close to its teacher on the validation images is
+    chosen. If no pupil is close, the closest one is chosen. Of two pupils of the same size, one
+    that ships a threshold wins. Pupils that were trained without some images are left out, and so
+    are pupils made from them.
     """
     if result.gate:
         return _by_gate(result.gate, lineage, predictions)
@@ -155,7 +157,10 @@ def _by_gate(gate: GateResult, lineage: Lineage, predictions: RunPredictions) ->
 
 
 def _by_one_rule(gate: GateResult, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact) -> str:
-    """Say what the gate compared, if it differs: it uses one threshold rule for both models."""
+    """Return a sentence with the gate's accuracies, if they differ from those of the headline.
+
+    The gate uses one threshold rule for both models.
+    """
     for artifact in gate.artifacts:
         for finding in artifact.findings:
             subject = artifact.entry, finding.condition, finding.against, finding.where

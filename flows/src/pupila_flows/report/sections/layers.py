@@ -1,4 +1,4 @@
-"""What each layer loses in int8, if a plugin measured `LayerSensitivities`."""
+"""How each layer changes the predictions in int8, if a plugin measured `LayerSensitivities`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class LayerBar:
-    """A layer with its divergence in nats, drawn as a bar relative to the worst layer."""
+    """A layer and how much it changes the predictions if only this layer is quantised."""
 
     name: str
     operator: str
     divergence: float
+    """Mean KL divergence of the predictions, in nats; `bar` is relative to the worst layer."""
     in_float: bool
+    """Whether the layer was left in float."""
     bar: Markup
 
 

@@ -45,8 +45,9 @@ class Mistakes:
     accepts: str
     """Class that the artifact accepts as a filter; empty if evaluated without near misses."""
     near_misses: int
+    """Number of near misses: images of other kinds, which the artifact should reject."""
     accepted: int
-    """Number of near misses that the artifact mistakes for that class."""
+    """Number of near misses that the artifact mistakes for the class in `accepts`."""
     let_through: tuple[Mistake, ...]
     """The accepted near misses that are shown; `truth` is the name of their group."""
 
@@ -58,7 +59,11 @@ def mistakes(
     chosen: str | None,
     folder: Path,
 ) -> list[Mistakes]:
-    """Collect the worst mistakes of the chosen artifact and of the smallest final ones."""
+    """Return the worst mistakes of two artifacts: the chosen one, then the smallest final ones.
+
+    A final artifact is one that nothing else was made from. Paths of images start from `folder`
+    unless they are absolute.
+    """
     return [
         _of(result, predictions, artifact, folder)
         for artifact in _shown(lineage, predictions, chosen)

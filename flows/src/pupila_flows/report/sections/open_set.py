@@ -24,7 +24,10 @@ class FilterCell:
 
 @dataclass(frozen=True)
 class FilterRow:
-    """The row of one group of images; a cell is None if an artifact was not evaluated on it."""
+    """The row of one group of images, with a cell for each artifact.
+
+    A cell is None if the artifact was not evaluated on the group.
+    """
 
     name: str
     images: int

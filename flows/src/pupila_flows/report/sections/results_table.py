@@ -43,7 +43,7 @@ class Row:
 
 
 def columns() -> tuple[str, ...]:
-    """Return the column titles of the results table that follow name and plugin."""
+    """Return the column titles of the results table, after those for name and plugin."""
     return (
         "Format · runtime",
         "Size",
@@ -188,9 +188,9 @@ def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
 
 
 def thresholds_note(lineage: Lineage, specificity: float) -> str:
-    """Say at which thresholds the metrics hold, and how those that do not ship were chosen.
+    """Say at which thresholds the metrics hold, and how thresholds that do not ship were chosen.
 
-    `specificity` is the target for which the latter were chosen.
+    `specificity` is the target for which a threshold is chosen if it does not ship.
     """
     metrics = [artifact.evaluation.metrics for artifact in lineage.evaluated()]
     points = [model.point for model in metrics if not model.shipped]
@@ -223,7 +223,10 @@ def _made_by(entry: Entry) -> str:
 
 
 def warning_of(entry: Entry) -> str:
-    """Return the warnings about an entry, by its plugin and about ties; empty if there are none."""
+    """Return the warnings about an entry as one text; empty if there are none.
+
+    They are the warning of the entry's plugin, and the one about tied scores.
+    """
     measured = entry.measured.read(PluginWarning)
     warnings = (measured and measured.warning, entry.evaluation and entry.evaluation.tie_warning)
     return " ".join(sentence for sentence in warnings if sentence)
@@ -267,6 +270,7 @@ class Confusion:
     at: str
     """How classes were decided, in words: the most probable class, or a threshold."""
     rows: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
+    """For each true class: its name, then count and percentage for each predicted class."""
 
 
 def confusions(lineage: Lineage, classes: tuple[str, ...]) -> list[Confusion]:
@@ -303,11 +307,13 @@ class GroupTable:
 
     column: str
     values: tuple[tuple[str, int], ...]
+    """Each value of the column, with the number of images that have it."""
     rows: tuple[tuple[str, tuple[tuple[Cell, Cell] | None, ...]], ...]
+    """For each artifact: its name, then accuracy and AUC for each value, or None."""
 
 
 def groups(lineage: Lineage) -> list[GroupTable]:
-    """Return one table for each manifest column by whose values any entry was evaluated."""
+    """Return a table for each column of the manifest by which entries were evaluated in groups."""
     artifacts = lineage.evaluated()
     names = dict.fromkeys(name for artifact in artifacts for name in artifact.evaluation.groups)
     return [_group_table(name, artifacts) for name in names]
@@ -359,7 +365,10 @@ def shortcuts(data: DataSummary) -> list[Check]:
 
 
 def counts(data: DataSummary) -> list[tuple[str, list[int], int]]:
-    """Return name, images per class and total of each split; the total includes unlabelled ones."""
+    """Return the name of each split, its number of images in each class, and its total.
+
+    The total includes unlabelled images.
+    """
     return [
         (split, [by_class.get(name, 0) for name in data.classes], sum(by_class.values()))
         for split, by_class in data.counts.items()

@@ -20,7 +20,9 @@ def mean_over_images_and_seeds(
     extremes: Sequence[float],
     patients: NDArray[np.int64] | None = None,
 ) -> Estimate:
-    """Return the mean of `values` `(seeds, images)`; its 95 % interval is for new seeds and images.
+    """Return the mean of `values` `(seeds, images)`, with a 95 % interval over both.
+
+    The interval holds for new seeds and new images.
 
     With y_si = μ + seed_s + image_i + rest_si (crossed random effects; Owen 2007, "The pigeonhole
     bootstrap", Ann. Appl. Stat. 1:386), the mean over S seeds and n images has the variance
@@ -30,12 +32,15 @@ def mean_over_images_and_seeds(
     so the interval errs on the wide side. It uses Student's quantile with the degrees of freedom of
     Satterthwaite 1946 (Biometrics Bull. 2:110).
 
-    `extremes` are the smallest and the largest possible value, which also bound the interval. They
-    are added to the data as further images, the same for all seeds, so that the interval has a
-    width even if all values are equal. With one seed, +1 and -1 for a difference give the interval
-    of Bonett and Price 2012 except for the quantile; 1, 1, 0 and 0 for a proportion give that of
-    Agresti and Coull 1998. If `patients` gives each image's patient, the variance over images is
-    that of the sums over patients.
+    `extremes` are values added to the data as further images, the same for all seeds, so that the
+    interval has a width even if all values are equal. The extremes must include the smallest and
+    the largest possible value, and these bound the interval. For a difference, use (1, -1): with
+    one seed, this is the interval of Bonett and Price 2012 except for the quantile. For a
+    proportion, use (1, 1, 0, 0): with one seed, this is the interval of Agresti and Coull 1998
+    except for the quantile.
+
+    `patients` has the number of each image's patient, `(images,)`. If it is given, the variance
+    over images is computed from sums over patients.
     """
     images = np.concatenate([values.mean(axis=0), extremes])
     terms = [_over_images(images, patients)]

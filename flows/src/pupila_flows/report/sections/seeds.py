@@ -55,6 +55,7 @@ class SeedRuns:
 
     @property
     def accuracy(self) -> Spread | None:
+        """Accuracy on the test images; None if no seed was evaluated."""
         return Spread.of(
             [artifact.evaluation.metrics.accuracy.value for artifact in self.evaluated]
         )
@@ -84,11 +85,16 @@ class SeedRuns:
 
     @property
     def auc(self) -> Spread | None:
+        """AUC on the test images, over the seeds for which it is known."""
         aucs = [artifact.evaluation.metrics.auc for artifact in self.evaluated]
         return Spread.of([auc.value for auc in aucs if auc])
 
     def interval(self, predictions: RunPredictions) -> Estimate | None:
-        """Return the mean accuracy with its interval over images and seeds; None if unknown."""
+        """Return the mean accuracy with its interval over images and seeds.
+
+        With one evaluated seed, the interval is over images only. Return None if no seed was
+        evaluated, or if predictions are missing.
+        """
         artifacts = self.evaluated
         if len(artifacts) == 1:
             return artifacts[0].evaluation.metrics.accuracy
@@ -163,7 +169,10 @@ def _row(runs: SeedRuns, interval: Estimate | None) -> SeedRow:
 
 
 def seed_count(runs: SeedRuns) -> str:
-    """Write the number of seeds that an entry was evaluated with: `3`, `2 of 3`; a dash if none."""
+    """Write the number of seeds that an entry was evaluated with, such as `3` or `2 of 3`.
+
+    It is a dash if the entry does not depend on a seed.
+    """
     if runs.first.seed is None:
         return formatting.NONE
     evaluated, made = len(runs.evaluated), len(runs.entries)

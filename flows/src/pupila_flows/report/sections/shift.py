@@ -67,7 +67,9 @@ class ShiftPicture:
     altered: str
     truth: str
     pupil: str
+    """The pupil's probability of the positive class, as text."""
     teacher: str
+    """The teacher's probability of the positive class, as text."""
 
     @property
     def file(self) -> str:
@@ -78,7 +80,8 @@ class ShiftPicture:
 class ShiftPanel:
     """Curves and pictures of one pupil in one of its formats.
 
-    That is the format in the gate; if the gate has none of them, the one of the lowest fidelity.
+    The format is one that the gate checks. If the gate checks no format of the pupil, it is the
+    format with the lowest fidelity.
     """
 
     name: str
@@ -93,7 +96,9 @@ class ShiftReport:
     """All results on altered images."""
 
     families: int
+    """Number of families of alterations."""
     images: int
+    """Number of images of each family at the middle severity."""
     whole: bool
     """Whether the curves cover every severity."""
     rows: tuple[ShiftRow, ...]
@@ -101,7 +106,10 @@ class ShiftReport:
 
 
 def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftReport | None:
-    """Return all results on altered images, the lowest fidelity first; None if there are none."""
+    """Return all results on altered images, the lowest fidelity first; None if there are none.
+
+    Paths of images start from `folder` unless they are absolute.
+    """
     evaluated = [(entry, entry.shift) for entry in lineage.entries.values() if entry.shift]
     if not evaluated:
         return None

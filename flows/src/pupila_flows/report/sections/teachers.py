@@ -19,7 +19,10 @@ class Panel:
     pupils: tuple[str, ...]
     teachers: tuple[str, ...]
     agreement: Matrix
-    """Matrix `(teachers, teachers)`: on which fraction of the pupils' training images two agree."""
+    """Fraction of the training images that two teachers give the same class.
+
+    The shape is `(teachers, teachers)`.
+    """
     accuracies: tuple[str, ...]
     """Accuracy of each teacher on the validation images, as text; empty if not measured."""
     sentences: tuple[str, ...]

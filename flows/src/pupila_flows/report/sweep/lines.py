@@ -1,4 +1,4 @@
-"""The lines of a sweep's plot: entries that differ only along the axis, and constant ones."""
+"""The lines of a sweep's plot: entries that differ only along the axis, or not even along it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ Role = Literal["pupil", "control", "teacher"]
 
 @dataclass(frozen=True)
 class Line:
-    """A line: the evaluated entry at each value of the axis; the same at all if `constant`."""
+    """A line of the plot: an evaluated entry at each value of the axis."""
 
     label: str
     role: Role
     at: tuple[SeedRuns | None, ...]
     """The entry at each value of the axis; None where it is missing or failed."""
     constant: bool
+    """Whether the line is one entry that does not depend on the setting of the axis."""
 
 
 def roles(result: RunResult) -> dict[str, Role]:

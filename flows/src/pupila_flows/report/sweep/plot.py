@@ -23,7 +23,7 @@ from pupila_flows.report.sweep.lines import Line
 from pupila_flows.report.templating import style_sheet
 
 _COLOURS = 5
-"""Number of colours in `sweep.css`. With four shapes, pairs of both repeat after 20 lines."""
+"""Number of colours in `sweep.css`. Combined with four shapes, they repeat after 20 lines."""
 
 _WIDTH, _PLOT_WIDTH, _PLOT_HEIGHT = 960.0, 318.0, 270.0
 _LEFT, _NAMES_WIDTH, _INSET = 48.0, 132.0, 18.0
@@ -41,7 +41,7 @@ class PlottedMetric:
 
     name: str
     panels: tuple[tuple[str, Metric], tuple[str, Metric]]
-    """Title and metric of the panel of validation images, then of that of test images."""
+    """Title and metric of each panel: validation images first, then test images."""
     write: Callable[[float], str]
 
 
@@ -66,7 +66,10 @@ FIDELITY = PlottedMetric(
 def draw(
     plotted: PlottedMetric, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> Markup:
-    """Draw both panels for the sweep's page, which contains their style sheet."""
+    """Draw the panels of validation and test images for a page that contains the style sheet.
+
+    `title` is the name of the axis, and `best` is the point to mark.
+    """
     height, content = _content(plotted, lines, axis, title, best)
     return svg.picture(
         _WIDTH, height, _picture_label(plotted, lines, title), *content, class_="sweep"
@@ -76,7 +79,10 @@ def draw(
 def draw_alone(
     plotted: PlottedMetric, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> str:
-    """Draw both panels as a standalone SVG file, with its own colours on white."""
+    """Draw the panels of validation and test images as a standalone SVG file, on white.
+
+    `title` is the name of the axis, and `best` is the point to mark.
+    """
     height, content = _content(plotted, lines, axis, title, best)
     ground = svg.element("rect", width=_WIDTH, height=height, fill="#ffffff")
     style = svg.element("style", _own_colours())
