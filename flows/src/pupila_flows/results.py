@@ -17,7 +17,7 @@ from pupila.noninferiority import LEVEL
 from pupila.shift.evaluation import ShiftEvaluation
 
 _MANY_TIMES = 10
-"""If a finding needs more than this many times the tested images, it says how many times."""
+"""Above this multiple of the tested images, a required number of images is given as a multiple."""
 
 
 class _Model(BaseModel):
@@ -144,7 +144,9 @@ class Entry(_Model):
         description="Name of the teacher that the entry is compared with. Of several teachers, it "
         "is the best.",
     )
-    taught: bool = Field(default=False, description="Whether a teacher was used in making it.")
+    taught: bool = Field(
+        default=False, description="Whether a teacher was used in making the entry."
+    )
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Values that a sweep set, by `step.setting`."
     )
@@ -201,9 +203,9 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 
 
 class WrongImage(_Model):
-    """A validation image that counts against an artifact: it is wrong or differs from the teacher.
+    """A validation image that counts against an artifact.
 
-    Which of the two it is depends on the condition.
+    The artifact's prediction is wrong or, in the condition `agreement`, differs from the teacher's.
     """
 
     path: str
@@ -373,7 +375,9 @@ class Publication(_Model):
     version: int | None = Field(
         description="Number of the current version, which has the artifacts; None if withheld."
     )
-    reason: str = Field(description="Why it was published, or was not, in one sentence.")
+    reason: str = Field(
+        description="Why the artifacts were published, or were not, in one sentence."
+    )
     overridden_by: str | None = Field(
         default=None, description="Who published the version although the gate did not pass."
     )
@@ -394,7 +398,7 @@ class RunResult(_Model):
     synthetic: bool = Field(
         description="Whether the images were generated, so that no result is medical."
     )
-    started: str = Field(description="ISO 8601, UTC.")
+    started: str = Field(description="Start of the run, as ISO 8601 in UTC.")
     seconds: float
     data: DataSummary
     entries: tuple[Entry, ...] = Field(description="Teachers first, then steps in order.")
@@ -411,9 +415,12 @@ class RunResult(_Model):
     specificity: float = Field(
         description="Target specificity for thresholds chosen on the validation images."
     )
-    gate: GateResult | None = Field(default=None, description="None if the recipe has no gate.")
+    gate: GateResult | None = Field(
+        default=None, description="The gate's verdict; None if the recipe has no gate."
+    )
     publication: Publication | None = Field(
-        default=None, description="None if the recipe publishes nothing."
+        default=None,
+        description="Whether and where artifacts were published; None without a section `publish`.",
     )
     machine: str = Field(description="Processor, cores, memory, operating system.")
     versions: dict[str, str] = Field(description="Versions of the distributions in use.")

@@ -40,8 +40,9 @@ def differences(
 ) -> dict[str, Estimate]:
     """Return the paired differences, artifact minus teacher, on an external set, by metric.
 
-    The differences are computed as in the gate. A `group`, a column and its value, selects some of
-    the images. Metrics that cannot be compared are left out; without labels, all are.
+    The differences are computed as in the gate. If `group` is given, only the images with this
+    value in this column count. Metrics that cannot be compared are left out. Without labels, the
+    result is empty.
     """
     pair = _pair(inputs, case, external) if external.labelled else None
     if pair is None:

@@ -87,7 +87,7 @@ class Images(_Model):
     labels: tuple[int, ...]
     columns: dict[str, tuple[str, ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="By column of the manifest: the value of each image, or an empty text.",
+        description="Values by column of the manifest, one for each image; empty if not given.",
     )
 
     patients: tuple[str, ...] | None = Field(

@@ -1,7 +1,7 @@
 """Facts for the checks: a recipe's text, its valid sections, and the files that it names.
 
 A fact is determined once, when a check first needs it. Every check that needs a fact also yields
-the mistakes in it, so none is overlooked and no check depends on another.
+the mistakes in it, so no mistake is overlooked and no check depends on another check.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Checking = Generator[Mistake, None, ValueT]
 
 @dataclass(frozen=True)
 class Fact(Generic[ValueT]):
-    """A value determined from a recipe, and the mistakes found on the way."""
+    """A value determined from a recipe, and the mistakes that were found in doing so."""
 
     value: ValueT
     mistakes: tuple[Mistake, ...]

@@ -171,7 +171,8 @@ def contradictions(
 ) -> Iterator[tuple[str, str]]:
     """Yield the name of each field that contradicts the model's record, and a message.
 
-    `spec` is the output in the record, and `whose` is what the message calls the record's owner.
+    `spec` is the output in the record. The message calls the record `whose` record, such as `the
+    artifact's` record.
     """
     differing: dict[str, tuple[object, object]] = {}
     if section.classes not in (None, spec.classes):

@@ -1,6 +1,6 @@
 """Reports which margins of a gate are within reach of the test images, before anything is trained.
 
-A margin is within reach if an equally good model passes the gate in 8 of 10 runs.
+A margin is within reach if an equally good model passes it in 8 of 10 runs.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Bounds(BaseModel):
     maximum_class_ratio: float = Field(
         default=3.0,
         ge=1,
-        description="Largest class of the training split divided by the smallest, in images.",
+        description="Largest ratio between the numbers of training images of two classes.",
     )
     minimum_brightness: float = Field(
         default=15.0, ge=0, le=255, description="Lowest mean luma of an image; 0 is black."

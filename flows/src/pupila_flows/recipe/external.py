@@ -19,8 +19,8 @@ class ExternalSection(Section):
     folder: str | None = Field(
         default=None,
         min_length=1,
-        description="Folder that holds the files of a CSV under their own names, if they are not "
-        "where `path` says.",
+        description="Folder in which the images of a CSV are found by their file names. Without "
+        "it, the CSV's column `path` says where they are.",
     )
     split: str | None = Field(
         default=None,

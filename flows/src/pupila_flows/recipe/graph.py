@@ -99,7 +99,7 @@ class Graph:
         return name in self._partial
 
     def is_control(self, name: str) -> bool:
-        """Whether a step is the control of another."""
+        """Whether a step is the control of another step."""
         return name in self._pupils
 
     def is_last(self, name: str) -> bool:

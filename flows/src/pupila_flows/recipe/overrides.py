@@ -180,7 +180,7 @@ def merge(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def apply_changes(source: Source, changes: Changes) -> Source:
-    """Return a recipe with changes applied; the same object if they change nothing."""
+    """Return a recipe with changes applied; if nothing changes, return `source`."""
     made = _changed_by(changes.given(), source)
     return source if made.value == source.value else made
 

@@ -250,7 +250,7 @@ class EvaluateSection(Section):
         default=0.1, ge=0, le=1, description="Largest accepted difference of a probability."
     )
     open_set: OpenSetSection | None = Field(
-        default=None, description="Evaluates every artifact as a filter too, on new images."
+        default=None, description="Also evaluates every artifact as a filter, on new images."
     )
 
     @property
@@ -311,7 +311,9 @@ class Recipe(Section):
     teachers: dict[NodeName, TeacherSection] = Field(
         default_factory=dict[str, TeacherSection], description="Trained models by name."
     )
-    steps: dict[NodeName, StepSection] = Field(min_length=1, description="The graph, by step name.")
+    steps: dict[NodeName, StepSection] = Field(
+        min_length=1, description="Steps of the graph, by name."
+    )
     evaluate: EvaluateSection = Field(
         default_factory=EvaluateSection, description="How every artifact is evaluated."
     )

@@ -69,7 +69,10 @@ class Source:
     """Locations of values that were changed for one run."""
 
     def problem(self, location: Location, message: str) -> Problem:
-        """Return a problem on the line of a location, or of the nearest section around it."""
+        """Return a problem with the line of a location.
+
+        If the recipe does not contain the location, the line is that of the nearest section around.
+        """
         if self._is_changed(location):
             message += " This run's changes say so, not the file."
         while location and location not in self.lines:

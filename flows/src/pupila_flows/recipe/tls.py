@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class TlsFiles(NamedTuple):
-    """The authority's certificate, and the machine's own with its private key."""
+    """Paths of the authority's certificate, this machine's certificate and its private key."""
 
     ca: Path
     cert: Path

@@ -10,7 +10,7 @@ from pupila_flows.plan.facts import Mistake
 
 
 def images(context: Context) -> Iterator[Mistake]:
-    """Check that the labels of the external images, once mapped, are classes of the data.
+    """Check that the labels of the external images are classes of the data, by `map` if needed.
 
     Mistakes in finding and reading the images are reported too.
     """

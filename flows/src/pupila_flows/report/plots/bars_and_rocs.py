@@ -16,7 +16,7 @@ _Points = list[tuple[float, float]]
 
 
 def interval_bar(estimate: Estimate, low: float, high: float) -> Markup:
-    """Draw an interval and its value on a scale `low`..`high` that fills the table cell."""
+    """Draw a value with its interval on a scale from `low` to `high` that fills the table cell."""
     if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)):
         return Markup("")
     span = (high - low) or 1.0

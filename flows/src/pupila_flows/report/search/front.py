@@ -26,14 +26,17 @@ Named = Sequence[tuple[str, Interval]]
 
 
 def over_bytes(search: SearchResult, teachers: Named) -> Markup:
-    """Draw accuracy against the size of the int8 file on a logarithmic axis, with the teachers."""
+    """Draw accuracy against the size of the int8 file, on a logarithmic axis.
+
+    The accuracy of each teacher is a horizontal line.
+    """
     return _Panel(search, teachers, "bytes of the int8 file", _bytes, _round_bytes).draw()
 
 
 def over_latency(search: SearchResult, teachers: Named) -> Markup | None:
-    """Draw accuracy against latency on a logarithmic axis, with the teachers.
+    """Draw accuracy against latency on a logarithmic axis; None if latency was not measured.
 
-    Return None if latency was not measured.
+    The accuracy of each teacher is a horizontal line.
     """
     if any(model.latency_ms is None for model in search.front):
         return None

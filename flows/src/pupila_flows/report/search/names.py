@@ -22,7 +22,7 @@ def height(names: Sequence[str]) -> float:
 
 
 def side_by_side(positions: Sequence[float], right: float) -> list[float]:
-    """Return where to write the names of points at `positions`, as close as overlaps allow."""
+    """Return where to write the names of points at `positions`, so that names do not overlap."""
     return spread_out(positions, _GAP, min(positions, default=0.0), right)
 
 

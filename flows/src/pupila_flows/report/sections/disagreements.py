@@ -80,7 +80,7 @@ def disagreements(
 ) -> Disagreements:
     """Return the images on which the chosen pupil, or another final one, differs from its teacher.
 
-    At most five pupils are shown. Paths of images start from `folder` unless they are absolute.
+    At most five pupils are shown. Relative paths of images are also looked up in `folder`.
     """
     pairs = _important(result, lineage, predictions, chosen)
     differing = {pupil.name: _differing(predictions, pupil, teacher) for pupil, teacher in pairs}

@@ -74,7 +74,7 @@ def external_panels(
 ) -> list[ExternalPanel]:
     """Return a panel for each external set, with the entries of `lineage`.
 
-    `chosen` is the pupil of the headline. Paths of images start from `folder` unless absolute.
+    `chosen` is the pupil of the headline. Relative paths of images are also looked up in `folder`.
     """
     return [_panel(images, lineage, chosen, folder) for images in result.external]
 

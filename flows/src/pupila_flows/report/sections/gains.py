@@ -31,7 +31,7 @@ class SeedPair:
 class Gain:
     """The comparison of a pupil with its control, which was made in the same way without a teacher.
 
-    It may also show a loss.
+    A loss is a negative gain.
     """
 
     pupil: str

@@ -61,8 +61,8 @@ def mistakes(
 ) -> list[Mistakes]:
     """Return the worst mistakes of two artifacts: the chosen one, then the smallest final ones.
 
-    A final artifact is one that nothing else was made from. Paths of images start from `folder`
-    unless they are absolute.
+    A final artifact is one that nothing else was made from. Relative paths of images are also
+    looked up in `folder`.
     """
     return [
         _of(result, predictions, artifact, folder)

@@ -108,7 +108,7 @@ class ShiftReport:
 def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftReport | None:
     """Return all results on altered images, the lowest fidelity first; None if there are none.
 
-    Paths of images start from `folder` unless they are absolute.
+    Relative paths of images are also looked up in `folder`.
     """
     evaluated = [(entry, entry.shift) for entry in lineage.entries.values() if entry.shift]
     if not evaluated:

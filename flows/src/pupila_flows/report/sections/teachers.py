@@ -19,10 +19,7 @@ class Panel:
     pupils: tuple[str, ...]
     teachers: tuple[str, ...]
     agreement: Matrix
-    """Fraction of the training images that two teachers give the same class.
-
-    The shape is `(teachers, teachers)`.
-    """
+    """Fraction of training images with the same class by two teachers, `(teachers, teachers)`."""
     accuracies: tuple[str, ...]
     """Accuracy of each teacher on the validation images, as text; empty if not measured."""
     sentences: tuple[str, ...]

@@ -1,4 +1,7 @@
-"""The lines of a sweep's plot: entries that differ only along the axis, or not even along it."""
+"""The lines of a sweep's plot.
+
+The entries of a line differ only in the setting of the axis, or are all the same entry.
+"""
 
 from __future__ import annotations
 
