@@ -36,7 +36,7 @@ class Picture:
     image: WrongImage
     picture: str | None
     against: str
-    """What the artifact is compared with: a teacher, `published`, `anchor`; empty for a limit."""
+    """What the artifact is compared with: a teacher, `published` or `anchor`; empty without one."""
 
     @property
     def file(self) -> str:
