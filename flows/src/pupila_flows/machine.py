@@ -23,8 +23,8 @@ def describe() -> str:
 def versions() -> dict[str, str]:
     """Return the version of each package that can change results, by name.
 
-    These are Python, the distributions of all plugins, and what those require: see
-    `pupila.requirements`.
+    The packages are Python, Prefect, pupila-flows, the distributions of all plugins, and their
+    requirements (see `pupila.requirements`).
     """
     distributions = {entry.distribution for entry in installed().plugins}
     packages = {"python": platform.python_version(), "prefect": version("prefect")}

@@ -28,7 +28,7 @@ def code(text: str) -> str:
 
 
 def stated(text: str | None) -> str:
-    """Escape a text that a recipe states, but keep its line breaks and lists."""
+    """Escape a text written in a recipe, but keep its line breaks and lists."""
     return "\n".join(map(_line, (text or "").strip().splitlines()))
 
 
@@ -45,7 +45,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def without_links(markdown: str) -> str:
-    """Return the Markdown so changed that HTML, links and pictures are shown as source text."""
+    """Escape HTML, links and images in Markdown, so that viewers show their source text."""
     return _MARKUP.sub(lambda match: match[1] or f"\\{match[2]}", printable(markdown))
 
 

@@ -1,4 +1,4 @@
-"""Shows the progress of a run: in a terminal, or nowhere."""
+"""Displays of a run's progress: one for the terminal, and one that shows nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ def _text(text: str) -> str:
 
 
 class Display(Protocol):
-    """Base of displays, which show the progress of jobs by the jobs' titles."""
+    """Protocol of displays, which show the progress of jobs; a job is identified by its title.
+
+    `update` reports that `done` of `total` units are done, and describes them in `what`. `finish`
+    reports that a job has ended, with a short text on its outcome.
+    """
 
     def update(self, title: str, done: int, total: int, what: str) -> None: ...
 
@@ -78,7 +82,7 @@ class Terminal:
 
     @contextmanager
     def shown(self) -> Generator[None]:
-        """Draw the bars during the block, and make this the current display."""
+        """Draw the bars during the block, and make this display the current one."""
         token, stop = current_display.set(self), stopping.current()
         try:
             with self._bars, stop.clearing(self._clear) if stop else nullcontext():

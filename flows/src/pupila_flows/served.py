@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 PREFIX = "/pupila/"
-"""Path at which a station serves the files; Prefect has no pages below it."""
+"""Start of the URL paths of served files; Prefect itself has no pages below it."""
 VARIABLE = "PUPILA_SERVED"
-"""Environment variable that names the workspace of the station whose server is in use."""
+"""Environment variable with the workspace of the station whose Prefect server is in use."""
 TYPES: Mapping[str, str] = {
     ".csv": "text/csv; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -40,10 +40,11 @@ def served_file(workspace: Path, path: str) -> Path | None:
 
 
 def address_of(workspace: Path, file: Path) -> str | None:
-    """Return the URL path at which a workspace's station serves a file.
+    """Return the URL path at which a workspace's station serves a file; None if it does not.
 
-    None if the Prefect server in use does not serve the file: this server is another station's, or
-    the temporary one of `pupila run`.
+    The result is None for a file of a kind that is not served. It is also None if the Prefect
+    server in use is not this station's, but another station's or the temporary server of
+    `pupila run`.
     """
     root = workspace.resolve()
     if os.environ.get(VARIABLE) != str(root):

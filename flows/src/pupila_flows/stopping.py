@@ -19,18 +19,19 @@ from uuid import uuid4
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SECONDS = 3.0
-"""Time for the main thread to clean up. Then, or at a second signal, the process ends."""
+"""Time for the main thread to clean up; after it, or at a second signal, the process ends."""
 _WRITE_SECONDS = 0.5
 _KILL_SECONDS = 1.5
 _MARK = "PUPILA_COMMAND"
-"""Environment variable of all processes that a command starts, also after their parent's end."""
+"""Environment variable that marks all processes started by a command, even orphaned ones."""
 
 
 class Stop:
-    """Handler of the signals that stop a command; does its work in a separate thread.
+    """Handler of the signals that stop a command.
 
     The first signal raises KeyboardInterrupt in the main thread, clears the progress bars and
-    prints a sentence; after it the command prints nothing more. A second signal ends the command.
+    prints `sentence`. After that the command prints nothing more, and ends within seconds. A second
+    signal ends the command at once. Clearing, printing and ending run in separate threads.
     """
 
     def __init__(self) -> None:
@@ -74,7 +75,7 @@ class Stop:
 
     @contextmanager
     def clearing(self, display: Callable[[], None]) -> Generator[None]:
-        """During the block, have a signal call `display` before it prints the sentence."""
+        """During the block, let a signal call `display` before the sentence is printed."""
         self._display = display
         try:
             yield
@@ -107,7 +108,10 @@ class Stop:
 
 @contextmanager
 def stoppable() -> Generator[Stop]:
-    """Let signals stop the block; those already ignored, as SIGHUP under `nohup`, stay ignored."""
+    """Let signals stop the code in the block.
+
+    Signals that are already ignored, such as SIGHUP under `nohup`, stay ignored.
+    """
     os.environ[_MARK] = uuid4().hex
     stop = Stop()
     stop.install()
@@ -132,16 +136,16 @@ def say_when_stopped(sentence: str) -> None:
 
 
 def reinstall() -> None:
-    """Install this command's handler again after a library replaced it; no-op without one."""
+    """Install this command's handler again after a library replaced it for some of the signals."""
     stop = current()
     if stop:
         stop.install()
 
 
 def end_all(variable: str, value: str, seconds: float) -> int:
-    """Kill all other processes that have `variable` set to `value`, and return how many.
+    """Kill all other processes whose environment sets `variable` to `value`; return their number.
 
-    Waits at most `seconds` for these processes to end.
+    Wait at most `seconds` for these processes to end.
     """
     import psutil
 

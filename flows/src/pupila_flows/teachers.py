@@ -1,7 +1,8 @@
-"""The teacher store keeps teachers by name, so that recipes get the latest without edits.
+"""The teacher store: versions of teachers by name.
 
-Every version has its own folder, `NAME/NUMBER`, which never changes. The file `NAME/current` names
-the version in use, and is replaced atomically.
+A recipe that names a teacher uses its current version, so a new version needs no edit of the
+recipe. Every version has its own folder, `NAME/NUMBER`, which never changes. The file
+`NAME/current` holds the number of the current version, and is replaced atomically.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pupila.spec import OutputKind, OutputSpec
 from pupila.store import write_atomically
 
 PREFIX = "teacher:"
-"""Prefix by which `path` in a recipe refers to a teacher in the store: `teacher:NAME`."""
+"""Start of a `path` in a recipe that names a teacher in the store, as in `teacher:NAME`."""
 _RECORD, _CURRENT, _MODEL, _DRAFT = "teacher.json", "current", "model", ".incoming-"
 
 
@@ -35,9 +36,9 @@ class TeacherRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
-    source: str = Field(description="Name of the file or folder that was given.")
-    sha256: str = Field(description="Digest of its bytes; of a folder, of names and bytes.")
-    added: str = Field(description="When it was added, UTC.")
+    source: str = Field(description="Name of the model file or folder that was added.")
+    sha256: str = Field(description="Digest of the file; for a folder, of file names and bytes.")
+    added: str = Field(description="When the version was added, ISO 8601, UTC.")
     output: OutputKind = Field(description="softmax, logits or sigmoid.")
     classes: tuple[str, ...] = Field(description="Class of each output column.")
 
@@ -69,7 +70,7 @@ class StoredTeacher:
 
 
 class TeacherStore:
-    """The teachers of a workspace; the folder `root` is made when the first one is added."""
+    """The teachers of a workspace; the folder `root` is created with the first teacher."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -84,10 +85,10 @@ class TeacherStore:
         return sorted(file.parent.name for file in self.root.glob(f"*/{_CURRENT}"))
 
     def current(self, name: str) -> StoredTeacher:
-        """Return the version that runs use now.
+        """Return the version of a teacher that runs use now.
 
         Raises:
-            PupilaError: the teacher does not exist.
+            PupilaError: the teacher does not exist, or its record was lost or altered.
         """
         try:
             version = int((self.root / check_name(name) / _CURRENT).read_text())
@@ -129,7 +130,13 @@ class TeacherStore:
 
     @contextmanager
     def draft(self, name: str, source: Path) -> Generator[Path]:
-        """Yield the path of a copy of `source`, which is removed after the block unless sealed."""
+        """Yield the path of a copy of `source`.
+
+        The copy is removed after the block, unless `seal` has turned it into a version.
+
+        Raises:
+            PupilaError: `source` cannot be copied.
+        """
         folder = self.root / name / f"{_DRAFT}{uuid4().hex}"
         copy = folder / _MODEL / source.name
         try:
@@ -158,7 +165,7 @@ class TeacherStore:
         return self._read(name, version)
 
     def make_current(self, teacher: StoredTeacher) -> None:
-        """Make this version current: all runs that start from now on use it."""
+        """Make a version current, so that all runs that start from now on use it."""
         write_atomically(self.root / teacher.name / _CURRENT, f"{teacher.version}\n".encode())
 
 

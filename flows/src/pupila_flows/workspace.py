@@ -42,7 +42,11 @@ class Workspace:
 
     @classmethod
     def at(cls, root: Path | str) -> Workspace:
-        """Return the workspace in the folder `root`; make the folder if it is missing."""
+        """Return the workspace in the folder `root`; make the folder if it is missing.
+
+        Raises:
+            PupilaError: the folder cannot be made.
+        """
         path = Path(root).resolve()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -66,9 +70,10 @@ class Workspace:
 
     @contextmanager
     def in_use(self) -> Generator[None]:
-        """Keep `pupila gc` from running during the block; if it runs already, wait for its end.
+        """Keep `pupila gc` from running during the block.
 
-        Other processes may use the workspace too. A process that dies releases its lock.
+        If `pupila gc` is running, wait for its end. Other processes may use the workspace
+        meanwhile. A process that dies releases its lock.
         """
         with self._locked(fcntl.LOCK_SH):
             yield
@@ -78,7 +83,7 @@ class Workspace:
         """Keep all other processes from using the workspace during the block.
 
         Raises:
-            PupilaError: another process is using it.
+            PupilaError: another process is using the workspace.
         """
         try:
             with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -125,7 +130,10 @@ class Workspace:
         return self.root / "runs"
 
     def new_run(self, name: str, started: datetime) -> Path:
-        """Make and return a run's folder, named by start time; add a number if that is taken."""
+        """Make and return the folder of a run, named by its start time in UTC.
+
+        If a run of the same second has that folder, a number is added to the name.
+        """
         second = started.strftime("%Y%m%dT%H%M%SZ")
         (self.runs / name).mkdir(parents=True, exist_ok=True)
         for number in count(1):
@@ -141,7 +149,7 @@ class Workspace:
         return run / "jobs.json"
 
     def verdicts_on(self, test: str) -> Path:
-        """Folder with a file for each model decided on the test images with this fingerprint."""
+        """Folder with a file for each model that a gate decided on, for test images `test`."""
         folder = self.root / "asked" / test
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -151,7 +159,7 @@ class Workspace:
         return self.root / "data-docs" / key[:16]
 
     def scratch(self, key: str) -> Path:
-        """Folder of the checkpoints of the job with this key, which every attempt of it uses."""
+        """Folder of the checkpoints of the job with this key, shared by all attempts at the job."""
         folder = self.root / "scratch" / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def working(as_json: bool) -> Generator[None]:
-    """Show progress on stderr unless `as_json`; if a job in the block fails, exit with 1."""
+    """Show progress on stderr unless `as_json`; exit with code 1 if a job in the block crashes."""
     from rich.console import Console
 
     from pupila_flows.execution.child import ChildFailed
@@ -77,9 +77,10 @@ def _console() -> Console:
 
 
 class LogFile(logging.FileHandler):
-    """Log handler that drops lines it cannot write; the job that hits a full disk reports it once.
+    """Log handler that drops lines it cannot write, for example to a full disk.
 
-    The class name has no leading underscore, since Prefect ignores handlers whose name has one.
+    The job that needs the disk reports the error. The class name has no leading underscore, since
+    Prefect ignores handlers whose name has one.
     """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
@@ -94,8 +95,8 @@ class LogFile(logging.FileHandler):
 def log_to(path: Path) -> Generator[None]:
     """Send log lines, Prefect's included, to a file during the block.
 
-    Prefect must be imported first inside the block: it then finds that the root logger has a
-    handler, and leaves it alone.
+    Prefect must not be imported before the block. During its import, Prefect leaves a root logger
+    that has a handler unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = LogFile(path)

@@ -1,4 +1,4 @@
-"""Writes the demo's recipe: for real images and teachers if there are any, else synthetic ones."""
+"""Writes the demo's recipe, for real images and a real teacher or for synthetic ones."""
 
 from __future__ import annotations
 
@@ -41,8 +41,11 @@ steps:
 def prepare(workspace: Workspace) -> Path:
     """Write the demo's recipe and return its path.
 
+    The images and the teacher are real if PUPILA_DATA and PUPILA_TEACHERS are set, and synthetic
+    otherwise.
+
     Raises:
-        PupilaError: the folders that environment variables name lack files the demo needs.
+        PupilaError: a file that the demo needs is missing in the folders that these variables name.
     """
     real = _real()
     data, teacher = real or _synthetic(workspace)
@@ -57,7 +60,7 @@ def prepare(workspace: Workspace) -> Path:
 
 
 def _real() -> tuple[Path, Path] | None:
-    """Return the images and the teacher in the folders of the environment variables, if set."""
+    """Return the images and the teacher in the folders of the variables; None if one is unset."""
     data, teachers = os.environ.get("PUPILA_DATA"), os.environ.get("PUPILA_TEACHERS")
     if not (data and teachers):
         return None

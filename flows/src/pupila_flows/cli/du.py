@@ -1,4 +1,4 @@
-"""`pupila du`: shows what takes room in a workspace, and what may be deleted."""
+"""`pupila du`: shows what takes up disk space in a workspace, and what may be deleted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FOLDERS = {
 
 
 class DiskUse(NamedTuple):
-    """The disk use of one file or folder at the top of a workspace."""
+    """The disk use in bytes of one file or folder at the top level of a workspace."""
 
     name: str
     bytes: int
@@ -58,7 +58,7 @@ def warn_if_nearly_full(workspace: Path) -> None:
 
 
 def disk_use(workspace: Path) -> list[DiskUse]:
-    """Return the disk use of each file and folder at the top of a workspace, largest first."""
+    """Return the disk use of everything at the top level of a workspace, largest first."""
     entries = [
         DiskUse(path.name, bytes_of(path), *_FOLDERS.get(path.name, ("not ours", "if it is yours")))
         for path in workspace.iterdir()

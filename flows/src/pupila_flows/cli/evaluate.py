@@ -188,7 +188,7 @@ def _print(evaluated: EvaluatedModels, specificity: float) -> None:
 
 
 def _own_row(model: EvaluatedModel) -> dict[str, str]:
-    """Return the row of a model by itself."""
+    """Return the row with a model's own metrics, or its measurements if it was never trained."""
     from pupila_flows.report.terminal import evaluation_row, measurement_row
 
     if model.result.evaluation:
@@ -246,7 +246,7 @@ def _verdicts(evaluated: EvaluatedModels) -> list[str]:
 
 
 def not_compared_lines(evaluated: EvaluatedModels) -> list[str]:
-    """Return lines that name the metrics not compared with the teacher's, and say why."""
+    """Return lines that name metrics that could not be compared with the teacher, and say why."""
     from pupila_flows.gate.conditions import condition_of
 
     names: dict[str, list[str]] = {}

@@ -206,7 +206,7 @@ def serve(
 
 
 def _changes(recipe: Path, settings: list[str] | None) -> Changes:
-    """Return the changes of a recipe by `--set`."""
+    """Return the changes of a recipe that `--set` makes."""
     from pupila_flows.recipe.overrides import Changes, parse_changes
     from pupila_flows.recipe.source import read_source
 
@@ -221,7 +221,7 @@ def _run(
     *,
     sweeps: bool = False,
 ) -> None:
-    """Run or sweep a recipe, print the result, and exit with 1 if it failed or is withheld."""
+    """Run or sweep a recipe, print the result, and exit with code 1 if it failed or is withheld."""
     from pupila_flows.cli.console import log_to
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.results import RunResult

@@ -24,10 +24,10 @@ HEADERS = "_headers"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _OURS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
-"""Valid values of `Host`: with another name, a page of another site tries to read this one."""
+"""Valid values of the header `Host`; others may come from pages of other sites."""
 _HEADER = re.compile(r" *([\w-]+): ([\x20-\x7e]+)", re.ASCII)
 _SECONDS = 10.0
-"""Time limit for a whole request, and for the client to read 64 kB of an answer."""
+"""Time limit for sending a whole request, and for reading 64 kB of an answer."""
 _CONNECTIONS = 64
 
 
@@ -117,7 +117,7 @@ class _Server(ThreadingHTTPServer):
             self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore a browser that breaks off, or takes too long."""
+        """Ignore errors of a browser that disconnects or takes too long."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 

@@ -1,4 +1,4 @@
-"""`pupila station`: runs server, deployments and worker, by one command or separately."""
+"""`pupila station`: runs server, deployments and worker, with one command or separately."""
 
 from __future__ import annotations
 

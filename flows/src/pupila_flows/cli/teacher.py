@@ -95,7 +95,7 @@ def list_(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
 
 
 def _notify(workspace: Path, teacher: StoredTeacher) -> bool:
-    """Notify the server in PREFECT_API_URL, or the station of the workspace, if there is one."""
+    """Notify the server in PREFECT_API_URL, or else the station; return whether it was notified."""
     from pupila_flows.station.address import known_api
     from pupila_flows.station.retrained import emit_retrained
 

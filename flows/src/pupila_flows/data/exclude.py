@@ -33,7 +33,11 @@ def images_for_step(dataset: Dataset, exclude: Exclude) -> Dataset:
 
 
 def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, str]]:
-    """Yield each mistake in `exclude` for these images: where in `exclude` it is, and a message."""
+    """Yield the location in `exclude`, and a message, for each mistake in it.
+
+    A mistake is a column or a value that the images in `frame` do not have. If there is none, a
+    class that would lose all its images of a split is a mistake.
+    """
     wrong = [
         ((column, *location), message)
         for column, values in exclude.items()
@@ -45,7 +49,7 @@ def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, 
 def unknown_column(column: str, frame: pd.DataFrame) -> str | None:
     """Return a message if the images lack a column; None if they have it.
 
-    The columns that every manifest has do not count.
+    The columns of every manifest, `path`, `label` and `split`, count as missing.
     """
     columns = [name for name in frame.columns if name not in _OF_EVERY_MANIFEST]
     if column in columns:
@@ -72,7 +76,7 @@ def _wrong_values(
 
 
 def _emptied_classes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[str]:
-    """Yield a message for each class that would have no images left in its split."""
+    """Yield a message for each class that would have no images left in a split."""
     for split in ("train", "validation"):
         before = frame[frame["split"] == split]
         after = before[~_is_excluded(before, exclude)]

@@ -1,4 +1,4 @@
-"""Files of scanned manifests, by which the flow passes images to the processes that do the work."""
+"""Writes scanned manifests ("frames") to files, and reads them in the processes that do jobs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pupila.store import write_atomically
 
 
 def write_frame(frame: pd.DataFrame, cache: Path) -> Path:
-    """Write a frame to a file that is named by the digest of its content, and return the file."""
+    """Write a frame as a CSV below `cache`, named by the digest of its content; return the file."""
     text = frame.to_csv(index=False)
     path, content = cache / "frames" / f"{digest_json(text)}.csv", text.encode()
     if path.exists() and path.read_bytes() != content:
@@ -25,7 +25,7 @@ def write_frame(frame: pd.DataFrame, cache: Path) -> Path:
 
 
 def read_dataset(path: Path | str, classes: list[str], cache: Path) -> Dataset:
-    """Read a frame back as a dataset with `classes` in the given order."""
+    """Read a file of `write_frame` as a dataset with `classes` in the given order."""
     head = pd.read_csv(path, nrows=0)
     texts = {name: "str" for name in head.columns if name not in NUMBERS}
     unknown = {name: [""] for name in NUMBERS}  # of files that do not decode

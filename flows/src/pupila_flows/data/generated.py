@@ -1,4 +1,4 @@
-"""Writes folders of generated images so that each is either complete or made again."""
+"""Writes folders of generated images atomically: a folder that exists is complete."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from uuid import uuid4
 def atomic_folder(folder: Path) -> Generator[Path]:
     """Yield an empty draft folder that replaces `folder` at the end, if nothing fails.
 
-    Drafts that a killed process left are removed first. This is safe, as no two processes make the
-    same folder at once.
+    Drafts that a killed process left are removed first. This is safe, because no two processes make
+    the same folder at the same time.
     """
     for stale in folder.parent.glob(f".{folder.name}-*"):
         shutil.rmtree(stale, ignore_errors=True)

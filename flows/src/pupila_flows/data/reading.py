@@ -1,4 +1,4 @@
-"""Reads the images of a recipe or a command, with progress."""
+"""Reads the images that a recipe or a command names, and shows the progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def read_data(path: Path, classes: tuple[str, ...] | None, cache: Path) -> Dataset:
-    """List and measure the images; files that did not change are not opened again."""
+    """List and measure the images of a folder or CSV.
+
+    A measured file is opened again only if it has changed. If `classes` is None, the classes are
+    the labels in alphabetical order.
+
+    Raises:
+        PupilaError: the images cannot be listed, or all are unlabelled and `classes` is None.
+    """
     display = current_display.get()
     frame = manifest.scan(manifest.read(path), cache, partial(display.update, "data"))
     display.finish("data", f"{len(frame)} images")
@@ -39,7 +46,7 @@ def check_readable(frame: pd.DataFrame, images: str, advice: str) -> None:
 
 
 def _classes_of(frame: pd.DataFrame, path: Path) -> tuple[str, ...]:
-    """Return the labels in alphabetical order."""
+    """Return the labels of the labelled images in alphabetical order."""
     labels = frame["label"][frame["split"] != UNLABELLED]
     if labels.empty:
         raise PupilaError(

@@ -1,7 +1,7 @@
 """Records the images that a model was trained or chosen on, as far as they are known.
 
-Their hashes are in a file beside an artifact's record, which goes where the artifact goes. An
-evaluation on images that a model was trained on proves nothing.
+An evaluation on images that a model was trained on proves nothing. So the hashes of these images
+are stored in a file beside the artifact's record, and are copied with the artifact.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class TrainingImages(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    complete: bool = Field(description="Whether the images of all that it was made from are known.")
+    complete: bool = Field(description="Whether `images` is known to be complete.")
     images: dict[str, str] = Field(
         description="Perceptual hash of each picture, by the SHA-256 of its file."
     )
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
-        """Return all images of a dataset but those of its test split."""
+        """Return the hashes of all images of a dataset except its test images."""
         frame = dataset.frame[dataset.frame["split"] != "test"]
         hashes = zip(frame["sha256"].tolist(), frame["phash"].tolist(), strict=True)
         return cls(complete=True, images=dict(sorted(hashes)))
@@ -48,7 +48,7 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def put_aside_damaged(cls, folder: Path) -> bool:
-        """Put an artifact's file of training images aside if unreadable; tell whether it was."""
+        """Put an artifact's file of training images aside if unreadable; return whether it was."""
         damaged = (folder / TRAINING_IMAGES_NAME).exists() and cls.read(folder) is None
         if damaged:
             put_aside(folder / TRAINING_IMAGES_NAME)
@@ -72,11 +72,11 @@ class TrainingImages(BaseModel):
 
 
 def seen_in_training(known: TrainingImages, dataset: Dataset, distance: int) -> list[Path]:
-    """Return the test images of `dataset` on which a model was trained: same file or picture.
+    """Return the test images of `dataset` that are among the training images `known` of a model.
 
-    Pictures count as the same if their perceptual hashes differ in at most `distance` of 64 bits,
-    as in data validation. Test images that are also among the data's own training images are left
-    out: every pupil has seen them too, and data validation reports them.
+    Two images are the same if their files are equal, or if their perceptual hashes differ in at
+    most `distance` of 64 bits, as in data validation. Test images that are also training images of
+    `dataset` are left out: every pupil has seen them too, and data validation reports them.
     """
     own = TrainingImages.of(dataset).images
     others = {sha256: phash for sha256, phash in known.images.items() if sha256 not in own}
@@ -88,9 +88,10 @@ def seen_in_training(known: TrainingImages, dataset: Dataset, distance: int) -> 
 
 
 def find_repeats(images: dict[str, str], dataset: Dataset, distance: int) -> list[bool]:
-    """Tell for each image of `dataset` whether it is one of `images`, or nearly the same picture.
+    """Tell for each image of `dataset` whether it is one of `images`, or nearly the same.
 
-    `images` has perceptual hashes by the SHA-256 of the file.
+    `images` has perceptual hashes by the SHA-256 of the file. Two images are nearly the same if
+    their perceptual hashes differ in at most `distance` of 64 bits.
     """
     sha256: list[str] = dataset.frame["sha256"].tolist()
     hashes: list[str] = dataset.frame["phash"].tolist()

@@ -1,4 +1,4 @@
-"""A function call, with everything a machine needs to make it in a child process."""
+"""A function call, with everything that a machine needs to run it in a child process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pupila_flows.execution.worker_check import ClusterConnection
 
 @dataclass(frozen=True)
 class ProcessCall:
-    """The arguments of `child.call`. Its paths are valid on every machine that may run the call."""
+    """The arguments of `child.call`; all paths are valid on every machine that may run the call."""
 
     target: str
     """The function to call, as `module:attribute`; only the child imports it."""
@@ -26,17 +26,20 @@ class ProcessCall:
     child_lock: Path
     """File that the child process keeps locked as long as it lives."""
     threads: int = DEFAULT_THREADS
-    """Number of threads a model uses, whatever the number of cores."""
+    """Number of threads that a model uses, independent of the number of cores."""
     connection: ClusterConnection | None = None
-    """Passed to the function as `connection` if it sends subtasks to a cluster. Such a call mostly
-    waits for its subtasks, so it does not occupy a worker's task slot."""
+    """Connection to a cluster, for a function that sends subtasks there; None for others.
+
+    The function gets it as the argument `connection`. Such a call mostly waits for its subtasks, so
+    it does not occupy a worker's task slot.
+    """
 
     def run(self, progress: Progress, children: child.Children) -> dict[str, Any]:
         """Make the call on this machine and return its answer.
 
         Raises:
-            PupilaError: the function raised one.
-            ChildFailed: its process crashed, was killed, or took too long.
+            PupilaError: the function raised it.
+            ChildFailed: the process crashed, was killed, or took too long.
         """
         cluster = self.connection
         connection = {"connection": cluster.model_dump(mode="json")} if cluster else {}

@@ -1,8 +1,8 @@
-"""Runs one function in a separate process, so that its memory is freed and its crash isolated.
+"""Runs one function in a child process, so that its memory is freed and a crash is isolated.
 
-The parent sends the arguments through standard input, and keeps that open: when the parent dies,
-the child sees the end of it and dies too. The child answers with JSON lines on a pipe. Everything
-it prints goes into a log file.
+The parent sends the arguments through the child's standard input, and keeps this pipe open. When
+the parent dies, the pipe ends and the child ends too. The child answers with JSON lines on another
+pipe. Everything that the child prints goes into a log file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PLUGIN_RULE = "a plugin returns or raises, and closes only what it has opened"
 
 
 class ChildFailed(RuntimeError):
-    """The child crashed, was killed or ran out of time; the message names its log."""
+    """Raised if a child process crashes, is killed or takes too long; the message names its log."""
 
 
 class Children:
@@ -78,12 +78,12 @@ class Children:
             return process
 
     def forget(self, process: subprocess.Popen[bytes]) -> None:
-        """Remove a process that has ended."""
+        """Remove a process that has ended from the live processes."""
         with self._lock:
             self._alive.discard(process)
 
     def end(self) -> None:
-        """Kill all child processes; no more can be started afterwards."""
+        """Kill all child processes; afterwards no process can be started."""
         with self._lock:
             self._closed = True
             for process in self._alive:
@@ -91,7 +91,7 @@ class Children:
 
     @property
     def were_ended(self) -> bool:
-        """Whether the run was stopped."""
+        """Whether `end` was called, because the run was stopped."""
         return self._closed
 
 
@@ -114,12 +114,12 @@ def call(
 
     `target` names a function, as `name_of` returns it, or the `call` of a job. Arguments and answer
     are JSON values. As long as the process lives, it is one of `children` and keeps the file
-    `child_lock` locked; a second process with the same lock, on any machine, waits until the
-    first has ended. Models in the process compute with `threads` threads.
+    `child_lock` locked. A second process with the same lock, on any machine, waits until the first
+    has ended. Models in the process compute with `threads` threads.
 
     Raises:
-        PupilaError: the function raised one, or the run was stopped.
-        ChildFailed: it crashed, was killed, or took longer than `timeout_seconds`.
+        PupilaError: the function raised it, or the run was stopped.
+        ChildFailed: the process crashed, was killed, or took longer than `timeout_seconds`.
     """
     processes = children or Children()
     reader, writer = os.pipe()
@@ -157,7 +157,7 @@ def call(
 
 
 _SCRUBBED = frozenset({"TF_USE_LEGACY_KERAS"})
-"""Set by tfmot for the whole process; a child that inherits it would use Keras 2 for Keras 3."""
+"""Variables that tfmot sets; a child that inherits them would use Keras 2 in place of Keras 3."""
 
 
 def _send(process: subprocess.Popen[bytes], target: str, arguments: dict[str, Any]) -> None:
@@ -211,7 +211,7 @@ def _listen(
 def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> bool:
     """End the child and all processes it started; return whether it had to be killed.
 
-    It gets time to end by itself, but threads that a plugin left running may prevent that.
+    The child gets time to end by itself, but threads that a plugin left running may prevent that.
     """
     try:
         process.wait(grace_seconds)
@@ -284,7 +284,7 @@ def _crash(error: BaseException) -> str:
 
 
 def _detach_stdin() -> int:
-    """Return a copy of standard input; the called code sees an empty one."""
+    """Return a copy of standard input, and replace standard input by an empty stream."""
     taken = os.dup(0)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)

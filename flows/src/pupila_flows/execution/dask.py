@@ -4,8 +4,10 @@ Workers must see the workspace, the images and the teachers under the same paths
 whose locks hold across machines. So only arguments, progress and small answers go through Dask.
 Two file locks control which processes may run:
 
-* The caller holds a lock while it waits for an answer; a worker that finds it free ends its child.
-* The child holds a lock as long as it lives; the next attempt waits for it.
+* The caller holds the first lock while it waits for an answer. A worker that finds this lock free
+  ends its child process.
+* The child process holds the second lock as long as it lives. The next attempt at the same call
+  waits for this lock.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from pupila_flows.workspace import Workspace
 
 _CONNECT_SECONDS = 5.0
 _FIRST_WORKER_SECONDS = 30.0
-"""Longest wait for the first worker of a cluster that has just been started."""
+"""Longest wait for the first worker of a cluster, which may have just been started."""
 _NO_WORKER_SECONDS = 60.0
 """Longest time without any worker; Dask's nanny restarts a lost worker within seconds."""
 _LOOK_SECONDS = 5.0
@@ -53,7 +55,7 @@ class Cluster:
         self._topic = f"pupila-{uuid4().hex}"
         self._messages = dict[str, queue.SimpleQueue[Any]]()
         self._unfit = dict[str, str]()
-        """Workers that joined later and cannot do the steps, with the reason."""
+        """Workers that joined after the check and cannot run the steps, with the reason."""
         client.subscribe_topic(self._topic, self._receive)
 
     def _receive(self, event: tuple[float, list[Any]]) -> None:
@@ -67,7 +69,7 @@ class Cluster:
         """Check that the cluster has workers, and that every worker can run the steps.
 
         Raises:
-            PupilaError: no worker joins, or one is unfit.
+            PupilaError: no worker joins, or a worker is unfit.
         """
         try:
             self._client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
@@ -97,13 +99,14 @@ class Cluster:
     def call(
         self, call: ProcessCall, progress: Progress, avoid: str | None = None
     ) -> dict[str, Any]:
-        """Run a call on a worker and return its answer; if it is lost or unfit, try another.
+        """Run a call on a worker and return its answer.
 
-        The worker `avoid` is used only if no other is left.
+        If the worker is lost or unfit, try another worker. The worker `avoid` is used only if no
+        other worker is left.
 
         Raises:
-            PupilaError: the function raised one, no fit worker is left, or the run was stopped.
-            WorkerCrashed: its process crashed.
+            PupilaError: the function raised it, no fit worker is left, or the run was stopped.
+            WorkerCrashed: the process of the call crashed.
             ClusterLost: all workers, or the scheduler, were lost.
         """
         while True:
@@ -115,10 +118,10 @@ class Cluster:
                 pass
 
     def _allowed(self, avoid: str | None) -> list[str] | None:
-        """Return the workers that may run a call; None if any of them may.
+        """Return the workers that may run a call; None if every worker may.
 
         Raises:
-            PupilaError: no worker is fit, and no other has joined for a while.
+            PupilaError: no worker is fit, and no fit worker has joined for a while.
         """
         if not self._unfit and not avoid:
             return None
@@ -168,7 +171,7 @@ class Cluster:
         progress: Progress,
         chosen: list[str] | None,
     ) -> None:
-        """Pass progress on until there is an answer.
+        """Pass progress on until the call has an answer.
 
         Raises:
             ClusterLost: there has been no worker for too long.
@@ -216,11 +219,11 @@ class Cluster:
 
 
 class ConnectionClosed(PupilaError):
-    """The connection was closed, usually because the run was stopped."""
+    """Raised if the connection was closed, usually because the run was stopped."""
 
 
 class WorkerCrashed(child.ChildFailed):
-    """The child process on a worker crashed."""
+    """Raised if the child process on a worker crashed; `worker` is the worker's address."""
 
     def __init__(self, worker: str, reason: str) -> None:
         super().__init__(worker, reason)
@@ -231,7 +234,7 @@ class WorkerCrashed(child.ChildFailed):
 
 
 class ClusterLost(child.ChildFailed):
-    """All workers, or the scheduler, were lost before a call was answered."""
+    """Raised if all workers, or the scheduler, were lost before a call was answered."""
 
 
 class _ChosenLost(Exception):
@@ -239,7 +242,7 @@ class _ChosenLost(Exception):
 
 
 class _UnfitWorker(Exception):
-    """A worker reports that it cannot do the steps."""
+    """A worker reports that it cannot run the steps."""
 
     def __init__(self, worker: str, fault: str) -> None:
         super().__init__(worker, fault)
@@ -255,7 +258,7 @@ def connect(
     The workers must see the workspace and the paths in `reads`.
 
     Raises:
-        PupilaError: the scheduler does not answer, no worker joins, or one is unfit.
+        PupilaError: the scheduler does not answer, no worker joins, or a worker is unfit.
     """
     with (
         publish_requirements(workspace, reads) as requirements,
@@ -309,7 +312,7 @@ def _list_faults(address: str, faults: dict[str, str]) -> str:
 
 
 def _describe_fault(answer: str | Exception) -> str:
-    """Return the fault that a worker reports, or why it could not report any."""
+    """Return the fault that a worker reports, or the error that prevented the report."""
     if isinstance(answer, str):
         return answer
     return (
@@ -319,18 +322,21 @@ def _describe_fault(answer: str | Exception) -> str:
 
 
 def _check_requirements(requirements: WorkerRequirements) -> str | None:
-    """Check a worker; runs there."""
+    """Return why this worker cannot run the steps, if so; called on each worker."""
     return requirements.fault()
 
 
 def run_on_worker(
     call: ProcessCall, requirements: WorkerRequirements, topic: str, name: str
 ) -> dict[str, Any]:
-    """Run a call in a child process on this worker; end it if the caller stops waiting.
+    """Run a call in a child process on this worker, and return its answer.
+
+    Progress is sent to the Dask topic `topic` under the name `name`. If the caller stops waiting,
+    the process is ended.
 
     Raises:
-        PupilaError: the function raised one.
-        WorkerCrashed: its process crashed.
+        PupilaError: the function raised it.
+        WorkerCrashed: the process crashed.
         _UnfitWorker: this worker, which joined after the check, cannot run the steps.
     """
     dask: Any = import_module("distributed")
@@ -366,7 +372,7 @@ def _as_seen_from(worker: Any, connection: ClusterConnection) -> ClusterConnecti
 
 @contextmanager
 def _end_when_unwanted(caller_lock: Path, children: child.Children) -> Generator[None]:
-    """End the children once their caller is gone: after Ctrl-C, or the loss of its machine."""
+    """End the children once their caller is gone, after Ctrl-C or the loss of its machine."""
     over = threading.Event()
 
     def watch() -> None:

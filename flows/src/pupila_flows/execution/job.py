@@ -1,4 +1,4 @@
-"""A job: a unit of work that runs in a separate process, its result remembered under a key."""
+"""A job: work that runs in a separate process, and whose result is remembered under a key."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Job(BaseModel, ABC, Generic[ResultT]):
     runs_models: ClassVar[bool] = False
     """Whether the job trains or runs models; if so, `model_threads` is part of its key."""
     may_run_elsewhere: ClassVar[bool] = False
-    """Whether a cluster's worker may do the job; must be False for jobs that measure latencies."""
+    """Whether a cluster's worker may do the job; False for jobs that measure latencies."""
     seconds_allowed: ClassVar[float | None] = None
     """Time limit in seconds; None for no limit."""
 
@@ -61,7 +61,7 @@ class Job(BaseModel, ABC, Generic[ResultT]):
         """Do the job; called in a separate process.
 
         Raises:
-            PupilaError: its input is wrong.
+            PupilaError: the input of the job is wrong.
         """
 
     def is_intact(self, result: ResultT) -> bool:
@@ -70,7 +70,7 @@ class Job(BaseModel, ABC, Generic[ResultT]):
         return True
 
     def with_threads(self, count: int) -> Self:
-        """Return a copy with `model_threads` set; the job itself if it runs no models."""
+        """Return a copy with `model_threads` set; if the job runs no models, the job itself."""
         return self.model_copy(update={"model_threads": count}) if self.runs_models else self
 
     @property
@@ -109,7 +109,7 @@ class Job(BaseModel, ABC, Generic[ResultT]):
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ResultT:
-        """Return the result that `to_json` turned into JSON values."""
+        """Return the result that `to_json` has turned into the JSON value `value`."""
         return TypeAdapter(cls.returns).validate_python(value)
 
 
@@ -119,7 +119,7 @@ class JobResult(Generic[ResultT]):
 
     value: ResultT
     cached: bool = False
-    """Whether the result was remembered, not computed now."""
+    """Whether the result was remembered from earlier, and not computed in this run."""
     seconds: float = 0.0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def hold(lock: Path) -> None:
-    """Lock a file for the rest of this process's life; wait until it is free."""
+    """Wait until a file is free, and lock it for the rest of this process's life."""
     fcntl.flock(_open(lock), fcntl.LOCK_EX)
 
 

@@ -1,4 +1,4 @@
-"""Does jobs in separate processes; `workers` limits how many run at the same time."""
+"""Does jobs in separate processes; a session limits how many run at the same time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Session:
     threads: int
     """Number of threads that each model computes with."""
     keys: set[str] = field(default_factory=set[str])
-    """Keys of all jobs that were requested."""
+    """Keys of all jobs that were requested in this session."""
 
 
 _session: ContextVar[Session] = ContextVar("session")
@@ -55,16 +55,17 @@ def session(
     threads: int = DEFAULT_THREADS,
     tls: TlsFiles | None = None,
 ) -> Generator[Session]:
-    """Open a session for the block; when the block ends, so do the session's processes.
+    """Open a session for the block, and end all its processes after the block.
 
-    At most `workers` processes run at a time; models in each compute with `threads` threads.
+    At most `workers` processes run at a time. Models in each process compute with `threads`
+    threads.
 
-    If `address` names a Dask scheduler, steps run on its workers, which must see the paths in
-    `reads`; `tls` are the certificates for the connection.
+    If `address` names a Dask scheduler, jobs with `may_run_elsewhere` run on its workers. These
+    must see the paths in `reads`. `tls` are the certificates for the connection.
 
     Raises:
-        PupilaError: the cluster cannot be reached, its workers cannot do our steps, or the
-            workspace cannot be written to.
+        PupilaError: the cluster cannot be reached, a worker cannot run the steps, or the workspace
+            cannot be written to.
     """
     children, slots = child.Children(), threading.BoundedSemaphore(workers)
     connected = dask.connect(workspace, address, reads, tls) if address else nullcontext()
@@ -85,8 +86,8 @@ def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[Re
     the same time, even by two processes, it is done once.
 
     Raises:
-        PupilaError: its input is wrong.
-        ChildFailed: its process crashed.
+        PupilaError: the input of the job is wrong.
+        ChildFailed: the process of the job crashed.
     """
     current = _session.get()
     job = job.with_threads(current.threads)
@@ -102,7 +103,7 @@ def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[Re
 
 
 def _recall(job: Job[ResultT], key: str, current: Session) -> ResultT | None:
-    """Return the remembered result, if this version can read it and its files exist."""
+    """Return the remembered result; None if it is missing, unreadable or not intact."""
     known = current.workspace.store.recall(key)
     try:
         result = None if known is None else job.from_json(known)

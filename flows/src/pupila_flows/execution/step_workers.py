@@ -22,7 +22,7 @@ from pupila_flows.workspace import Workspace
 
 
 def with_workers(call: ProcessCall, cluster: dask.Cluster) -> ProcessCall:
-    """Return a step's call with a connection to the cluster added, for the step's subtasks."""
+    """Return the call of a step with a connection to the cluster, on which its subtasks run."""
     connection = ClusterConnection(address=cluster.address, requirements=cluster.requirements)
     return replace(call, connection=connection)
 
@@ -53,7 +53,13 @@ class DaskWorkerPool:
     def call(
         self, name: str, target: Callable[..., dict[str, Any]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        """Call a function on a worker and return its answer; see `pupila.step.WorkerPool`."""
+        """Call a function on a worker and return its answer; see `pupila.step.WorkerPool`.
+
+        Raises:
+            PupilaError: the function raised it, or no fit worker is left.
+            SubTaskFailed: the process of the subtask crashed on two workers.
+            ClusterLost: the cluster, or the connection to it, was lost.
+        """
         process_call = ProcessCall(
             target=name_of(target),
             arguments=arguments,
@@ -95,7 +101,7 @@ class DaskWorkerPool:
 def worker_pool(
     workspace: Workspace, key: str, title: str, connection: ClusterConnection | None
 ) -> Generator[DaskWorkerPool | None]:
-    """Yield the worker pool for a step's subtasks; None if the step has no cluster."""
+    """Yield the worker pool for a step's subtasks; None if the step does not run on a cluster."""
     if connection is None:
         yield None
         return

@@ -25,7 +25,9 @@ from pupila_flows.workspace import Workspace
 class WorkerRequirements:
     """What a worker must have: the workspace with its locks, the paths to read, the same versions.
 
-    A worker with other versions would make artifacts that differ from what the ledger says.
+    `marker` is a file in the workspace that contains `token`, and `lock` is a file that the sending
+    machine keeps locked. A worker with other versions would make artifacts that do not match their
+    keys in the ledger.
     """
 
     marker: Path
@@ -105,7 +107,7 @@ class ClusterConnection(BaseModel):
     address: str
     """Address of the scheduler."""
     requirements: WorkerRequirements
-    """What workers must have; the cluster's workers were checked against it at the start."""
+    """What workers must have; the workers were checked when the run connected to the cluster."""
     tls: TlsFiles | None = None
     """Certificates for the connection to the scheduler."""
 
@@ -114,7 +116,7 @@ class ClusterConnection(BaseModel):
 def publish_requirements(
     workspace: Workspace, reads: Sequence[Path]
 ) -> Generator[WorkerRequirements]:
-    """Keep a locked marker file in the workspace during the block; yield what workers must have."""
+    """Keep a marker and a locked file in the workspace for the block; yield the requirements."""
     token = uuid4().hex
     marker, lock = workspace.root / "cluster" / f"{token}.txt", workspace.lock(f"cluster-{token}")
     write_atomically(marker, token.encode())

@@ -1,6 +1,6 @@
 """Collects garbage: lists everything that nothing needs, then removes it.
 
-If the process is killed meanwhile, the workspace stays valid and only remembers less.
+If the process is killed meanwhile, the workspace stays valid, but fewer results are remembered.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Collection:
 
 
 def collect(workspace: Workspace, keep_seconds: float, *, dry_run: bool) -> Collection:
-    """Remove what no run, registry or teacher needs, unless used in the last `keep_seconds`.
+    """Remove files that no run, registry or teacher needs, and return what was removed.
+
+    Files that were used in the last `keep_seconds` are kept. A dry run removes nothing.
 
     Raises:
         PupilaError: a run or a job is under way in the workspace.
@@ -91,9 +93,11 @@ def find(
     digests: frozenset[str],
     cutoff: float,
 ) -> list[Garbage]:
-    """List what may be removed: last used before `cutoff`, and not named by anything kept.
+    """List the files and folders that may be removed.
 
-    Garbage that names other garbage comes before it.
+    The runs `kept`, the published artifacts `digests`, stored teachers and everything used since
+    `cutoff`, a Unix time, are kept, with all files and artifacts that they name. In the list, an
+    entry comes before the entries that it names.
     """
     names = {*digests, *in_teacher_store(workspace)}
     names.update(text for run in kept for text in texts_in(run.result))
@@ -117,7 +121,7 @@ def find(
 
 
 def _makes_one_of(value: Any, artifacts: set[str]) -> bool:
-    """Tell whether a remembered result is that of a job that stored one of `artifacts`."""
+    """Tell whether `value` is the remembered result of a job that stored one of `artifacts`."""
     return isinstance(value, dict) and value.keys() == _STORED and value["artifact"] in artifacts
 
 

@@ -1,7 +1,7 @@
-"""Removes old runs from the Prefect database of runs without a station.
+"""Removes old runs from the Prefect database that `pupila run` uses when no station is running.
 
-Prefect's own service does this in servers that stay up, but not in the temporary server of
-`pupila run`.
+A Prefect server that stays up removes old runs itself; the temporary server of `pupila run` does
+not stay up long enough.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SECONDS = 1800.0
 
 
 def settings(keep_seconds: float) -> dict[str, str]:
-    """Return the settings of a Prefect server that forgets runs after `keep_seconds`."""
+    """Return settings that make a Prefect server remove runs after `keep_seconds`."""
     seconds = max(keep_seconds, _SHORTEST_SECONDS)
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
@@ -36,7 +36,7 @@ def settings(keep_seconds: float) -> dict[str, str]:
 
 
 def count_older(home: Path, cutoff: float) -> int:
-    """Return how many runs in the Prefect database of `home` ended before `cutoff`."""
+    """Return how many runs in the Prefect database of `home` ended before `cutoff`, a Unix time."""
     file = home / DATABASE
     if not file.is_file():
         return 0
@@ -50,9 +50,9 @@ def count_older(home: Path, cutoff: float) -> int:
 
 
 def forget_older(home: Path, keep_seconds: float, *, dry_run: bool) -> int:
-    """Remove old runs with their logs, artifacts and events; return how many bytes that freed.
+    """Remove old runs with their logs, artifacts and events; return the number of freed bytes.
 
-    A dry run does this on a copy of the database.
+    A dry run works on a copy of the database.
 
     Raises:
         PupilaError: Prefect failed.

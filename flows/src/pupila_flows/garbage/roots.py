@@ -1,4 +1,4 @@
-"""Finds what must be kept: runs, and all that runs, registries and the teacher store name."""
+"""Finds what must be kept: runs, published artifacts and stored teachers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PastRun:
 
     @property
     def registry(self) -> str | None:
-        """Address of the registry to which the run published, or would have; None without one."""
+        """Address of the registry that the run was to publish to; None if it had no registry."""
         return self._publication("registry")
 
     @property
@@ -46,7 +46,7 @@ class Published:
 
     digests: frozenset[str]
     unread: dict[str, str]
-    """Why a registry cannot be read, by its address."""
+    """By address, the reason why a registry cannot be read."""
 
 
 def past_runs(workspace: Workspace) -> list[PastRun]:
@@ -59,11 +59,12 @@ def past_runs(workspace: Workspace) -> list[PastRun]:
 
 
 def kept_runs(runs: list[PastRun], unread: Iterable[str], cutoff: float) -> list[PastRun]:
-    """Return the runs to keep: those since `cutoff`, and some older ones.
+    """Return the runs to keep.
 
-    Of each name, the last run and the last run that published are kept. So are runs that published
-    to a registry that cannot be read now. If nothing had changed, a run shows the report of an
-    earlier run, which is then kept too.
+    * Runs that ended since `cutoff`, a Unix time.
+    * Of each name, the last run and the last run that published.
+    * Runs that published to one of the registries `unread`, which cannot be read now.
+    * Runs whose report a kept run shows: an unchanged report is reused by later runs.
     """
     last = {run.folder.parent: run for run in runs}
     published = {run.folder.parent: run for run in runs if run.has_published}
@@ -100,7 +101,7 @@ def _artifacts_in(address: str) -> Iterator[str]:
 
 
 def in_teacher_store(workspace: Workspace) -> set[str]:
-    """Return the digests of the artifacts that are stored teachers or were loaded from one."""
+    """Return the digests of artifacts that are stored teachers, or were imported from one."""
     teacher_store = TeacherStore.of(workspace.root)
     names = teacher_store.names()
     teachers = [teacher for name in names for teacher in teacher_store.versions(name)]

@@ -20,7 +20,8 @@ def bytes_of(path: Path) -> int:
 def freed_bytes(paths: Iterable[Path]) -> list[int]:
     """Return the bytes that each path frees if the paths are removed in this order.
 
-    A file's bytes count for the path with its last hard link; if a link remains, it frees nothing.
+    The bytes of a file count for the path that removes its last hard link. A file that has another
+    hard link elsewhere frees nothing.
     """
     seen: Counter[tuple[int, int]] = Counter()
     freed: list[int] = []

@@ -27,7 +27,7 @@ class AdoptArtifact(ArtifactJob):
     def of(
         cls, workspace: Workspace, title: str, artifact: Artifact, trained_on: Path | None = None
     ) -> AdoptArtifact:
-        """Return the job that copies an artifact which is outside the store."""
+        """Return the job that copies `artifact`, which is not in the store."""
         return cls(
             workspace=workspace,
             title=title,

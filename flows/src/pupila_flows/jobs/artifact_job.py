@@ -34,7 +34,7 @@ class StoredArtifact(BaseModel):
 
 
 class ArtifactJob(Job[StoredArtifact]):
-    """Base of the jobs whose result is an artifact in the store; they may run on any worker."""
+    """Base of jobs whose result is an artifact in the store; a cluster's worker may do them."""
 
     returns: ClassVar[Any] = StoredArtifact
     may_run_elsewhere: ClassVar[bool] = True
@@ -62,9 +62,10 @@ TrainedOn = Annotated[Path, Keyed(_content)] | None
 
 
 def check_format(product: Any, plugin: Plugin, format: str) -> StepResult:
-    """Check that a plugin returned a `StepResult` of the format it declares, and return it.
+    """Return what a plugin returned, after checking that it is a `StepResult` in `format`.
 
-    Without this check the next step would fail and seem to be at fault.
+    `format` is the format that the plugin declares. Without this check the next step would fail,
+    and would seem to be at fault.
 
     Raises:
         PupilaError: the plugin returned something else.
@@ -83,7 +84,7 @@ def check_format(product: Any, plugin: Plugin, format: str) -> StepResult:
 
 
 def record_fields(product: StepResult, origin: Origin) -> dict[str, Any]:
-    """Return the fields of an artifact's record: what the plugin returned, and the origin."""
+    """Return the fields of an artifact's record: those of the plugin's result, and the origin."""
     return {field.name: getattr(product, field.name) for field in fields(product)} | {
         "origin": origin
     }

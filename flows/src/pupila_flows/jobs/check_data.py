@@ -28,7 +28,7 @@ class CheckedData(BaseModel):
     """Path of the index page of the Data Docs."""
 
     def summary(self, dataset: Dataset, section: DataSection, source: str) -> DataSummary:
-        """Return the checks and the numbers of images in the form that `result.json` has."""
+        """Return the checks and the numbers of images as `result.json` holds them."""
         return DataSummary(
             path=source,
             fingerprint=dataset.fingerprint,

@@ -20,7 +20,7 @@ from pupila_flows.workspace import Workspace
 
 
 class CheckRuntime(Job[RuntimeCheck]):
-    """Check whether an artifact runs in a runtime, how fast, and whether its answers agree."""
+    """Check whether an artifact runs in a runtime, how fast, and with the expected predictions."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = RuntimeCheck
@@ -29,7 +29,7 @@ class CheckRuntime(Job[RuntimeCheck]):
     artifact: str
     runtime: str
     source: str | None
-    """Digest of the model that the artifact was exported from; its answers are the reference."""
+    """Digest of the model from which the artifact was exported, and with which it should agree."""
     images: ImagesByContent
     threads: int | None
     latency_repeats: int
@@ -49,7 +49,10 @@ class CheckRuntime(Job[RuntimeCheck]):
         section: EvaluateSection,
         source: str | None,
     ) -> CheckRuntime:
-        """Return the job for an artifact in a runtime; `threads` defaults to the run's number."""
+        """Return the job that checks an artifact in the runtime `runner`.
+
+        If `threads` is None, models use the run's number of threads.
+        """
         own = installed().runner(artifact.format)
         return cls(
             workspace=workspace,

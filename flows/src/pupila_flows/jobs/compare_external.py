@@ -15,18 +15,18 @@ from pupila_flows.workspace import Workspace
 
 
 class ExternalDifferences(BaseModel):
-    """Paired differences of metrics, artifact minus teacher."""
+    """Paired differences of metrics: those of each artifact minus those of its teacher."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     by_place: dict[str, dict[str, dict[str, Estimate]]]
     """Differences by external set, entry and metric."""
     by_group: dict[str, dict[str, dict[str, dict[str, Estimate]]]]
-    """Differences by column, value, entry and metric; empty unless images have group columns."""
+    """Differences by group column, value, entry and metric; empty without group columns."""
 
 
 class CompareExternal(Job[ExternalDifferences]):
-    """Compare models with their teachers in a separate process: many images take seconds."""
+    """Compare models with their teachers; on many external images this takes seconds."""
 
     returns: ClassVar[Any] = ExternalDifferences
 

@@ -1,4 +1,4 @@
-"""Make corrupted copies of the accepted test images, for an open-set evaluation."""
+"""Make altered copies of the test images of the accepted class, for an open-set evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pupila_flows.workspace import Workspace
 
 
 class MakeCorruptions(ImageFolderJob):
-    """Write an altered copy of every accepted image for each kind of alteration."""
+    """Write one altered copy for each image of the accepted class and each alteration."""
 
     kind: ClassVar[str] = "altered"
 
@@ -22,7 +22,7 @@ class MakeCorruptions(ImageFolderJob):
 
     @classmethod
     def of(cls, workspace: Workspace, accepted: Dataset) -> MakeCorruptions:
-        """Return the job that corrupts the test images of the accepted class."""
+        """Return the job that alters `accepted`, the test images of the accepted class."""
         return cls(
             workspace=workspace,
             title="alter-images",

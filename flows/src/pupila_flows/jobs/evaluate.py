@@ -27,7 +27,7 @@ _FIGURES = (*Evaluation.model_fields, *Metrics.model_fields)
 
 
 def evaluation_of(result: Evaluation | Measurement) -> Evaluation:
-    """Return the result of `Evaluate` as an evaluation, for models known to be trained.
+    """Return the result of `Evaluate` for a model that was trained, with the narrower type.
 
     Raises:
         TypeError: the model was never trained, and so only measured.
@@ -48,7 +48,7 @@ class OpenSetJobImages(BaseModel):
 
     @classmethod
     def of(cls, images: OpenSetImages, workspace: Workspace) -> OpenSetJobImages:
-        """Write the lists of images into the workspace."""
+        """Write lists of the images into the workspace, and return fields that name the lists."""
         near, corrupted = images.near_misses, images.corrupted
         return cls(
             accepts=images.accepts,
@@ -77,7 +77,7 @@ class Evaluate(Job[Evaluation | Measurement]):
     images: ImagesByContent
     """The images of every split."""
     groups: str
-    """Digest of the columns that form groups and intervals; the fingerprint leaves them out."""
+    """Digest of the columns for groups and patients, which the fingerprint leaves out."""
     positive: str
     specificity: float
     latency_repeats: int
@@ -88,7 +88,7 @@ class Evaluate(Job[Evaluation | Measurement]):
     """Names of the result's fields; in the key so that a new field causes a new evaluation."""
     cpu: str
     cores: int | None
-    """In the key, as latencies are valid only for the processor they were measured on."""
+    """Number of cores; `cpu` and `cores` are in the key because latencies depend on them."""
     code: Code
 
     @classmethod
@@ -103,7 +103,7 @@ class Evaluate(Job[Evaluation | Measurement]):
         reference: tuple[str, str] | None = None,
         open_set: OpenSetImages | None = None,
     ) -> Evaluate:
-        """Return the job that evaluates an artifact; with `open_set`, also as a filter.
+        """Return the job that evaluates an artifact, with `open_set` also as a filter.
 
         Raises:
             PupilaError: no installed plugin runs the artifact's format.

@@ -20,7 +20,7 @@ from pupila_flows.workspace import Workspace
 
 
 class EvaluateExternal(Job[ExternalEvaluation]):
-    """Evaluate an artifact on images from another source, which are used only for evaluation."""
+    """Evaluate an artifact on external images, which are used only for evaluation."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = ExternalEvaluation
@@ -29,16 +29,16 @@ class EvaluateExternal(Job[ExternalEvaluation]):
     artifact: str
     images: Images
     validation: ImagesByContent | None
-    """Validation images that choose a threshold if the artifact ships none."""
+    """Images on which a threshold is chosen if the artifact ships none."""
     groups: tuple[str, ...]
     positive: str
     specificity: float
     reference: tuple[str, str] | None
     """Name and digest of the artifact's teacher."""
     latency_repeats: int | None
-    """Number of timed inferences; None if cost is not measured."""
+    """Number of timed inferences; None to measure no cost."""
     cpu: str | None
-    """In the key, as latencies are valid only for the processor they were measured on."""
+    """Processor, in the key because latencies depend on it; None if no cost is measured."""
     figures: tuple[str, ...] = (*ExternalEvaluation.model_fields, *ExternalMetrics.model_fields)
     """Names of the result's fields; in the key so that a new field causes a new evaluation."""
     code: Code

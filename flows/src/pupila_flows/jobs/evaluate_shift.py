@@ -21,7 +21,7 @@ _FIGURES = tuple(ShiftEvaluation.model_fields)
 
 
 def suite_of(section: ShiftSection, *, whole: bool) -> Suite:
-    """Return the shift suite of a recipe: all severities, or only the one that decides."""
+    """Return the shift suite of a recipe: all severities, or only `middle`, which the gate uses."""
     severities: tuple[Severity, ...] = SEVERITIES if whole else ("middle",)
     return Suite(section.families, section.images, section.seed, severities)
 
@@ -39,11 +39,11 @@ class EvaluateShift(Job[ShiftEvaluation]):
     images: ImagesByContent
     """The images of every split."""
     patients: str
-    """Digest of the patient column, by which confidence intervals are clustered."""
+    """Digest of the patient of each image; confidence intervals are clustered by patient."""
     positive: str
     section: ShiftSection
     whole: bool
-    """Whether to evaluate all severities and the validation images, not only what decides."""
+    """Whether to evaluate all severities and the validation images, not only severity `middle`."""
     figures: tuple[str, ...] = _FIGURES
     """Names of the result's fields; in the key so that a new field causes a new evaluation."""
     code: Code

@@ -13,7 +13,7 @@ from pupila_flows.workspace import Workspace
 
 
 class AskGate(Job[GateResult]):
-    """Run the gate in a separate process, as this takes seconds on many images."""
+    """Run the gate, which takes seconds for many images."""
 
     returns: ClassVar[Any] = GateResult
 

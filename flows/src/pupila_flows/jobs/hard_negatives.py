@@ -15,7 +15,7 @@ from pupila_flows.workspace import Workspace
 
 
 class MakeHardNegatives(ImageFolderJob):
-    """Make synthetic images of the class that a filter must reject, from the training images."""
+    """Make images of a class that a filter must reject, from the training images."""
 
     kind: ClassVar[str] = "negatives"
 

@@ -1,4 +1,4 @@
-"""Base class of the jobs that make images; each writes to a folder named by the job's key."""
+"""Base class of the jobs that make images; each job writes to a folder named by its key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila_flows.execution.job import Job
 
 
 class ImageFolder(BaseModel):
-    """A folder with one subfolder of images per kind."""
+    """A folder with a subfolder for each kind of images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,7 +21,7 @@ class ImageFolder(BaseModel):
 
 
 class ImageFolderJob(Job[ImageFolder]):
-    """Base of the jobs that make images; if an image is missing later, all are made again."""
+    """Base of the jobs that make images; if one is missing later, all images are made again."""
 
     returns: ClassVar[Any] = ImageFolder
     kind: ClassVar[str]

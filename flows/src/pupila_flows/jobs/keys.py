@@ -1,8 +1,8 @@
 """The parts of a job's key that are not settings: the code that runs, and the images.
 
 A key is a digest: jobs with the same key are the same job. Only what cannot change the result is
-left out: the path of the workspace, and paths of images where only their contents count. So both
-may be moved.
+left out of a key: the path of the workspace, and the paths of images where only their contents
+count. So workspaces and images may be moved.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Code = tuple[str, ...]
 def code_of(*plugins: Plugin, packages: tuple[str, ...] = ()) -> Code:
     """Return the versions of core, of these plugins, and of other distributions (`packages`).
 
-    Versions of what they require are included: see `pupila.requirements`.
+    The versions of their requirements are included: see `pupila.requirements`.
     """
     return tuple(dict.fromkeys((*installed().code_of(*plugins), *versions(*packages))))
 
@@ -39,7 +39,7 @@ def _name(frame: Path) -> str:
 class Images(BaseModel):
     """The images that a job works on, as a file in the workspace that lists them.
 
-    All columns of the manifest are part of the key, even paths; see also `ImagesByContent`.
+    All columns of the manifest are part of a job's key, even paths; see also `ImagesByContent`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +52,7 @@ class Images(BaseModel):
 
     @classmethod
     def of(cls, dataset: Dataset, workspace: Workspace) -> Images:
-        """Write the list of a dataset's images into the workspace."""
+        """Write the list of a dataset's images into the workspace, and return it as a field."""
         return cls(
             frame=write_frame(dataset.frame, workspace.cache),
             fingerprint=dataset.fingerprint,
@@ -69,4 +69,4 @@ def _content(images: Images) -> str:
 
 
 ImagesByContent = Annotated[Images, Keyed(_content)]
-"""Images that enter a key by contents, labels, splits and classes only; files may be moved."""
+"""Images whose contents, labels, splits and classes are part of a key, but not their paths."""

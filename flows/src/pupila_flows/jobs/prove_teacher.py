@@ -1,4 +1,4 @@
-"""Check that a teacher is above chance on the validation images, before it teaches anything."""
+"""Check that a teacher is above chance on the validation images, before any step uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pupila_flows.workspace import Workspace
 
 
 class ProveTeacher(Job[ChanceCheck]):
-    """Compare a teacher's answers with the labels; later steps reuse the answers."""
+    """Compare a teacher's predictions with the labels; later steps reuse the predictions."""
 
     returns: ClassVar[Any] = ChanceCheck
     runs_models: ClassVar[bool] = True
@@ -28,7 +28,7 @@ class ProveTeacher(Job[ChanceCheck]):
     artifact: str
     images: ImagesByContent
     patients: str
-    """Digest of the patient of each image; the fingerprint leaves patients out."""
+    """Digest of the patient of each image, because the fingerprint leaves patients out."""
     positive: str
     code: Code
 

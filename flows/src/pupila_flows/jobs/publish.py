@@ -17,12 +17,12 @@ from pupila_flows.workspace import Workspace
 
 
 class Publish(Job[Publication]):
-    """Publish a run, given its result file; done only once for each run."""
+    """Publish the run that has a result file; this is done only once for each run."""
 
     returns: ClassVar[Any] = Publication
 
     result: Path
-    """Path of `result.json`: unique for each run, so the key needs nothing else."""
+    """Path of `result.json`, which is unique for each run, so that the key needs nothing else."""
     address: Annotated[str, NOT_KEYED]
     section: Annotated[PublishSection, NOT_KEYED]
 

@@ -1,4 +1,4 @@
-"""Draw the report of a run, or of a sweep, from its result file."""
+"""Draw the report of a run or of a sweep from its result file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DrawReport(Job[ReportPage]):
 
     result: Annotated[Path, NOT_KEYED]
     content: str
-    """Digest of what the report shows; an unchanged run reuses the page of the run before."""
+    """Digest of what the report shows; an unchanged run reuses the page of an earlier run."""
     code: Code
 
     @classmethod

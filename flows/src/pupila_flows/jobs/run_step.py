@@ -37,13 +37,13 @@ class RunStep(ArtifactJob):
     inputs: tuple[str, ...] = ()
     """Digests of the artifacts that the plugin works on."""
     figures: tuple[Metrics | None, ...] = ()
-    """Metrics of the inputs on the test images, given only to a plugin that shows them."""
+    """Metrics of the inputs on the test images; only for a plugin that shows them."""
     seed: int
     images: ImagesByContent | None
     """Images the plugin works with; None if it needs none."""
     code: Code
     unproven: Annotated[bool, NOT_KEYED] = False
-    """Whether the teachers may be at chance level; does not change the artifact."""
+    """Whether the recipe accepts teachers at chance level; this does not change the artifact."""
     timeout_minutes: Annotated[float, NOT_KEYED]
     uses_workers: Annotated[bool, NOT_KEYED]
     """Whether the plugin sends subtasks to other workers."""
@@ -56,8 +56,8 @@ class RunStep(ArtifactJob):
     ) -> RunStep:
         """Return the job of a node, still without its inputs: `on` adds them once they are known.
 
-        The job gets neither the test images, so that no step can learn from them, nor the images
-        that the node excludes.
+        The job does not get the test images, so that no step can learn from them. It does not get
+        the images that the node excludes, either.
         """
         plugin = node.plugin
         seen = exclude.images_for_step(dataset, node.exclude) if plugin.needs_data else None
@@ -79,7 +79,8 @@ class RunStep(ArtifactJob):
     ) -> RunStep:
         """Return a copy of the job with its inputs, and their metrics if the plugin shows them.
 
-        A step with images may run its inputs on them, so the inputs' runners join the key.
+        If the job has images, its plugin may run the inputs on these images. Then the versions of
+        the inputs' runners become part of the key.
         """
         formats = sorted({artifact.format for artifact in inputs}) if self.images else ()
         runners = [installed().runner(name) for name in formats if name in installed().formats()]
@@ -130,14 +131,14 @@ class RunStep(ArtifactJob):
         return StoredArtifact.of(artifact)
 
     def repair_training_images(self, folder: Path) -> bool:
-        """Rewrite the list of training images if it is damaged; this needs no new training."""
+        """Write the list of training images again if it is damaged, without training again."""
         if TrainingImages.put_aside_damaged(folder):
             dataset = self.images.read(self.workspace) if self.images else None
             self._training_images(dataset).write(folder)
         return True
 
     def _training_images(self, dataset: Dataset | None) -> TrainingImages:
-        """Return the images that a model, and the models it was made from, were trained on."""
+        """Return the training images of the artifact: `dataset`, and those of all its inputs."""
         own = [] if dataset is None else [TrainingImages.of(dataset)]
         of_inputs = map(self.workspace.store.path_of, self.inputs)
         return TrainingImages.merge((*own, *map(TrainingImages.read, of_inputs)))

@@ -18,7 +18,7 @@ from pupila_flows.workspace import Workspace
 
 
 class Screen(Job[Check]):
-    """List the images that a filter rejects, as they look unlike the rest."""
+    """List the images that a filter rejects because they do not look like its class."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = Check

@@ -1,4 +1,4 @@
-"""The registry: published versions of artifacts, each with the metrics and provenance behind it."""
+"""The registry: published versions of artifacts, each with its metrics and provenance."""
 
 from pupila_flows.registry.versions import Registry, Version, open_registry
 

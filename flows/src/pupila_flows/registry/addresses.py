@@ -59,7 +59,9 @@ def address_from_environment() -> str | None:
 
 
 def resolve_address(address: str, folder: Path) -> str:
-    """Return a registry's address in absolute form: URLs are unchanged, paths start from `folder`.
+    """Return a registry's address in absolute form.
+
+    A URL stays unchanged. A relative path is taken from `folder`, and `~` is expanded.
 
     Raises:
         PupilaError: the address is neither a URL nor a path, or starts with the home of an unknown
@@ -90,8 +92,7 @@ def is_url(address: str) -> bool:
 def check_address(address: str) -> None:
     """Refuse an address that no installed package can open, or that cannot be a folder.
 
-    The check makes no connection. If the address is a path, `resolve_address` must have returned
-    it.
+    The check makes no connection. A path must be absolute, as `resolve_address` returns it.
 
     Raises:
         PupilaError: fsspec does not know the file system, a package is missing, or files cannot

@@ -38,7 +38,12 @@ def write_card(
     artifacts: Mapping[str, str],
     overrides: Sequence[Override],
 ) -> str:
-    """Return the model card of a version as Markdown."""
+    """Return the model card of a version as Markdown.
+
+    `artifacts` has the digest of each published artifact by the name of its entry; `chain` has the
+    artifacts that they were made from, by digest. `overrides` are those of this version and of all
+    earlier versions.
+    """
     entries = [entry for entry in result.entries if entry.name in artifacts]
     parts = [
         _head(name, version, result, overrides),
@@ -60,7 +65,7 @@ def write_card(
 
 
 def card_page(card: str, title: str) -> str:
-    """Return a card as a self-contained HTML page."""
+    """Return a card, given as Markdown, as a self-contained HTML page."""
     from markdown_it import MarkdownIt
 
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")

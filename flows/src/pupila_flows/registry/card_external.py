@@ -10,7 +10,7 @@ from pupila_flows.results import Entry, RunResult
 
 
 def external_lines(entries: Sequence[Entry], result: RunResult) -> list[str]:
-    """Return the section's lines: a table for each external set, a row for each model."""
+    """Return the section's lines: a table for each external set, with a row for each model."""
     lines: list[str] = []
     for images in result.external:
         rows = with_all_columns(rows_on(images, entries))

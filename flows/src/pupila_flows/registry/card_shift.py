@@ -10,7 +10,7 @@ from pupila_flows.results import Entry
 
 
 def shift_lines(entries: Sequence[Entry]) -> list[str]:
-    """Return a table of the fidelity of each model on altered images; empty if not evaluated."""
+    """Return the section's lines, with a table of fidelities; empty if no model was evaluated."""
     evaluated = [(entry, entry.shift) for entry in entries if entry.shift]
     if not evaluated:
         return []

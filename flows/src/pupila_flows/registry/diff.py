@@ -23,7 +23,7 @@ class Change(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    what: str = Field(description="`teacher vgg16`, `int8: accuracy`, …")
+    what: str = Field(description="What differs, as `teacher vgg16` or `int8: accuracy`.")
     before: str
     after: str
 

@@ -1,8 +1,9 @@
-"""The log of a name: which version became current, when, by whom and why.
+"""The log of a published name: which version became current, when, by whom and why.
 
 Every event is a file that is created exclusively and never changed. The event with the highest
-number names the current version, so the pointer moves atomically and no event is lost. Each event
-holds the SHA-256 of the previous one: an altered, copied or removed event breaks the chain.
+number names the current version, so the current version changes atomically and no event is lost.
+Each event holds the SHA-256 of the previous event, so an altered, copied or removed event breaks
+the chain.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Event(BaseModel):
 
     number: int
     kind: Literal["publish", "rollback"]
-    version: int = Field(description="Current from then on.")
-    previous: int | None = Field(description="Current until then.")
+    version: int = Field(description="The version that is current after the event.")
+    previous: int | None = Field(description="The version that was current before, if any.")
     at: str = Field(description="ISO 8601, UTC.")
     by: str = Field(description="User and host, or a given name.")
     reason: str
@@ -106,7 +107,10 @@ def has_events(storage: Storage, name: str) -> bool:
 
 
 def append(storage: Storage, name: str, event: Event) -> Event | None:
-    """Append an event, chained to the previous one; None if another writer took its number."""
+    """Append an event, and return it with the SHA-256 of the previous event added.
+
+    Return None, and write nothing, if another writer has taken the event's number.
+    """
     before = storage.digest(_file(name, event.number - 1)) if event.number > 1 else None
     chained = event.model_copy(update={"before": before})
     return chained if storage.create(_file(name, event.number), _content(chained)) else None
@@ -118,7 +122,10 @@ def digest_of(event: Event) -> str:
 
 
 def withdrawn(events: Sequence[Event]) -> dict[int, Event]:
-    """Return the rollback of each version that was rolled back from and not restored since."""
+    """Return the rollback event of each withdrawn version, by the version's number.
+
+    A version is withdrawn if a rollback replaced it and it has not become current again since.
+    """
     left: dict[int, Event] = {}
     for event in events:
         if event.kind == "rollback" and event.previous is not None:
@@ -142,7 +149,7 @@ def user_and_host() -> str:
 
 
 def is_event_file(file: str) -> bool:
-    """Return whether a file in the events folder has the name of an event, as `000001.json`."""
+    """Return whether a file in the events folder is named like an event, as `000001.json` is."""
     digits = file.removesuffix(".json")
     return bool(re.fullmatch("[0-9]{6,18}", digits)) and file == f"{int(digits):06d}.json"
 

@@ -1,4 +1,4 @@
-"""The manifest of a published version: `manifest.json`, written after all its other files."""
+"""The manifest of a published version: `manifest.json`, written after all other files."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Link(_Model):
 
     entry: str = Field(description="Name of the teacher or step in the recipe.")
     kind: str = Field(description="teacher or step.")
-    uses: str = Field(description="Plugin, or file of the teacher.")
-    record: Record = Field(description="As in `artifact.json`; its digest names the artifact.")
+    uses: str = Field(description="Plugin of the step, or file of the teacher.")
+    record: Record = Field(description="The artifact's `artifact.json`, whose digest names it.")
 
 
 class RunFacts(_Model):
@@ -59,7 +59,7 @@ class RunFacts(_Model):
 class DataFacts(_Model):
     """The manifest's facts about the data of the run."""
 
-    name: str = Field(description="Last part of its path.")
+    name: str = Field(description="Last part of the path of the data.")
     fingerprint: str
     classes: tuple[str, ...]
     positive: str
@@ -69,7 +69,7 @@ class DataFacts(_Model):
 class Manifest(_Model):
     """The provenance of one version, complete enough to verify it offline."""
 
-    layout: int = Field(default=1, description="Of this file, for programs that read it.")
+    layout: int = Field(default=1, description="Version of this file's layout, for other programs.")
     name: str
     version: int
     published: str = Field(description="ISO 8601, UTC.")
@@ -79,12 +79,12 @@ class Manifest(_Model):
     data: DataFacts
     gate: GateResult | None
     overrides: tuple[Override, ...] = Field(
-        description="Of this version and of all before it, oldest first."
+        description="The overrides of this and all earlier versions, oldest first."
     )
     chain: dict[str, Link] = Field(
         description="By digest: the published artifacts and everything they were made from."
     )
-    files: dict[str, PublishedFile] = Field(description="Every other file of the version.")
+    files: dict[str, PublishedFile] = Field(description="Every other file of the version, by path.")
 
     @property
     def override(self) -> Override | None:

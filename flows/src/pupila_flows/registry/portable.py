@@ -22,7 +22,9 @@ _START = re.compile(r"(?:file://|(?<![\w./~-]))(?=/)")
 
 
 def folders_of(result: RunResult, folder: Path) -> tuple[str, ...]:
-    """Return every folder to remove from the paths of a run in `folder`, inner folders first.
+    """Return every folder to remove from the paths in a result, inner folders first.
+
+    `folder` is the folder of the run.
 
     Paths below the folder of the data, the recipe or the workspace become relative to that folder.
     Of other paths, such as images listed in a manifest, only the file names remain.
@@ -39,14 +41,15 @@ def folders_of(result: RunResult, folder: Path) -> tuple[str, ...]:
 
 
 def portable_result(result: RunResult, folders: Sequence[str]) -> RunResult:
-    """Return a result whose paths are relative to the innermost of `folders` that contains them."""
+    """Return the result with each path made relative to the innermost of `folders` around it."""
     return _without(result, folders)
 
 
 def portable_page(page: str, folders: Sequence[str]) -> str:
-    """Remove `folders` from the paths in an HTML page: in text, shell-quoted or in a URL.
+    """Remove `folders` from the paths in an HTML page.
 
-    Links to other pages, such as Data Docs, become plain text, as those pages are not published.
+    Paths may be plain, shell-quoted or part of a URL. Links to other pages, such as Data Docs,
+    become plain text, because those pages are not published.
     """
     page = _LINK_ELSEWHERE.sub(r"\1", page)
     forms = {
@@ -129,10 +132,10 @@ def _sorted(folders: Iterable[str]) -> tuple[str, ...]:
 
 
 class _Folders:
-    """Removes known folders from the start of paths in a text; of nested folders, the innermost.
+    """Removes known folders from the start of paths in a text.
 
-    There may be thousands of folders, such as one per patient: a regular expression of all of them
-    would be slow.
+    If known folders are nested, everything up to the innermost is removed. There may be thousands
+    of folders, such as one per patient, so a regular expression of all folders would be slow.
     """
 
     def __init__(self, folders: Iterable[str]) -> None:

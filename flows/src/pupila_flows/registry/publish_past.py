@@ -19,12 +19,17 @@ from pupila_flows.workspace import Workspace
 def publish_past(
     workspace: Workspace, run: Path, address: str | None, override: tuple[str, str] | None
 ) -> Publication:
-    """Publish a finished run from its folder, to `address` or to the recipe's registry.
+    """Publish a finished run from its folder, and return the outcome.
 
-    The outcome is written into the run's `result.json`, as when a run publishes itself.
+    The registry is the one at `address`, in the run's recipe, or else the default one. `override`
+    is the name and the reason of a person who publishes regardless of the gate.
+
+    The outcome is also written into the run's `result.json`, unless the run itself does not permit
+    publication, for example because its gate failed.
 
     Raises:
-        PupilaError: the run does not exist, or its artifacts are not in the workspace.
+        PupilaError: the run does not exist, its artifacts are not in the workspace, or the registry
+            cannot be read or written.
     """
     file = run / "result.json"
     result = _read(file)

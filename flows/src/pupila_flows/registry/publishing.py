@@ -41,7 +41,7 @@ class Release:
     section: PublishSection
     artifacts: Mapping[str, Artifact]
     override: tuple[str, str] | None = None
-    """Name of the person who publishes regardless of the gate, and the reason; else None."""
+    """Name and reason of a person who publishes regardless of the gate; None without override."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -49,10 +49,12 @@ class Release:
 
 
 def publish(registry: Registry, release: Release) -> Publication:
-    """Publish a release as a new version, unless it is already current or must not be published.
+    """Publish a release as a new version, and return the outcome.
 
-    Of several concurrent publishers, one wins. The others stop, because the version that their
-    gate compared with is no longer current. A killed publisher leaves nothing visible to readers.
+    Nothing is published if the current version has the same artifacts, or if the release must not
+    be published. Of several concurrent publishers, one wins. The others stop, because the version
+    that their gate compared with is no longer current. If a publisher is killed, readers see
+    nothing of its version.
 
     Raises:
         PupilaError: the registry cannot be read or written.
@@ -82,7 +84,7 @@ def _outcome(
     events: Sequence[Event],
     written: Version | None,
 ) -> Publication | None:
-    """Return the outcome if the release is not to be published; None if it is."""
+    """Return the outcome if the release is not to be published; None if it is to be published."""
     target = {"registry": registry.storage.url, "name": release.name}
     left = f" Its files are kept as version {written.number}." if written else ""
     if current and current.artifacts == release.digests:
@@ -118,7 +120,7 @@ def _objection(
 
 
 def _compared(release: Release, current: Version | None) -> str:
-    """Name the version that the gate compared with; it may be from another registry."""
+    """Name the version that the gate compared with, which may be from another registry."""
     title = release.result.gate.published if release.result.gate else None
     if title and current and title == current.title:
         return f"another {title} than is current here"
@@ -126,7 +128,7 @@ def _compared(release: Release, current: Version | None) -> str:
 
 
 def _withdrawn_again(left: Version | None, release: Release, current: Version | None) -> list[str]:
-    """Return the entries whose artifacts a rolled-back version had and the current one lacks."""
+    """Return the entries whose artifacts are in the version `left`, but not in the current one."""
     fine = set(current.artifacts.values()) if current else set[str]()
     gone = (set(left.artifacts.values()) if left else set[str]()) - fine
     return [entry for entry, digest in release.digests.items() if digest in gone]
@@ -169,7 +171,7 @@ def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Ver
 
 
 def _gather(release: Release, result: RunResult, folders: Sequence[str], draft: Path) -> None:
-    """Copy artifacts, result, recipe and report into `draft`; cut `folders` from their paths."""
+    """Copy artifacts, result, recipe and report into `draft`; cut `folders` from paths in them."""
     for entry, artifact in release.artifacts.items():
         for name in artifact.contents:
             copy = draft / ARTIFACTS / entry / name

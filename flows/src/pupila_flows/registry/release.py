@@ -1,4 +1,4 @@
-"""Selects the artifacts of a run to publish."""
+"""Selects which artifacts of a run are published."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ from pupila_flows.results import Entry, RunResult
 
 
 class Withheld(PupilaError):
-    """Raised if nothing of a run is to be published; the message says why, in one sentence."""
+    """Raised if nothing of a run may be published; the message says why, in one sentence."""
 
 
 def section_in(recipe_text: str) -> PublishSection:
-    """Return the section `publish` of a run's recipe; the default section if there is none."""
+    """Return the section `publish` of a run's recipe; the default section if there is none.
+
+    Raises:
+        PupilaError: the section is invalid.
+    """
     try:
         return PublishSection.model_validate(_mapping(recipe_text).get("publish") or {})
     except ValidationError as error:
@@ -44,13 +48,13 @@ def release_of(
     store: Store,
     override: tuple[str, str] | None = None,
 ) -> Release:
-    """Select what to publish from a run: the name, and the artifacts to publish under it.
+    """Select what to publish from the run in `folder`: a name, and the artifacts under that name.
 
-    Without `override` (a person's name and a reason), each artifact must have passed the gate, or
-    be made only from artifacts that did.
+    Without `override` (a person's name and a reason), each model must have passed the gate. An
+    artifact that is not a model, such as a site, must be made only from models that passed.
 
     Raises:
-        Withheld: the gate did not pass an artifact, or the run has no gate or no report.
+        Withheld: an artifact did not pass the gate, or the run has no gate or no report.
         PupilaError: an artifact was not made, or is no longer in the store.
     """
     entries = {entry.name: entry for entry in result.entries if entry.kind == "step"}
@@ -116,7 +120,7 @@ def _demand_whole(entry: Entry) -> None:
 def _demand_proof(
     name: str, passed: Collection[str], entries: Mapping[str, Entry], graph: Graph
 ) -> None:
-    """Refuse an artifact unless it passed the gate, or what it was made from did."""
+    """Refuse a model that did not pass the gate, or a site made from such a model."""
     missing = next(graph.unproven(name, passed), None)
     if missing is None:
         return

@@ -13,8 +13,8 @@ from pupila_flows.registry.versions import Registry
 def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: str) -> Event:
     """Make an older version current: `to`, or by default the predecessor of the current version.
 
-    Nothing is deleted. Artifacts of the version rolled back from can be published again only with
-    an override.
+    Return the event that records the change with `by` and `reason`. Nothing is deleted. Artifacts
+    of the version that was current can be published again only with an override.
 
     Raises:
         PupilaError: the version does not exist, is current, never was current or was altered, or

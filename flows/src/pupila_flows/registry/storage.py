@@ -1,4 +1,4 @@
-"""Stores files below one root, local or on an fsspec file system; each appears atomically."""
+"""Stores files below a root folder, local or on an fsspec file system, each atomically."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PARTIAL = ".partial-"
 
 
 class Storage(ABC):
-    """Files below one root by relative name, such as `a/b`; errors are raised as `PupilaError`."""
+    """Files below a root folder, with names such as `a/b`; raises errors as `PupilaError`."""
 
     url: str
 
@@ -42,9 +42,10 @@ class Storage(ABC):
 
     @abstractmethod
     def create(self, name: str, content: bytes) -> bool:
-        """Write a new file and return True; return False if it exists. Of two writers, one wins.
+        """Write a new file and return True; return False if the file exists.
 
-        Each writer's content must be unique: a writer that reads back its own content has won.
+        If two writers create the same file, one of them wins. Each writer's content must be unique:
+        a writer that reads back its own content has won.
         """
 
     @abstractmethod
@@ -57,19 +58,20 @@ class Storage(ABC):
 
     @abstractmethod
     def files(self, folder: str) -> dict[str, int]:
-        """Return the size in bytes of every file below a folder, by its name relative to it."""
+        """Return the size in bytes of every file below a folder, by its path from that folder."""
 
     def irregular(self, folder: str) -> dict[str, str]:
-        """Return the kind of everything below a folder that is neither file nor folder, by name.
+        """Return the kind of every irregular entry below a folder, by its path from that folder.
 
-        Such entries, like links, FIFOs and devices, are never opened. Object stores have none.
+        Irregular entries, such as links, FIFOs and devices, are neither files nor folders. They are
+        never opened. Object stores have none.
         """
         del folder
         return {}
 
     @abstractmethod
     def draft(self, folder: str) -> AbstractContextManager[Path]:
-        """Yield an empty local folder to fill and pass to `publish`; it is removed on exit."""
+        """Yield an empty local folder for `publish`; the folder is removed after the block."""
 
     @abstractmethod
     def publish(self, draft: Path, folder: str, last: str) -> None:
@@ -157,7 +159,7 @@ def _user_errors(url: str, errors: type[Exception] = OSError) -> Generator[None]
 
 
 class LocalStorage(Storage):
-    """Files in a local folder. Each is synced to disk, then made visible by a rename or a link."""
+    """Files in a local folder; each is synced to disk, then made visible by a rename or a link."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()

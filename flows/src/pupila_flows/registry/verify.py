@@ -1,4 +1,4 @@
-"""Verifies a published version offline: every byte of it, and the chain to its teachers."""
+"""Verifies a published version offline: every byte of its files, and the chain to its teachers."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Verification(BaseModel):
 def verify_version(
     registry: Registry, name: str, number: int | None, head: str | None = None
 ) -> Verification:
-    """Verify a version and the whole log of its name; without `number`, the current version.
+    """Verify a version and the whole log of its name.
 
-    `head` is the SHA-256 of an event that a user noted outside the registry: the log must contain
-    that event.
+    Without `number`, verify the current version. `head` is the SHA-256 of an event, which a user
+    noted outside the registry: the log must contain that event.
 
     Raises:
         PupilaError: the version does not exist.
@@ -72,7 +72,7 @@ def verify_version(
 def check_version(
     registry: Registry, name: str, number: int, events: Sequence[Event]
 ) -> Verification:
-    """Verify the files of a version, and that its events name the SHA-256 of its manifest.
+    """Verify the files of a version, and that its events have the SHA-256 of its manifest.
 
     Raises:
         PupilaError: the version does not exist.
@@ -87,7 +87,7 @@ def check_version(
 
 
 def is_folder(what: str) -> bool:
-    """Return whether an argument of `pupila verify` is a folder, not a name in the registry."""
+    """Return whether an argument of `pupila verify` means a folder, not a name in the registry."""
     folder = Path(what)
     return "/" in what or (folder / MANIFEST).is_file() or is_artifact(folder)
 

@@ -1,4 +1,4 @@
-"""Checks the registry's folder of a name: its events, `current.json` and stray files."""
+"""Checks the folder of a published name: its events, `current.json` and stray files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KNOWN = (POINTER, FOLDER, _NUMBERS, VERSIONS, "staging")
 
 @dataclass(frozen=True)
 class CheckedLog:
-    """The log of a name, and what a check of its folder found."""
+    """The log of a published name, and what a check of its folder found."""
 
     log: Log
     problems: tuple[str, ...]
@@ -35,7 +35,7 @@ class CheckedLog:
 
 
 def check(registry: Registry, name: str, head: str | None = None) -> CheckedLog:
-    """Check the folder of a name in the registry, but not the files of its versions.
+    """Check the folder of a published name, except the files of its versions.
 
     If `head` is given, one event of the log must have this SHA-256.
     """

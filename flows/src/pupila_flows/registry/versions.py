@@ -25,7 +25,7 @@ POINTER = "current.json"
 
 @dataclass(frozen=True)
 class Version:
-    """A complete version: it has a manifest, which is written last."""
+    """A complete version: one whose manifest, the last file to be written, exists."""
 
     manifest: Manifest
     sha256: str
@@ -51,7 +51,7 @@ class Version:
 
 
 def open_registry(address: str) -> Registry:
-    """Return the registry in a folder or at an fsspec URL; it need not exist yet.
+    """Return the registry in a folder or at an fsspec URL; the registry need not exist yet.
 
     Raises:
         PupilaError: no installed package can open this URL.
@@ -60,7 +60,7 @@ def open_registry(address: str) -> Registry:
 
 
 class Registry:
-    """Versions in `<name>/versions/<number>`, with a log per name of which were current when."""
+    """Versions in `<name>/versions/<number>`; a log for each name tells which was current when."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -93,8 +93,8 @@ class Registry:
         """Return a version by its number.
 
         Raises:
-            PupilaError: the version does not exist, or its manifest is unreadable for this Pupila
-                release.
+            PupilaError: the version does not exist, or this release of Pupila cannot read its
+                manifest.
         """
         version = self.find(name, number)
         if version:
@@ -111,7 +111,7 @@ class Registry:
         """Return a version by its number; None if it does not exist.
 
         Raises:
-            PupilaError: the manifest is unreadable for this Pupila release.
+            PupilaError: this release of Pupila cannot read the manifest.
         """
         content = self.storage.read(f"{folder_of(name, number)}/{MANIFEST}")
         if content is None:
@@ -213,7 +213,11 @@ class Registry:
 
 
 def read_version(content: bytes, location: str) -> Version:
-    """Parse the content of a manifest into a version; error messages name `location`."""
+    """Parse the content of a manifest into a version.
+
+    Raises:
+        PupilaError: this release of Pupila cannot read the manifest at `location`.
+    """
     try:
         return Version(Manifest.model_validate_json(content), hashlib.sha256(content).hexdigest())
     except ValidationError:
@@ -229,7 +233,7 @@ def folder_of(name: str, number: int) -> str:
 
 
 def is_version_folder(child: str) -> bool:
-    """Return whether a folder has the name of a version, as `000002`."""
+    """Return whether a folder has the name of a version, such as `000002`."""
     return bool(re.fullmatch("[0-9]{6,18}", child)) and child == f"{int(child):06d}"
 
 
@@ -249,7 +253,7 @@ def read_pointer(content: bytes | None) -> dict[str, Any]:
 
 
 def contradiction(pointer: dict[str, Any], digests: Sequence[str]) -> str | None:
-    """Return how `current.json` contradicts the events; None if it only lags behind or matches."""
+    """Return how `current.json` contradicts the events; None if it matches, or only lags behind."""
     number = pointer.get("event")
     if not isinstance(number, int) or number < 1:
         return None

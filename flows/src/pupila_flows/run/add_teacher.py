@@ -43,13 +43,14 @@ def add_teacher(
 ) -> AddedTeacher:
     """Add a model to the teacher store under a name, and make all later runs use it.
 
-    Missing `classes` and `output` are taken from the artifact's record, or from the version before.
-    If the same model was added before, that version becomes current again. `trained_on` is a
-    folder or a CSV of the images that the teacher was trained on; a split `test` is left out.
+    Without `classes` or `output`, the value of the teacher's current version is used; an artifact
+    has both in its record. If the same model was added before, that version becomes current again.
+    `trained_on` is a folder or a CSV of the images that the teacher was trained on; images of the
+    split `test` are left out.
 
     Raises:
         PupilaError: the model is missing, no loader reads it, or its classes are not known.
-        ChildFailed: its loader crashed.
+        ChildFailed: the loader crashed.
     """
     if not source.exists():
         raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
@@ -97,7 +98,7 @@ def _add(
 
 
 def _import(workspace: Workspace, name: str, copy: Path, spec: OutputSpec) -> None:
-    """Import a model as a run does, which can then reuse the result."""
+    """Import a model in the same way as a run, so that runs can reuse the result."""
     registry = installed()
     planned = (
         planned_artifact(name, copy, registry)
@@ -114,7 +115,7 @@ def _spec(
     classes: tuple[str, ...] | None,
     output: str | None,
 ) -> OutputSpec:
-    """Return the model's output spec, from the arguments, its record, or the version before."""
+    """Return the model's output spec, from its record, the arguments or the current version."""
     if is_artifact(source):
         return _recorded_spec(source, classes, output)
     kinds = get_args(OutputKind)

@@ -1,4 +1,4 @@
-"""Evaluates every artifact in its primary runtime, and checks it in those a recipe names."""
+"""Evaluates artifacts in their primary runtimes, and checks them in others a recipe names."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ _OTHER_CLASSES = "has other classes: not evaluated"
 
 
 def evaluate_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
-    """Evaluate the artifacts one at a time, so that latencies are not disturbed by other work.
+    """Evaluate the artifacts of a run, and return an entry for each teacher and node.
 
-    With `only_last`, only teachers, controls and the last model of each branch are evaluated. Pages
-    that show these figures are made later, so their entries are returned unchanged.
+    Artifacts are evaluated one at a time, so that other work does not disturb latencies. `states`
+    has the state of the task that made each artifact. With `only_last`, only teachers, controls and
+    the last model of each branch are evaluated. Pages that show the figures, such as a site, are
+    made later, so their entries have no results yet.
     """
     models = [node for node in run.nodes if not node.shows_metrics]
     skipped = {name for node in models for name in node.inputs if only_last}
@@ -49,10 +51,11 @@ def evaluate_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
 
 
 def best_of(teachers: Sequence[str], evaluated: Mapping[str, Entry]) -> str | None:
-    """Return the teacher that a model is compared with: the best on the validation images.
+    """Return the teacher that a model is compared with: the most accurate on validation images.
 
-    Ties go to the first. A teacher that could not be evaluated counts as the best: otherwise a
-    model might pass only because it is compared with a worse teacher.
+    Of equally accurate teachers, the first is returned. A teacher that could not be evaluated
+    counts as the best. Otherwise a model might pass only because it is compared with a worse
+    teacher. The result is None without teachers.
     """
 
     def accuracy(name: str) -> float:
@@ -98,7 +101,7 @@ def _entries(run: Run) -> list[Entry]:
 def evaluate_entry(
     run: Run, entry: Entry, state: ArtifactState, teacher: Entry | None = None, *, evaluate: bool
 ) -> Entry:
-    """Return the entry with its artifact and evaluation, or with what went wrong."""
+    """Return the entry with its artifact and its evaluation, or with the reason why it has none."""
     if not state.is_completed():
         return entry.model_copy(update={"error": reason_of(state)})
     result = result_of(state)
@@ -135,7 +138,7 @@ def _evaluate(
 
 
 def check_runtimes(run: Run, entries: list[Entry]) -> list[Entry]:
-    """Check evaluated artifacts in the other runtimes that the recipe names."""
+    """Check evaluated artifacts in all runtimes and with all thread counts of the recipe."""
     section = run.plan.recipe.evaluate
     if not section.checks_runtimes:
         return entries
@@ -152,7 +155,7 @@ def check_runtimes(run: Run, entries: list[Entry]) -> list[Entry]:
 def _check_runtimes(
     run: Run, entry: Entry, images: Dataset, artifacts: Mapping[str, str | None]
 ) -> Entry:
-    """Complete an entry with its result in each runtime, and with what went wrong there."""
+    """Return the entry with its result in each runtime, and with the errors."""
     artifact, section = run.workspace.store.open(str(entry.artifact)), run.plan.recipe.evaluate
     exported = entry.kind == "step" and isinstance(installed().step(entry.uses), Exporter)
     source = artifacts[entry.inputs[0]] if exported else None

@@ -52,7 +52,7 @@ class EvaluationRequest:
     folder: Path | None = None
     """Folder of the files that a CSV lists; None for the folder of the CSV itself."""
     renamed: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The class that a label of the images means, by label, where the names differ."""
+    """Classes by label, for labels of the images that differ from the name of their class."""
     groups: tuple[str, ...] = ()
     """Columns of a CSV; images are also evaluated separately for each value in them."""
 
@@ -65,7 +65,7 @@ class EvaluatedModel:
     artifact: Artifact
     result: ExternalEvaluation
     recorded: bool
-    """Whether the model's classes come from its own record, not from the command."""
+    """Whether the model's classes come from its record, not from the command."""
     learned: int
     """Number of these images that the model is known to have been trained on."""
 
@@ -81,7 +81,7 @@ class EvaluatedModel:
         return [sentence.strip() for sentence in sentences]
 
     def _other_order(self, chance: ChanceCheck) -> str:
-        """Suggest the order of classes with which it would be above chance; empty without one."""
+        """Suggest an order of classes with which the model is above chance; empty if none is."""
         if not chance.order:
             return ""
         advice = (
@@ -111,21 +111,21 @@ class EvaluatedModels:
         return self.compared.by_place.get(self.images.name, {}).get(name, {})
 
     def not_compared(self, name: str) -> list[str]:
-        """Return the metrics that could not be compared although images have labels."""
+        """Return the metrics that could not be compared although the images have labels."""
         if self.teacher is None or not self.images.labelled:
             return []
         return [metric for metric in COMPARED if metric not in self.differences(name)]
 
     def group_differences(self, name: str, column: str, value: str) -> Mapping[str, Estimate]:
-        """Return the differences on the images that have `value` in `column`, by metric."""
+        """Return the same differences on the images that have `value` in `column`, by metric."""
         return self.compared.by_group.get(column, {}).get(value, {}).get(name, {})
 
 
 def evaluate_models(workspace: Workspace, request: EvaluationRequest) -> EvaluatedModels:
     """Evaluate models on images, and compare them with a teacher if the request names one.
 
-    If the images have splits, the requested split is evaluated, by default `test`; the split
-    `validation` chooses the thresholds of models that ship none.
+    If the images have splits, models are evaluated on the requested split, by default `test`. For a
+    model without a shipped threshold, the threshold is chosen on the split `validation`.
 
     Raises:
         PupilaError: models or images are missing, their classes differ, or the images have no
@@ -281,7 +281,7 @@ class _Evaluator:
     def compare(
         self, models: Sequence[EvaluatedModel], teacher: EvaluatedModel | None
     ) -> ExternalDifferences:
-        """Compare the models with the teacher, image by image; without labels return nothing."""
+        """Compare models with the teacher, image by image; empty without a teacher or labels."""
         if teacher is None or not self.images.labelled:
             return ExternalDifferences(by_place={}, by_group={})
         dataset, every = self.images.dataset, (*models, teacher)

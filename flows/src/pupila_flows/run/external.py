@@ -40,7 +40,7 @@ def refuse_training_images(run: Run, teachers: Futures) -> None:
     """Check that no teacher is known to have been trained on the external images.
 
     Raises:
-        PupilaError: a teacher was trained on some of them.
+        PupilaError: a teacher was trained on some of these images.
     """
     for name, future in teachers.items() if run.external else ():
         future.wait()
@@ -52,7 +52,10 @@ def refuse_training_images(run: Run, teachers: Futures) -> None:
 
 
 def evaluate_external(run: Run, entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries with results on the external images, where a model was evaluated."""
+    """Evaluate models on the external images, and return the entries with the results.
+
+    Only models that were evaluated on the test images are evaluated here.
+    """
     if not run.external:
         return list(entries)
     by_name = {entry.name: entry for entry in entries}

@@ -76,7 +76,7 @@ _WHOLE = "all steps"
 
 
 class RunFailed(RuntimeError):
-    """A part of the run failed; all other results, and the file `result`, were still written.
+    """Raised if a part of a run failed; all other results are in the file `result`.
 
     The message is one line, which Prefect shows and sends; the log and the result have details.
     """

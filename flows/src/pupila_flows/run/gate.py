@@ -28,7 +28,7 @@ from pupila_flows.run.reused_images import count_verdicts
 def run_gate(run: Run, entries: Sequence[Entry]) -> GateResult | None:
     """Run the recipe's gate and return its result; None if the recipe has no gate.
 
-    Before that, the published models are evaluated on the same test images.
+    The published models that it compares with are first evaluated on the same test images.
     """
     section = run.plan.recipe.gate
     return None if section is None else _decide(run, section, entries)
@@ -44,7 +44,7 @@ def log_reach(plan: Plan) -> None:
 
 
 def _decide(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateResult:
-    """Return the result of the gate; if it cannot be decided, it is failed, with the reason."""
+    """Return the result of the gate; `fail` with a reason if the gate cannot be decided."""
     try:
         inputs = _gate_inputs(run, section, entries)
         untraced = check_references(run, inputs.cases)
@@ -101,7 +101,7 @@ def evaluated_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _gate_inputs(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateInputs:
-    """Return everything that the verdict depends on."""
+    """Return all inputs on which the verdict depends."""
     by_name = {entry.name: entry for entry in entries}
     incumbents = Incumbents.of(run, section)
     evaluated = evaluated_by(section, entries)

@@ -31,19 +31,20 @@ def published_name(run: Run) -> str:
 
 @dataclass(frozen=True)
 class Incumbents:
-    """The published versions to compare with: the current one, and the anchor against slow drift.
+    """The published versions that the gate compares with: the current version and the anchor.
 
-    Their artifacts are evaluated on the images of this run.
+    The anchor is an older version. Comparing with it prevents many small losses, each of which
+    would pass. Artifacts of both versions are evaluated on the images of this run.
     """
 
     run: Run
     address: str
     version: Version | None
-    """The version that is current now; None if there is none."""
+    """The version that is current now; None if no version was published."""
     compared: bool
     """Whether the gate compares with published versions."""
     anchor: Literal["first", "none"] | int = "first"
-    """The setting `anchor` of the section `gate`: which version releases must not drift from."""
+    """The setting `anchor` of the section `gate`: `first`, `none` or the number of a version."""
     named: tuple[str, ...] = ()
     """Steps in `publish.artifacts`; empty to publish every artifact the gate evaluates."""
 
@@ -57,10 +58,11 @@ class Incumbents:
         return cls(run, address, current, compared, gate.anchor, section.artifacts)
 
     def of_entry(self, entry: Entry) -> tuple[Incumbent, ...]:
-        """Return the published models an entry is compared with: the current one, then the anchor.
+        """Return the published models that an entry is compared with.
 
-        The result is empty for an entry that is evaluated but not published. An artifact that is
-        already current is not compared with the anchor again, as it is not a new release.
+        The model of the current version comes first, then that of the anchor. The result is empty
+        for an entry that is evaluated but not published. An artifact that is already current is not
+        compared with the anchor again, because it would not be a new release.
 
         Raises:
             PupilaError: a version cannot be fetched or evaluated.
@@ -78,10 +80,11 @@ class Incumbents:
         return tuple(incumbents)
 
     def anchor_of(self, name: str, current: Version) -> Version | None:
-        """Return the anchor for artifacts of this name: the version they must not drift from.
+        """Return the anchor for the step `name`; None if there is no anchor.
 
-        With `anchor: first` this is the earliest version that was current, was not withdrawn, and
-        has an artifact of this name. So a step that was added later gets a later anchor.
+        With `anchor: first`, the anchor is the earliest version that was current, was not
+        withdrawn, and has an artifact of this step. So a step that was added later gets a later
+        anchor.
 
         Raises:
             PupilaError: no version has the number that the recipe gives.

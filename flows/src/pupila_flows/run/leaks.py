@@ -13,10 +13,10 @@ _EXAMPLES = 3
 
 
 def check_references(run: Run, cases: Iterable[Case]) -> tuple[str, ...]:
-    """Refuse references trained on test images; return those whose training images are unknown.
+    """Refuse references that were trained on test images.
 
-    References are the models that artifacts are compared with. One whose training images are known
-    only in part is returned too.
+    References are the models that artifacts are compared with. Return the names of the references
+    whose training images are not known, or not all known.
 
     Raises:
         PupilaError: a reference was trained on test images.

@@ -1,4 +1,4 @@
-"""Makes pages: artifacts, such as a site, that show the figures of models evaluated before."""
+"""Makes pages: artifacts, such as a site, that show the figures of models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _NOT_MADE = "Not made: what it builds on was not made."
 
 
 def make_pages(run: Run, entries: Sequence[Entry], states: States) -> list[Entry]:
-    """Make each page, and complete its entry; `states` has the state of each earlier step."""
+    """Make each page, and return the entries with the results of the pages added.
+
+    `states` has the state of the task of each teacher and of each other node.
+    """
     by_name = {entry.name: entry for entry in entries}
     made = {
         node.name: _make(run, node, by_name, states) for node in run.nodes if node.shows_metrics

@@ -1,7 +1,7 @@
 """Prefect artifacts of a run: its verdict, its figures, and links to its pages.
 
-All are Markdown artifacts, even tables. Prefect shows its own table artifacts on two pages: one
-reads cells as Markdown and the other as plain text, so no way to escape them is right for both.
+All of them are Markdown artifacts, even tables. Prefect shows table artifacts on two pages: one
+page reads the cells as Markdown, the other as plain text. So no way of escaping suits both pages.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
 
 
 def show_data_docs(workspace: Workspace, name: str, page: Path) -> None:
-    """Show in Prefect a link to a recipe's Data Docs, the only page if its data is refused."""
+    """Show in Prefect a link to the Data Docs of a recipe's data.
+
+    If the data is refused, the run has no other page.
+    """
     with best_effort("the link to the Data Docs"):
         create_markdown_artifact(
             _link(workspace, "Data Docs", page), f"{name}-data-docs", "What was found in the data."

@@ -40,7 +40,7 @@ Futures = Mapping[str, ArtifactFuture]
 
 @task(cache_policy=NO_CACHE)
 def do(job: Job[Any], inputs: list[JobResult[StoredArtifact]]) -> State[JobResult[Any]]:
-    """Do a job in a child process; `inputs` are the artifacts that a step works on."""
+    """Do a job in a child process; `inputs` are the artifacts that the job of a step works on."""
     if isinstance(job, RunStep) and inputs:
         job = job.on([result.value for result in inputs])
     progress = _ProgressArtifact(job.title)
@@ -50,7 +50,7 @@ def do(job: Job[Any], inputs: list[JobResult[StoredArtifact]]) -> State[JobResul
 
 
 def _crashed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Return whether to retry: after a crash, but not after wrong input."""
+    """Return whether to retry a task: after a crash, but not after wrong input."""
     del task, run
     return isinstance(state.result(raise_on_failure=False), ChildFailed)
 
@@ -66,7 +66,10 @@ def _task_for(name: str, retries: int) -> Any:
 
 
 def run_job(job: Job[ResultT], name: str | None = None) -> State[JobResult[ResultT]]:
-    """Do a job in a Prefect task and wait; the UI shows `name`, by default the job's title."""
+    """Do a job in a Prefect task, wait for its end, and return its final state.
+
+    Prefect's UI shows the task as `name`, by default the job's title.
+    """
     return _task_for(name or job.title, RETRIES)(job, [], return_state=True)
 
 
@@ -80,7 +83,7 @@ def submit_job(
 class _ProgressArtifact:
     """A Prefect progress artifact; it appears once the work has taken a few seconds.
 
-    Its description is the message of the work: the first line as text, the lines below it as
+    Its description is the latest progress message: the first line as text, the lines below as
     Markdown, in which HTML, links and pictures are shown as source text.
     """
 
@@ -115,9 +118,9 @@ class _ProgressArtifact:
 
 
 def _raise_if_paused() -> None:
-    """Stop the current work if its run was paused in the UI; a resumed run continues it.
+    """Stop the current job if its run was paused in the UI; a resumed run continues the job.
 
-    Prefect itself would wait for the work to end, and let another run train meanwhile.
+    Prefect itself would wait for the job to end, and let another run train meanwhile.
     """
     run = FlowRunContext.get()
     if run:

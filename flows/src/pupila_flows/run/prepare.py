@@ -1,4 +1,4 @@
-"""Prepares the images of a run: reads and checks them, and makes images a recipe asks for."""
+"""Prepares the images of a run: reads, checks and, if the recipe asks for it, generates images."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ class DataRefused(PupilaError):
 
 
 def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
-    """Read the data, and check that its classes fit the teachers and settings of the recipe."""
+    """Read the data, and check that its classes fit the teachers and settings of the recipe.
+
+    Raises:
+        PupilaError: the data cannot be read, or its classes do not fit.
+    """
     read = task(name="read data", cache_policy=NO_CACHE)(read_data)
     dataset = read(plan.data, plan.recipe.data.classes, workspace.cache)
     for teacher in plan.teachers:
@@ -83,7 +87,7 @@ def check_data(run: Run) -> DataSummary:
 
 
 def add_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
-    """Add hard negatives, made from the training images, if the recipe asks for them."""
+    """Add hard negatives to the training images and the summary, if the recipe asks for them."""
     section = run.plan.recipe.data.hard_negatives
     if section is None:
         return run, data
@@ -125,7 +129,11 @@ def _make_corruptions(run: Run, accepts: str) -> Dataset:
 
 
 def screen(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
-    """Add the check of the images by the recipe's filter, if any; an error does not stop a run."""
+    """Let the recipe's filter check the images, and return the summary with this check added.
+
+    Without a filter, return the summary unchanged. If the filter fails, the check says so, and the
+    run goes on.
+    """
     section = run.plan.recipe.data.screen
     if section is None:
         return data

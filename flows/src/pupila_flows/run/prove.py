@@ -18,7 +18,7 @@ _SPLIT = "validation"
 def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
     """Return the chance check of each teacher that has the classes of the data.
 
-    A teacher that cannot be read, or that gives invalid answers, is skipped: it fails later.
+    A teacher that cannot be read, or that gives invalid predictions, is skipped; it fails later.
 
     Raises:
         PupilaError: a teacher is not above chance, and the recipe does not mark it `unproven`.
@@ -43,7 +43,7 @@ def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
 
 
 def _check(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck | None:
-    """Return the chance check of a teacher; None if it does not apply or cannot be made."""
+    """Return the chance check of a teacher; None if the check does not apply or fails."""
     images = run.dataset
     answers = same_classes(teacher.spec.classes, images.classes)
     if not answers or run.plan.gives_only_features(teacher.name):

@@ -30,7 +30,7 @@ def validation_of(data: Dataset, columns: Sequence[str] = ()) -> Images | None:
 
 
 def _values(images: Dataset, column: str) -> tuple[str, ...]:
-    """Return the value of each image in a column; an empty text where it has none."""
+    """Return the value of each image in a column; an empty text for a missing value."""
     given = images.frame[column].astype(object)
     return tuple(map(str, given.where(given.notna(), "").tolist()))
 
@@ -48,9 +48,9 @@ def gate_model_of(entry: Entry) -> GateModel | None:
 def places(
     run: Run, entries: Sequence[Entry], section: ExternalGate | None
 ) -> tuple[GateExternalSet, ...]:
-    """Return the external sets that a gate has conditions on, with the models' answers to them.
+    """Return the external sets that a gate has conditions on, with the models' predictions.
 
-    Without a `section`, return all external sets.
+    If `section` is None, return all external sets.
     """
     asked = [images for images in run.external if section is None or _asks(section, images)]
     return tuple(

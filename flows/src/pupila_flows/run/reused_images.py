@@ -1,8 +1,8 @@
 """Counts how many models have been accepted or rejected on a run's test images so far.
 
-Each distinct set of predictions that got a verdict is a file in the workspace, under the
-fingerprint of the test images. So a run with unchanged predictions adds none. A published version
-lists all sets known when it was published, so that other workspaces count them too.
+For each distinct set of predictions that got a verdict, the workspace has a file in a folder named
+by the fingerprint of the test images. So a run with unchanged predictions adds no file. A published
+version lists all sets known at its publication, so that other workspaces count them too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def count_verdicts(
 ) -> ReusedTestImages:
     """Record the gate's models, and return all models decided on the same test images so far.
 
-    If there is a `registry`, models recorded in its published versions of `name` count too.
+    A model is recorded as the digest of its predictions and threshold. If there is a `registry`,
+    models recorded in its published versions of `name` count too.
 
     Raises:
         PupilaError: the records cannot be written, or the registry cannot be read.
@@ -48,7 +49,7 @@ def _record(folder: Path, inputs: GateInputs) -> set[str]:
 
 
 def _answers(inputs: GateInputs) -> Iterator[str]:
-    """Yield a digest of each artifact's predictions and its threshold."""
+    """Yield for each artifact a digest of its predictions and threshold."""
     for case in inputs.cases:
         if case.artifact:
             threshold = case.artifact.threshold

@@ -1,4 +1,4 @@
-"""Chooses runtimes and images to check an artifact with, and decides whether answers agree."""
+"""Chooses runtimes and images for runtime checks, and decides whether predictions agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pupila_flows.recipe.schema import EvaluateSection
 
 
 def runtimes(format: str, section: EvaluateSection) -> list[tuple[Runner, int | None]]:
-    """Return pairs of runtime and number of threads for a format, its primary runtime first."""
+    """Return pairs of runtime and number of threads to check; the primary runtime comes first."""
     registry = installed()
     named = [registry.runtime(name) for name in dict.fromkeys(section.runtimes)]
     own = registry.runner(format)
@@ -33,7 +33,7 @@ def probe(images: Dataset, count: int) -> Dataset:
 
 
 def failure(check: RuntimeCheck, section: EvaluateSection) -> str | None:
-    """Return how a runtime's answers differ too much from the reference; None if they agree."""
+    """Return how a runtime's predictions differ too much from the reference; None if they agree."""
     agreement = check.agreement
     if agreement is None:
         return None

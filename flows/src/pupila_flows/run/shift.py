@@ -17,10 +17,11 @@ from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 def evaluate_shifts(
     run: Run, entries: Sequence[Entry], *, gated: bool
 ) -> tuple[list[Entry], list[str]]:
-    """Return the entries with results on altered images, and a list of what went wrong.
+    """Return the entries with results on altered images, and a list of errors.
 
-    With a section `shift`, all steps are evaluated. Without one, if the run is `gated` and the gate
-    requires fidelity, only the gate's entries are evaluated, at the severity that decides.
+    If the recipe has a section `shift`, all steps are evaluated. If not, but the run is `gated` and
+    the gate requires fidelity, only the entries in the gate are evaluated, and only at the severity
+    that decides.
     """
     recipe = run.plan.recipe
     asked = asked_of(recipe.shift, recipe.gate if gated else None, entries)
@@ -45,7 +46,7 @@ def evaluate_shifts(
 def asked_of(
     section: ShiftSection | None, gate: GateSection | None, entries: Sequence[Entry]
 ) -> set[str]:
-    """Return the names of the entries that are to be evaluated on altered images."""
+    """Return the names of the entries to evaluate on altered images; `gate` is None if ungated."""
     if section is not None:
         return {entry.name for entry in entries if entry.kind == "step"}
     if gate is None or gate.fidelity is None:
@@ -62,7 +63,7 @@ def teachers_behind(entries: Mapping[str, Entry]) -> dict[str, str | None]:
 
 
 def _job(run: Run, entry: Entry, teacher: Entry | None) -> EvaluateShift | None:
-    """Return the job for an entry; None if it, or its teacher, was not evaluated."""
+    """Return the job for an entry; None if the entry or its teacher was not evaluated."""
     model, reference = _artifact(run, entry), _artifact(run, teacher)
     if model is None or reference is None or teacher is None:
         return None

@@ -32,7 +32,11 @@ def validate(
 
 
 def report(workspace: Workspace, run: Path | None) -> Path:
-    """Redraw the report of the run in this folder, or of the latest run; return its path."""
+    """Redraw the report of the run in the folder `run`, by default the latest; return its path.
+
+    Raises:
+        PupilaError: there is not a finished run.
+    """
     folder = run or _latest(workspace)
     result = folder / "result.json"
     if not result.exists():

@@ -1,4 +1,4 @@
-"""Compares a run's verdicts with those of the run before, and emits changes as Prefect events."""
+"""Compares a run's verdicts with the previous run's, and emits changes as Prefect events."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Verdicts:
 
     @classmethod
     def read(cls, file: Path) -> Verdicts | None:
-        """Read the verdicts in a `result.json`, even one an earlier version of Pupila wrote.
+        """Read the verdicts in a `result.json`, which any version of Pupila may have written.
 
-        None if the run had no gate. A damaged file also gives None: a past run is not repeated.
+        Return None if the run had no gate, or if the file is damaged.
         """
         value = _mapping_in(file)
         gate: dict[str, Any] | None = value.get("gate")
@@ -44,7 +44,7 @@ class Verdicts:
         return cls("withheld" if withheld else gate["verdict"], artifacts)
 
     def since(self, before: Verdicts) -> list[str]:
-        """List the verdicts that differ from those in `before`; a new artifact is not a change."""
+        """Return a line for each verdict that differs from `before`; new artifacts do not count."""
         changed = [
             f"{entry}: {before.artifacts[entry]} → {verdict}"
             for entry, verdict in self.artifacts.items()
@@ -72,7 +72,9 @@ def verdicts_before(file: Path) -> Verdicts | None:
 
 
 def emit_change(result: RunResult, file: Path) -> None:
-    """Emit `pupila.verdict.changed` if a verdict differs from the run before.
+    """Emit the event `pupila.verdict.changed` if a verdict differs from the previous run's.
+
+    `file` is the `result.json` of this run.
 
     Prefect adds the flow run, its deployment and tags to the event.
     """

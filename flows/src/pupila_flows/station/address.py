@@ -29,7 +29,8 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
 class Address:
     """Host, port and credentials (`auth`, as `user:password`) of a server.
 
-    `auth_file` is the file with the credentials; `urls` are addresses at which proxies serve it.
+    `auth_file` is the file with the credentials. `urls` are the addresses of proxies that lead to
+    the server.
     """
 
     host: str
@@ -66,10 +67,11 @@ def listen_address(
     auth_file: Path | None = None,
     urls: Collection[str] = (),
 ) -> Address:
-    """Return the address at which to listen, always with a password.
+    """Return the address at which a server listens, always with a password.
 
-    The password comes from `auth_file`, else the environment, else the workspace's password
-    file, which is made if it is missing.
+    The password is read from `auth_file`. Without `auth_file`, it is read from the environment
+    variable `SECRET`. If that is unset, it is read from the workspace's password file, which is
+    made if it is missing.
 
     Raises:
         PupilaError: a password or a URL is invalid.
@@ -167,13 +169,13 @@ def _bracketed(host: str) -> str:
 
 
 class StationRecord(BaseModel):
-    """How to reach a running station: a file in its workspace, read by other processes."""
+    """How to reach a running station; other processes read this record from a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     api: str = Field(description="Address of the server's API.")
-    mark: str = Field(description="Identifies its processes by their environment.")
-    auth_file: str | None = Field(description="File with its `user:password`.")
+    mark: str = Field(description="Value of the variable that marks its processes.")
+    auth_file: str | None = Field(description="File with the server's `user:password`.")
 
 
 def record_file(workspace: Path) -> Path:
@@ -195,9 +197,12 @@ def write_record(workspace: Path, record: StationRecord) -> None:
 
 
 def known_api(workspace: Path, environment: Mapping[str, str]) -> Api | None:
-    """Return the API of the server in PREFECT_API_URL, or of the workspace's station.
+    """Return the API of the server in PREFECT_API_URL, or else of the workspace's station.
 
-    None if there is neither.
+    Return None if there is neither.
+
+    Raises:
+        PupilaError: the station's password cannot be read.
     """
     named, auth = environment.get("PREFECT_API_URL"), environment.get("PREFECT_API_AUTH_STRING")
     if named:

@@ -18,7 +18,7 @@ POOL = "pupila"
 WORKER = "station"
 """Name of the worker that a station starts."""
 TAG = "pupila-station"
-"""Tag of a station's deployments; tagged ones whose recipe is no longer named are removed."""
+"""Tag of a station's deployments, by which those of earlier recipes are found and removed."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Deployment:
 
 
 def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> list[Deployment]:
-    """Return the deployments of recipes, started by hand, every night, or by retrained teachers.
+    """Return the deployments of recipes: for runs by hand, every night and after retraining.
 
     Raises:
         PupilaError: two recipes have the same name, or the time zone or cron schedule is invalid.

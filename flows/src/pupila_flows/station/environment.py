@@ -24,7 +24,9 @@ def environment(
 ) -> dict[str, str]:
     """Return the environment variables for a station's server and worker.
 
-    Settings that the user has made stay, except the server's address, password and telemetry."""
+    Variables that the user has set keep their values, except the server's address, its password
+    and the settings of telemetry.
+    """
     fixed = {
         MARK: mark,
         served.VARIABLE: str(workspace),

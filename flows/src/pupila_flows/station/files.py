@@ -39,7 +39,7 @@ _HEADERS = {
 class Files:
     """An ASGI application that serves files below `/pupila/` and passes on all other requests.
 
-    It does not check the password: `Guard`, around it, does.
+    The password is checked by `Guard`, which wraps this application.
     """
 
     def __init__(self, workspace: Path, app: ASGIApp) -> None:

@@ -1,10 +1,13 @@
 """Access control for a server: an ASGI application wrapped around another one.
 
-Prefect reads a request without a Content-Type as JSON and ignores the Host, so a page of another
+Prefect reads a request without a Content-Type as JSON and ignores the Host. So a page of another
 site could start programs through the user's browser: by a blind POST, or by a domain that resolves
-to this machine (DNS rebinding). Here the Host must be one of our names, the Origin must match the
-Host, and the client must have the password: as Basic authentication, as a cookie, or in the first
-message of a websocket, as Prefect's clients send it.
+to this machine (DNS rebinding). The guard lets a request pass under three conditions:
+
+* The Host is one of our names.
+* The Origin, if there is one, matches the Host.
+* The client has the password: as Basic authentication, as a cookie, or in the first message of a
+  websocket, as Prefect's clients send it.
 """
 
 from __future__ import annotations
@@ -50,10 +53,10 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Guard:
-    """Passes a request on to `app` only if it has the password in `auth` (`user:password`).
+    """Passes a request on to `app` only if the request has the password `auth` (`user:password`).
 
-    `hosts` are the names under which the server is reached, in lower case and without a port;
-    `urls` are the addresses (scheme, host and port) at which proxies serve it.
+    `hosts` are the names under which the server is reached, in lower case and without a port.
+    `urls` are the addresses (scheme, host and port) of proxies that lead to the server.
     """
 
     app: ASGIApp
@@ -104,7 +107,7 @@ class Guard:
         return {urlsplit(url).hostname or "" for url in self.urls}
 
     def _is_own(self, origin: str, host: str) -> bool:
-        """Return whether an Origin is the one of this server."""
+        """Return whether an Origin is that of this server."""
         if origin in self.urls:
             return True
         return _name(host) not in self._proxied and origin == f"http://{host}"

@@ -1,6 +1,7 @@
-"""Runs a module as `python -m` does, and ends it when its parent process ends.
+"""Runs a module like `python -m`, and ends this process when its parent process ends.
 
-The parent holds the other end of our standard input. However it dies, that pipe is then closed.
+Standard input is a pipe whose other end the parent holds. When the parent dies, in whatever way,
+the pipe is closed.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import psutil
 
 
 def leash(*command: str) -> list[str]:
-    """Return the command that runs a module with arguments and ends with its parent."""
+    """Return the command for a process that runs a module, and ends when its parent ends.
+
+    `command` is the name of the module, followed by its arguments.
+    """
     # -P: files in the user's folder must not replace our modules
     return [sys.executable, "-P", "-m", __name__, *command]
 
 
 def _end_with(holder: int) -> None:
-    """Wait for the end of a pipe; then kill this process and all it has started."""
+    """Wait for the end of a pipe; then kill this process and all processes it has started."""
     while os.read(holder, 1024):
         continue
     for child in psutil.Process().children(recursive=True):

@@ -71,7 +71,7 @@ def link_token(auth: str) -> str:
 
 
 def cookie_value(auth: str) -> str:
-    """Return the cookie of a logged-in browser: derived from the password, not the password."""
+    """Return the cookie of a logged-in browser, which is derived from the password."""
     return _derive(auth, "cookie")
 
 
@@ -83,7 +83,7 @@ def is_password(text: str, auth: str) -> bool:
 
 
 def page(target: str, said: str = "") -> Response:
-    """Return the login form, showing the message `said`; after login it leads to `target`."""
+    """Return a page with the login form and the message `said`; a login leads to `target`."""
     text = _PAGE.format(action=PATH, said=escape(said), target=escape(_local_path(target)))
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
     return HTMLResponse(text, 401, headers)

@@ -24,7 +24,7 @@ def is_loopback(host: str) -> bool:
 def unproxied(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
     """Return `no_proxy` variables that exclude this machine and `hosts` from proxies.
 
-    Hosts that these variables already have in `environment` stay.
+    Hosts that these variables already exclude in `environment` stay excluded.
     """
     given = ",".join(filter(None, (environment.get(name, "") for name in _UNPROXIED)))
     named = [host.strip() for host in given.split(",") if host.strip()]

@@ -1,4 +1,4 @@
-"""Recovers runs whose process has died, which would occupy the pool's only slot for good."""
+"""Resumes or ends runs whose process has died, so that they free the only slot of the pool."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class InterruptedRuns:
     def __init__(self, api: Api, mark: str, patience_seconds: float = 30.0) -> None:
         self._api, self._mark, self._patience = api, mark, patience_seconds
         self._missed: dict[str, float] = {}
-        """Time since which no process of a run was seen, by the run's id."""
+        """Time since which a run has had no process, by the run's id."""
 
     def end(self) -> list[str]:
         """End runs that have had no process for `patience_seconds`, and return their names.
 
-        While the pool has other workers, nothing is ended: their processes cannot be seen here.
+        If the pool has other workers, end nothing: processes of other workers cannot be seen here.
 
         Raises:
             OSError: the server does not answer.

@@ -29,8 +29,9 @@ _AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 def register(deployments: Iterable[Deployment], notify: str | None = None) -> None:
     """Register deployments with the server in Prefect's settings.
 
-    The pool runs one flow at a time, so that two never train at once. Existing deployments are
-    updated; finally, deployments of recipes that are no longer named are removed.
+    The work pool runs one flow at a time, so that two runs never train at once. Deployments that
+    exist are updated. Deployments that an earlier call registered, but that are not among
+    `deployments`, are removed.
 
     Args:
         deployments: All deployments that should exist; if empty, the registered ones stay.
@@ -107,7 +108,7 @@ def _make_pool(client: Any) -> None:
 
 
 def _remove_others(client: Any, kept: set[tuple[str, str]]) -> None:
-    """Remove all deployments except `kept`; their past runs stay."""
+    """Remove all of a station's deployments except `kept`; past runs of removed ones stay."""
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 
     tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
@@ -166,7 +167,7 @@ def _block(client: Any, notify: str) -> str:
 
 
 def _automate(client: Any, block: str | None) -> None:
-    """Create the automations of the template; they replace those of the same names."""
+    """Create the automations of the template, in place of earlier ones with the same names."""
     from prefect.events.schemas.automations import AutomationCore
 
     for given in yaml.safe_load(_AUTOMATIONS.read_text())["automations"]:

@@ -41,7 +41,7 @@ _REGISTER_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Station:
-    """A running station: its server, its worker, and what recovers interrupted runs."""
+    """A running station: its server, its worker, and the object that ends interrupted runs."""
 
     address: Address
     api: Api
@@ -50,7 +50,7 @@ class Station:
     interrupted: InterruptedRuns
 
     def ensure_running(self) -> list[str]:
-        """Restart the server or worker if it has ended, and return the names of those restarted."""
+        """Restart the server or the worker if it has ended; return the names of those restarted."""
         return [program.name for program in (self.server, self.worker) if program.ensure_running()]
 
 
@@ -67,11 +67,12 @@ def running(
     """Run a station during the block, and end all its processes afterwards.
 
     The station's database is in the workspace and keeps all runs, except those that ended more than
-    `keep_seconds` ago. If this process dies, server and worker end too.
+    `keep_seconds` ago. If this process dies, server and worker end too. `notify` is the Prefect
+    block for notifications, and `say` gets lines of text about the start.
 
     Raises:
-        PupilaError: another station is up, the port is in use, the server does not start, or it
-            refuses a deployment.
+        PupilaError: another station is up, the port is in use, the server does not start, or the
+            server refuses a deployment.
     """
     with lock_station(workspace):
         check_free(address)
@@ -101,7 +102,11 @@ def running(
 
 @contextmanager
 def lock_station(workspace: Workspace) -> Generator[None]:
-    """Lock the station's database for the block; end processes left by a killed station."""
+    """Lock the station's database for the block, and end processes left by a killed station.
+
+    Raises:
+        PupilaError: another station of this workspace is up.
+    """
     try:
         with FileLock(station_folder(workspace.root) / ".lock", timeout=0):
             left = read_record(workspace.root)
@@ -131,7 +136,7 @@ def _wait_for(station: Station) -> None:
     """Wait until the server answers.
 
     Raises:
-        PupilaError: it has ended, or does not answer in time.
+        PupilaError: the server has ended, or does not answer in time.
     """
     deadline = time.monotonic() + _SERVER_SECONDS
     while not (station.server.alive and station.api.answers()):

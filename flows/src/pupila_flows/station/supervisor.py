@@ -21,7 +21,7 @@ _GRACE_SECONDS = 1.5
 _GONE_SECONDS = 20.0
 _TAIL_LINES = 15
 _FLOW_RUN = "PREFECT__FLOW_RUN_ID"
-"""Prefect sets it for the process of a run."""
+"""Environment variable with the id of a run, which Prefect sets for the run's process."""
 
 
 @dataclass
@@ -99,9 +99,9 @@ class Supervised:
 
 
 def end_all(mark: str) -> int:
-    """Kill every process that has a station's mark, and return how many.
+    """Kill every process that has a station's mark, and return the number of processes.
 
-    This also finds runs whose worker was killed: they have lost their parent, but not the mark.
+    This also ends runs whose worker was killed: such a run has lost its parent, but not the mark.
     Killing a run at any time leaves no half-written file.
     """
     return stopping.end_all(MARK, mark, _GONE_SECONDS)

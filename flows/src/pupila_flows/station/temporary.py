@@ -29,13 +29,13 @@ _GRACE_SECONDS = 3.0
 class TemporaryServer:
     """A temporary Prefect server, started on construction; `wait` waits until it answers.
 
-    The server runs in its own session, so that Ctrl-C does not reach it, and ends when this process
-    ends, however that happens. If the server ends earlier, it is restarted; meanwhile requests wait
-    in the queue of the listening socket, which belongs to this process.
+    The server runs in its own session, so that Ctrl-C does not reach it. It ends when this process
+    ends in any way. If the server ends earlier, it is restarted. Meanwhile requests wait in the
+    queue of the listening socket, which belongs to this process.
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        """Start the server, and configure Prefect, which must not be imported yet, to use it."""
+        """Start the server, and make Prefect use it; Prefect must not be imported yet."""
         self.log = workspace.root / "logs" / "prefect-server.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class TemporaryServer:
         atexit.register(self.end)
 
     def wait(self, say: Callable[[str], None]) -> None:
-        """Wait until the server answers; from then on, restart it if it ends.
+        """Wait until the server answers; from then on, restart the server if it ends.
 
         Raises:
             PupilaError: the server has ended, or takes too long to answer.
@@ -87,7 +87,7 @@ class TemporaryServer:
             self.process.wait()
 
     def _start(self) -> tuple[subprocess.Popen[bytes], int]:
-        """Start it, and return a descriptor that gets a line once it answers, or closes."""
+        """Start the server; return its process, and a pipe that gets a line once it answers."""
         started, tells = os.pipe()
         listener = self._listener.fileno()
         more = ["--temporary", "--listener", str(listener), "--started", str(tells)]
@@ -105,9 +105,9 @@ class TemporaryServer:
         return process, started
 
     def _keep(self) -> None:
-        """Restart it whenever it ends; if it then ends at once, end the run with a message.
+        """Restart the server whenever it ends; if it then ends before it answers, end the run.
 
-        Otherwise Prefect would wait for its answers for hours.
+        Otherwise Prefect would wait for answers for hours.
         """
         answers = True
         while answers:
@@ -125,7 +125,7 @@ class TemporaryServer:
             )
 
     def _answers(self, seconds: float) -> bool:
-        """Wait for some seconds; return whether it has started, or ended."""
+        """Wait for some seconds; return whether the server has started or ended by then."""
         return bool(select.select([self._started], [], [], seconds)[0])
 
 

@@ -1,4 +1,4 @@
-"""Runs a worker of the pool, and resumes the runs that an interrupted worker left."""
+"""Runs a worker of the pool, and resumes the runs that an interrupted worker left behind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pupila_flows.station.recovery import resume, unfinished_runs
 
 _SERVER_SECONDS = 240.0
 _SILENT_SECONDS = 180.0
-"""By Prefect's settings a server considers a worker gone after 90 s without a heartbeat."""
+"""Twice the 90 s without a heartbeat after which a server considers a worker gone."""
 _LOOK_SECONDS = 2.0
 
 
@@ -23,9 +23,10 @@ def worker_command(name: str) -> list[str]:
 
 
 def resume_last(api: Api, say: Callable[[str], None]) -> None:
-    """Resume the runs that an interrupted worker left, once the server has noticed its end.
+    """Resume the runs that an interrupted worker left behind.
 
-    If another worker of the pool is up, nothing is resumed: the runs may be that worker's.
+    First wait until the server has noticed the end of that worker. If another worker of the pool is
+    up, resume nothing: the runs may be that worker's.
 
     Raises:
         PupilaError: the server does not answer, or refuses.

@@ -1,7 +1,10 @@
-"""Lists external images, used for evaluation only, without opening them.
+"""Lists external images, which are used only to evaluate models; no image is opened.
 
-There are three layouts: a folder with a folder per class, perhaps below a folder per split; a
-folder that has only images, without labels; or a CSV, which needs only the column `path`.
+Three layouts are possible:
+
+* a folder with a folder per class, or with a folder per split that has a folder per class;
+* a folder that has only images, which then have no labels;
+* a CSV, which needs only the column `path`.
 """
 
 from __future__ import annotations
@@ -46,10 +49,13 @@ class Listing:
         return tuple(sorted({row["label"] for row in self.rows} - {""}))
 
     def of_split(self, split: str | None) -> Listing:
-        """Return the images of a split, by default `test`, or all images if they have no splits.
+        """Return the images of one split; without `split`, those of the split `test`.
+
+        If the images have no splits, return all of them.
 
         Raises:
-            PupilaError: the split has no images, or only some of its images have labels.
+            PupilaError: the split has no images, only some of the images have labels, or a split
+                is given for images without splits.
         """
         rows = self.rows
         if split and not self.splits:
@@ -72,12 +78,13 @@ class Listing:
         return Listing(self.source, rows)
 
     def with_classes(self, classes: Sequence[str], renamed: Mapping[str, str]) -> Listing:
-        """Return the listing with each label replaced by its class, matched regardless of case.
+        """Return the listing with each label replaced by the class that it means.
 
-        `renamed` maps labels that differ from the classes to a class.
+        `renamed` maps labels to classes. Any other label must be the name of a class. Upper and
+        lower case are not distinguished.
 
         Raises:
-            PupilaError: a label, or the name to which it is renamed, is not a class.
+            PupilaError: a label, or a value of `renamed`, is not a class.
         """
         for name in renamed.values():
             if class_of(name, classes, {}) is None:
@@ -96,7 +103,10 @@ class Listing:
 
 
 def class_of(label: str, classes: Sequence[str], renamed: Mapping[str, str]) -> str | None:
-    """Return the class that a label means; None if it means none of `classes`."""
+    """Return the class that a label means; None if it means none of `classes`.
+
+    `renamed` maps labels to classes. Upper and lower case are not distinguished.
+    """
     names = {old.strip().casefold(): new for old, new in renamed.items()}
     meant = names.get(label.strip().casefold(), label)
     if meant in classes:
@@ -105,10 +115,13 @@ def class_of(label: str, classes: Sequence[str], renamed: Mapping[str, str]) -> 
 
 
 def list_images(path: Path, folder: Path | None = None) -> Listing:
-    """List all images of all splits.
+    """List the images of all splits in the folder or CSV `path`.
+
+    If `folder` is given, the images of a CSV are looked up in that folder, by file name.
 
     Raises:
-        PupilaError: there are no images, or their layout is unknown.
+        PupilaError: there are no images, their layout is unknown, the CSV is invalid, or `folder`
+            is given although `path` is a folder.
         OSError: a folder or the CSV cannot be read.
     """
     if is_special(path):

@@ -35,7 +35,9 @@ class ExternalImages:
 def read_external(
     name: str, listing: Listing, classes: Sequence[str], cache: Path
 ) -> ExternalImages:
-    """Read and measure images whose labels are already classes; list unreadable files as skipped.
+    """Read and measure the images of a listing; skip files that cannot be read.
+
+    The labels must be classes already: `Listing.with_classes` replaces them.
 
     Raises:
         PupilaError: no image can be read.
@@ -51,7 +53,9 @@ def read_external(
 def scan_rows(
     title: str, rows: Sequence[Row], source: Path, cache: Path
 ) -> tuple[pd.DataFrame, tuple[SkippedImage, ...]]:
-    """Measure images; return the readable ones as a frame, and the files that cannot be read.
+    """Measure images; return a frame of the readable images, and the files that cannot be read.
+
+    `title` names the images in the display of progress, and `source` in an error message.
 
     Raises:
         PupilaError: no image can be read.
@@ -89,6 +93,8 @@ def refuse_seen_images(
 ) -> None:
     """Refuse external images that a model is known to have been trained on.
 
+    `who` names the model in the message. If `known` is None, nothing is refused.
+
     Raises:
         PupilaError: the model was trained on some of the images.
     """
@@ -99,12 +105,14 @@ def refuse_seen_images(
 def refuse_repeats(
     images: ExternalImages, hashes: dict[str, str], distance: int, where: str
 ) -> None:
-    """Refuse external images that repeat other images, or nearly.
+    """Refuse external images that are the same as other images, or nearly the same.
 
-    `hashes` has the perceptual hash of each of the other images by its SHA-256.
+    `hashes` has the perceptual hash of each other image, by the SHA-256 of its file. Images are
+    nearly the same if their perceptual hashes differ in at most `distance` of 64 bits. `where`
+    says in the message where the other images are.
 
     Raises:
-        PupilaError: some external images repeat one of the others.
+        PupilaError: some external images repeat other images.
     """
     is_repeat = find_repeats(hashes, images.dataset, distance)
     repeats = [path for path, known in zip(images.dataset.paths, is_repeat, strict=True) if known]

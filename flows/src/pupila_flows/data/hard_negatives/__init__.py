@@ -1,6 +1,6 @@
 """Hard negatives: images made from the training images, so that a filter learns no shortcut.
 
-A small filter learns "reddish means fundus" or "a disc on black means fundus" if no other images
-in the training data are reddish or show a disc on black. Hard negatives look like that, but do not
-belong to the class.
+A filter is a model that accepts images of one class, such as fundus photographs. A small filter
+learns "reddish means fundus" or "a disc on black means fundus" if no training image of another
+class is reddish or shows a disc on black. Hard negatives are such images of another class.
 """

@@ -21,7 +21,7 @@ Random = np.random.Generator
 Kind = Callable[[Pixels, Pixels, Random], Pixels]
 
 _LIT = 16
-"""A pixel whose brightest channel is below this value counts as black surround."""
+"""A pixel whose brightest channel is below this value, of 255, counts as black surround."""
 
 
 def recolour(own: Pixels, other: Pixels, random: Random) -> Pixels:
@@ -60,7 +60,7 @@ def draw_disc(own: Pixels, other: Pixels, random: Random) -> Pixels:
 
 
 def fill(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Fill an image with one colour of another class, or a gradient, stripes or noise of two."""
+    """Fill an image with a colour of another class, or mix two in a gradient, stripes or noise."""
     mean, deviation = _colours(other)
     first, second = (mean + random.normal(0, 1) * deviation for _ in range(2))
     patterns = (_flat, _slope, _stripes, _soft_noise)

@@ -34,10 +34,10 @@ A filter must not recognise hard negatives by their lack of compression.
 
 
 def check_label(label: str, dataset: Dataset) -> None:
-    """Make sure that hard negatives of a class can be made.
+    """Check that hard negatives can be made as images of the class `label`.
 
     Raises:
-        PupilaError: no training image is of the class, or all are.
+        PupilaError: no training image is of the class, or all training images are.
     """
     labels = set(dataset.frame["label"][dataset.frame["split"] == "train"].tolist())
     if label not in labels or len(labels) < 2:
@@ -50,10 +50,10 @@ def check_label(label: str, dataset: Dataset) -> None:
 def write_negatives(
     train: Dataset, label: str, images: int, seed: int, folder: Path, progress: Progress
 ) -> None:
-    """Write `<kind>/<number>.jpg` for about as many images of each kind.
+    """Write `images` hard negatives of the class `label` as `<kind>/<number>.jpg` into a folder.
 
-    An image depends only on its number, the seed and the training images. The folder appears
-    complete or not at all.
+    Each kind gets about the same number of images. An image depends only on its number, the seed
+    and the training images `train`. The folder appears complete or not at all.
     """
     parents = _Parents.of(train, label)
     with atomic_folder(folder) as draft:
@@ -84,13 +84,13 @@ class _Parents:
     def draw(self, random: Random) -> tuple[int, int]:
         """Choose at random a row of the class and a row of another class.
 
-        For each image this comes before all other uses of `random`, so that it can be repeated.
+        This must be the first use of `random` for an image, so that `_made_from` can repeat it.
         """
         return int(random.choice(self.own)), int(random.choice(self.other))
 
 
 def list_negatives(folder: Path) -> list[tuple[str, str]]:
-    """List file and kind of each image that `write_negatives` wrote."""
+    """Return the file and the kind of each image that `write_negatives` wrote."""
     return [
         (str(file), kind)
         for kind in KINDS
@@ -102,7 +102,8 @@ def list_negatives(folder: Path) -> list[tuple[str, str]]:
 def add_negatives(dataset: Dataset, folder: Path, label: str, seed: int) -> tuple[Dataset, Check]:
     """Return the data with the hard negatives as training images, and a check that counts them.
 
-    The column `made_from` has the SHA-256s of the images from which a hard negative was made.
+    `folder`, `label` and `seed` must be those of `write_negatives`. The column `made_from` has the
+    SHA-256s of the images from which a hard negative was made.
 
     Raises:
         PupilaError: a hard negative cannot be read.
@@ -126,9 +127,9 @@ def add_negatives(dataset: Dataset, folder: Path, label: str, seed: int) -> tupl
 
 
 def _made_from(train: Dataset, files: list[str], label: str, seed: int) -> list[str]:
-    """Return the two SHA-256s, separated by a space, of the images from which each file was made.
+    """Return for each file the SHA-256s of its two source images, separated by a space.
 
-    The same rows are chosen again with the same random numbers.
+    The source images are found by drawing the same random numbers again.
     """
     parents, contents = _Parents.of(train, label), train.frame["sha256"].tolist()
     numbers = [int(Path(file).stem) for file in files]

@@ -1,7 +1,8 @@
 """Altered images of the accepted class, which a filter should still accept.
 
-The families of `pupila.shift` alter them at full strength, at which a person still sees at once
-what an image shows. Other alterations mirror and turn them, as a clinic's software does.
+The alterations are the families of `pupila.shift` at full strength, mirroring and turning. A
+person still sees at once what an altered image shows. A clinic's software also mirrors and turns
+images.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from pupila.shift import FAMILIES, alter
 from pupila_flows.data.generated import atomic_folder
 
 _LONGEST_SIDE = 512
-"""Images with a longer side are scaled down first.
+"""Images with a longer side, in pixels, are scaled down first.
 
-Models do not see more detail, and it saves time.
+Models do not see more detail, and scaling saves time.
 """
 _QUALITY = 95
 """JPEG quality of the files; without chroma subsampling, it hardly alters an image."""
@@ -62,7 +63,7 @@ def code() -> str:
 
 
 def write_altered(paths: Sequence[Path], folder: Path, progress: Progress) -> None:
-    """Write every alteration of every image; the folder appears complete or not at all."""
+    """Write every alteration of every image to a folder, which appears complete or not at all."""
     with atomic_folder(folder) as draft:
         for number in range(len(ALTERATIONS)):
             (draft / str(number)).mkdir()
@@ -77,7 +78,7 @@ def write_altered(paths: Sequence[Path], folder: Path, progress: Progress) -> No
 
 
 def list_altered(folder: Path) -> list[tuple[str, str, str]]:
-    """List file, alteration and split of each image that `write_altered` wrote."""
+    """Return file, alteration and split (`test`) of each image that `write_altered` wrote."""
     return [
         (str(file), name, "test")
         for number, name in enumerate(ALTERATIONS)

@@ -23,8 +23,8 @@ def list_near_misses(path: Path) -> list[tuple[str, str]]:
     """Return file and group of every near miss; no image is opened.
 
     Raises:
-        PupilaError: there are no near misses; an image has no group; a group has no images, or has
-            the name that is reserved for all groups; or a folder cannot be read.
+        PupilaError: there are no near misses, an image has no group, a group has no images or a
+            reserved name, or a file or folder cannot be read.
     """
     if is_special(path):
         raise PupilaError(f"{str(path)!r} is a pipe or a device: {_EXPECTED}.")

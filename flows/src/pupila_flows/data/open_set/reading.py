@@ -30,7 +30,9 @@ def read_near_misses(path: Path, classes: tuple[str, ...], cache_folder: Path) -
 def scan_images(
     rows: list[tuple[str, str, str]], classes: tuple[str, ...], cache_folder: Path, title: str
 ) -> Dataset:
-    """Read and measure the images in `rows`: file, label and split of each.
+    """Read and measure images; a row has the file, label and split of one image.
+
+    `title` names the images in the display of progress and in an error message.
 
     Raises:
         PupilaError: an image cannot be read.

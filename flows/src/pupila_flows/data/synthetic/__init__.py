@@ -1,6 +1,6 @@
 """Synthetic optic discs and a teacher trained on them: the data of `make demo`.
 
-With them the whole pipeline runs on a machine that has no images or models. Nothing here is
+With this data the whole pipeline runs on a machine that has no images or models. Nothing here is
 medical: the pictures follow a few rules of anatomy, one of which depends on the label.
 """
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 CUP_TO_DISC = {"glaucoma": (0.71, 0.075), "normal": (0.41, 0.075)}
 """Mean and standard deviation of the vertical cup-to-disc ratio.
 
-The best threshold, 0.56, is two standard deviations from both means, so that it errs for 2.3 % of
+The best threshold, 0.56, is two standard deviations from both means, so it misclassifies 2.3 % of
 the eyes.
 """
 
@@ -75,14 +75,14 @@ class Eye:
         return x - self.nasal * (self.radius - self.cup_radius) * self.aspect / 3, y
 
     def mean_colour(self, cup_to_disc_ratio: float) -> Colour:
-        """Return the image's mean colour if the eye had this cup-to-disc ratio, all else equal."""
+        """Return the mean colour that the image would have with this cup-to-disc ratio."""
         disc = np.pi * self.radius**2 * self.aspect
         cup = disc * cup_to_disc_ratio**2 * self.cup_aspect
         return self.fundus * (1 - disc) + self.rim * (disc - cup) + self.cup * cup
 
 
 def draw_eye(label: str, random: np.random.Generator) -> Eye:
-    """Draw an eye of one class; only the cup-to-disc ratio depends on the class."""
+    """Return random parameters of an eye; only the cup-to-disc ratio depends on the class."""
     fundus = _draw_fundus(random)
     rim = _blend(fundus, _RIM * fundus.max() ** 0.5, random.uniform(0.5, 0.9))
     cup = _blend(rim, _CUP * rim.max() ** 0.5, random.uniform(0.6, 0.95))

@@ -24,15 +24,18 @@ _JPEG_QUALITY = 92
 def write_images(
     folder: Path, counts: Mapping[str, int], seed: int, progress: Progress, size: int = 224
 ) -> None:
-    """Write `<split>/<class>/synthetic_0001.jpg`, … and a README; reuse them if already there.
+    """Write images as `<split>/<class>/synthetic_0001.jpg` and so on, and a README.
 
-    `counts` gives the images of each class by split (`train`, `validation`, `test`); `size` is
-    their side in pixels. The same arguments give the same bytes with the same NumPy and Pillow,
-    and an image depends only on its position and the seed, not on how many others there are. The
-    folder appears complete or not at all; a set with other arguments is replaced.
+    If the folder already holds exactly these images, nothing is written. Images that were written
+    with other arguments are replaced. The folder appears complete or not at all.
+
+    `counts` has the number of images per class for each split (`train`, `validation`, `test`), and
+    `size` is the side of an image in pixels. The same arguments give the same bytes, if NumPy and
+    Pillow have the same versions. An image depends only on its position and the seed, not on the
+    number of images.
 
     Raises:
-        PupilaError: a count is invalid, or the folder holds something else.
+        PupilaError: a count is invalid, or the folder holds something other than synthetic images.
     """
     _check(folder, counts)
     readme = _readme(counts, seed, size)
@@ -50,14 +53,14 @@ def write_images(
 
 
 def is_synthetic(data: Path) -> bool:
-    """Tell whether `write_images` made the images in a folder, as its README shows."""
+    """Tell from the README in a folder whether `write_images` made the images there."""
     readme = data / README_NAME
     return readme.is_file() and readme.read_text(errors="replace").startswith(_TITLE)
 
 
 @dataclass(frozen=True)
 class Position:
-    """Position of an image in a set; with the set's seed it determines what the image shows."""
+    """Position of an image in a set; position and seed determine what the image shows."""
 
     split: str
     label: str
@@ -122,8 +125,8 @@ def _is_complete(
 ) -> bool:
     """Tell whether the folder holds exactly this set of images.
 
-    The first image is rendered again and compared, as another version of this program may render it
-    differently.
+    The first image is rendered again and compared, because another version of this program may
+    render images differently.
     """
     first = folder / positions[0].file_name
     return (

@@ -10,7 +10,7 @@ from pupila_flows.data.synthetic.eye import Eye
 from pupila_flows.data.synthetic.vessels import arteries, paint, veins
 
 _AVERAGE_RATIO = 0.56
-"""Every image is exposed to the mean colour that its eye would have with this cup-to-disc ratio."""
+"""Cup-to-disc ratio for which `_expose` computes the mean colour of every image."""
 
 _ARTERY_ABSORBS = np.array([0.16, 0.52, 0.60], np.float32)
 _VEIN_ABSORBS = np.array([0.36, 0.68, 0.66], np.float32)

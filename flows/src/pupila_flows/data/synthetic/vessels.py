@@ -14,10 +14,13 @@ from pupila_flows.data.synthetic.eye import Eye
 
 _STEPS = 28
 _STEP = 0.035
-"""Distance between a vessel's points; `_STEPS` of them leave the image from anywhere."""
+"""Distance between a vessel's points, as a fraction of the image side.
+
+`_STEPS` points are enough to leave the image from any start.
+"""
 
 _THINNEST = 0.006
-"""Vessels thinner than this are not drawn."""
+"""Branches thinner than this fraction of the image side are not drawn."""
 
 _OVERSAMPLING = 2
 
@@ -26,7 +29,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Vessel:
-    """Centre line `(steps, 2)`, x first, and widths `(steps,)`, in fractions of the side."""
+    """Centre line `(steps, 2)`, x first, and widths `(steps,)`, in fractions of the image side."""
 
     points: Points
     widths: NDArray[np.float64]

@@ -1,7 +1,7 @@
 """Validates the images before anything is trained on them.
 
-Importing this package is cheap, as recipes need `Bounds`. The first validation imports pandas and
-Great Expectations.
+Importing this package is cheap, because recipes need `Bounds` from it. Only the first validation
+imports pandas and Great Expectations.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def validate(
 ) -> tuple[tuple[Check, ...], Path]:
     """Check a frame of `pupila.manifest.scan`; return the checks and the index page of Data Docs.
 
-    Errors stop a run, warnings do not. Nothing else may write into `docs_folder`: the pages of an
-    earlier validation there are replaced. `source` is the name of the data on the pages.
+    Data Docs are the HTML pages that Great Expectations writes. A failed check of severity `error`
+    stops a run, a warning does not. `docs_folder` must be used for Data Docs only: pages of an
+    earlier validation are replaced. `source` is the name of the data on the pages.
 
     Raises:
         PupilaError: `positive` is not one of the classes.

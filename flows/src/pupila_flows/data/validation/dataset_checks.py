@@ -17,7 +17,7 @@ from pupila_flows.data.validation.shortcuts import MINIMUM_IMAGES, colour_auc, s
 from pupila_flows.recipe.expectations import Bounds
 
 SHOWN_IMAGES = 20
-"""Number of offending images that each check lists."""
+"""Largest number of offending images that a check lists."""
 
 _AUGMENT = (
     "A model may learn this instead of the finding, and fail on images from elsewhere: {remedy}, "
@@ -30,7 +30,10 @@ _Counts = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class Fact:
-    """A value that describes all the data; it passes from `minimum` to `maximum`, inclusive."""
+    """A value that describes all the data, and the range in which it passes.
+
+    The bounds `minimum` and `maximum` are inclusive; None means unbounded.
+    """
 
     name: str
     severity: Severity
@@ -43,7 +46,7 @@ class Fact:
     minimum: float | None = None
     maximum: float | None = None
     shortcut: bool = False
-    """Whether the fact checks for a shortcut: something but the disease tells classes apart."""
+    """Whether the value measures how well something other than the disease tells classes apart."""
 
 
 def facts(

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 _HASH_BITS = 64
 _BLOCK_ROWS = 512
-"""Number of a bucket's rows compared at a time; it limits memory where many hashes are alike."""
+"""Number of rows compared at a time, which limits memory if many hashes are alike."""
 
 
 def in_two_splits(keys: pd.Series[str], splits: pd.Series[str]) -> pd.Series[bool]:
-    """Tell for each row whether its key occurs in another split too; empty keys never do."""
+    """Tell for each row whether its key also occurs in another split; never for an empty key."""
     pairs = pd.DataFrame({"key": keys, "split": splits}).drop_duplicates()
     repeated = pairs["key"][pairs["key"].duplicated()].unique()
     return keys.isin(repeated) & (keys != "")
@@ -26,9 +26,12 @@ def near_duplicates(
 ) -> NDArray[np.int64]:
     """Return for each image the row of a near-duplicate in another split, or -1: int64 `(n,)`.
 
-    Two hashes that differ in at most `distance` bits are equal in at least one of `distance + 1`
-    bands of bits (pigeonhole), so only hashes that share a band are compared: for 100,000
-    different pictures and distance 4, about 600,000 pairs a band instead of 5,000,000,000.
+    `hashes` are 64-bit perceptual hashes in hexadecimal, and `splits` `(n,)` has a number for the
+    split of each image. Near-duplicates differ in at most `distance` bits.
+
+    Two such hashes are equal in at least one of `distance + 1` bands of bits (pigeonhole). So only
+    hashes with an equal band are compared: for 100,000 different pictures and distance 4, about
+    600,000 pairs a band instead of 5,000,000,000.
     """
     codes, rows, members = _distinct(hashes, splits)
     twins = np.full(len(codes), -1, np.int64)

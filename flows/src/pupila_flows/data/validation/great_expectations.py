@@ -1,7 +1,7 @@
-"""Evaluates rules on the images, and facts on a frame of one row, with Great Expectations.
+"""Evaluates rules on each image, and facts about all images, with Great Expectations.
 
-Its pages do not escape HTML, as it turns escaping off for templates that end in `.j2`. So texts in
-the data are escaped first, and unescaped in the results.
+Great Expectations turns HTML escaping off for its templates, which end in `.j2`. So texts of the
+data are escaped before the evaluation, and unescaped in its results.
 """
 
 from __future__ import annotations

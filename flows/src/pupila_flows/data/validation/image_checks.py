@@ -14,7 +14,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Limit:
-    """The values that a column may have: a set, or an inclusive range."""
+    """The values that a column may have: the set `allowed`, or an inclusive range."""
 
     column: str
     allowed: tuple[str, ...] | None = None

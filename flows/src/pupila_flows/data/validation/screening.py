@@ -1,4 +1,4 @@
-"""Screens the images with a filter: lists the images that it does not accept as the right kind."""
+"""Screens the images with a filter: lists the images that the filter does not accept."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def check_probabilities(
     accepts: str,
     threshold: float,
 ) -> Check:
-    """Return a warning that lists the images with a low probability, the lowest first.
+    """Return a warning that lists the images below the threshold, the lowest probability first.
 
-    `probabilities` `(images,)` are those of the class that the filter `teacher` accepts.
+    `probabilities` `(images,)` are those that the filter named `teacher` gives the class `accepts`.
     """
     below = np.flatnonzero(probabilities < threshold)
     worst: list[int] = below[np.argsort(probabilities[below], kind="stable")][

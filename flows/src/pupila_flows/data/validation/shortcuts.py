@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 SIZE_COLUMNS = ("width", "height", "bytes")
 COLOUR_COLUMNS = ("mean_red", "mean_green", "mean_blue")
 MINIMUM_IMAGES = 10
-"""Fewest positive and fewest negative images for an AUC; with fewer, it says nothing."""
+"""Smallest number of positive images, and of negative images, for a meaningful AUC."""
 
 _FOLDS = 5
 
 
 def size_auc(frame: pd.DataFrame, positive: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the AUC of each size column alone, in whichever direction is better: 0.5..1."""
+    """Return the AUC of each size column alone, in whichever direction is better: 0.5..1.
+
+    `positive` `(images,)` tells which images are of the positive class.
+    """
     metrics: Any = import_module("sklearn.metrics")
     scores = {
         name: float(metrics.roc_auc_score(positive, np.asarray(frame[name])))
@@ -33,7 +36,8 @@ def size_auc(frame: pd.DataFrame, positive: NDArray[np.bool_]) -> dict[str, floa
 def colour_auc(frame: pd.DataFrame, positive: NDArray[np.bool_]) -> float:
     """Return the AUC of a logistic regression on the mean red, green and blue.
 
-    The AUC is the mean over five stratified folds, each scored by a model that has not seen it.
+    `positive` `(images,)` tells which images are of the positive class. The AUC is the mean over
+    five stratified folds; each fold is scored by a model that was fitted on the other four.
     """
     selection: Any = import_module("sklearn.model_selection")
     linear_model: Any = import_module("sklearn.linear_model")
