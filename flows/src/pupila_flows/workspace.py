@@ -149,7 +149,10 @@ class Workspace:
         return run / "jobs.json"
 
     def verdicts_on(self, test: str) -> Path:
-        """Folder with a file for each model that a gate decided on, for test images `test`."""
+        """Folder with a file for each model that a gate decided about on certain test images.
+
+        `test` is the fingerprint of these test images.
+        """
         folder = self.root / "asked" / test
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -184,8 +187,9 @@ class Workspace:
     def configure_prefect(self) -> None:
         """Configure Prefect for this workspace; call this before Prefect is first imported.
 
-        Prefect gets its own database and no telemetry. Its temporary servers have no password, so
-        they are disabled; `station.temporary` takes their place. Variables the user has set stay.
+        Prefect gets its own database and no telemetry. Prefect's own temporary servers have no
+        password, so they are disabled; `station.temporary` takes their place. Environment variables
+        that the user has set stay.
         """
         defaults = {
             "PREFECT_HOME": str(self.root / "prefect"),

@@ -95,8 +95,8 @@ class LogFile(logging.FileHandler):
 def log_to(path: Path) -> Generator[None]:
     """Send log lines, Prefect's included, to a file during the block.
 
-    Prefect must not be imported before the block. During its import, Prefect leaves a root logger
-    that has a handler unchanged.
+    Prefect must not be imported before the block: during its import, it sets up the root logger
+    unless the root logger already has a handler.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = LogFile(path)

@@ -48,7 +48,7 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def put_aside_damaged(cls, folder: Path) -> bool:
-        """Put an artifact's file of training images aside if unreadable; return whether it was."""
+        """Move an artifact's file of training images aside if unreadable; return whether it was."""
         damaged = (folder / TRAINING_IMAGES_NAME).exists() and cls.read(folder) is None
         if damaged:
             put_aside(folder / TRAINING_IMAGES_NAME)

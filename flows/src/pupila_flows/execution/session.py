@@ -60,8 +60,8 @@ def session(
     At most `workers` processes run at a time. Models in each process compute with `threads`
     threads.
 
-    If `address` names a Dask scheduler, jobs with `may_run_elsewhere` run on its workers. These
-    must see the paths in `reads`. `tls` are the certificates for the connection.
+    If `address` names a Dask scheduler, jobs with `may_run_elsewhere` run on its workers. The
+    workers must see the paths in `reads`. `tls` are the certificates for the connection.
 
     Raises:
         PupilaError: the cluster cannot be reached, a worker cannot run the steps, or the workspace

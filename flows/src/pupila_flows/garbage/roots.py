@@ -46,7 +46,7 @@ class Published:
 
     digests: frozenset[str]
     unread: dict[str, str]
-    """By address, the reason why a registry cannot be read."""
+    """Reason why a registry cannot be read, by the address of the registry."""
 
 
 def past_runs(workspace: Workspace) -> list[PastRun]:

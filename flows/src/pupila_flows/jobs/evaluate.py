@@ -27,7 +27,7 @@ _FIGURES = (*Evaluation.model_fields, *Metrics.model_fields)
 
 
 def evaluation_of(result: Evaluation | Measurement) -> Evaluation:
-    """Return the result of `Evaluate` for a model that was trained, with the narrower type.
+    """Return the result of `Evaluate` as an `Evaluation`; the model must have been trained.
 
     Raises:
         TypeError: the model was never trained, and so only measured.
@@ -103,7 +103,9 @@ class Evaluate(Job[Evaluation | Measurement]):
         reference: tuple[str, str] | None = None,
         open_set: OpenSetImages | None = None,
     ) -> Evaluate:
-        """Return the job that evaluates an artifact, with `open_set` also as a filter.
+        """Return the job that evaluates an artifact.
+
+        With `open_set`, the artifact is also evaluated as a filter.
 
         Raises:
             PupilaError: no installed plugin runs the artifact's format.

@@ -52,7 +52,7 @@ class Images(BaseModel):
 
     @classmethod
     def of(cls, dataset: Dataset, workspace: Workspace) -> Images:
-        """Write the list of a dataset's images into the workspace, and return it as a field."""
+        """Write the list of a dataset's images into the workspace; return a field that names it."""
         return cls(
             frame=write_frame(dataset.frame, workspace.cache),
             fingerprint=dataset.fingerprint,

@@ -21,8 +21,9 @@ def publish_past(
 ) -> Publication:
     """Publish a finished run from its folder, and return the outcome.
 
-    The registry is the one at `address`, in the run's recipe, or else the default one. `override`
-    is the name and the reason of a person who publishes regardless of the gate.
+    The registry is the one at `address`, by default the one in the run's recipe, or else the
+    default registry. `override` is the name and the reason of a person who publishes regardless of
+    the gate.
 
     The outcome is also written into the run's `result.json`, unless the run itself does not permit
     publication, for example because its gate failed.

@@ -18,7 +18,7 @@ def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: st
 
     Raises:
         PupilaError: the version does not exist, is current, never was current or was altered, or
-            another publisher moved the pointer at the same time.
+            another publisher changed the current version at the same time.
     """
     registry.check_log(name)
     events = registry.events(name)

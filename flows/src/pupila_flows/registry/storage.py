@@ -1,4 +1,4 @@
-"""Stores files below a root folder, local or on an fsspec file system, each atomically."""
+"""Stores files below a root folder, local or on an fsspec file system; each write is atomic."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class EvaluatedModels:
         return (self.teacher, *self.models) if self.teacher else self.models
 
     def differences(self, name: str) -> Mapping[str, Estimate]:
-        """Return the paired differences between a model and the teacher, by metric."""
+        """Return the paired differences, model minus teacher, by metric."""
         return self.compared.by_place.get(self.images.name, {}).get(name, {})
 
     def not_compared(self, name: str) -> list[str]:
@@ -117,7 +117,7 @@ class EvaluatedModels:
         return [metric for metric in COMPARED if metric not in self.differences(name)]
 
     def group_differences(self, name: str, column: str, value: str) -> Mapping[str, Estimate]:
-        """Return the same differences on the images that have `value` in `column`, by metric."""
+        """Return the paired differences on the images that have `value` in `column`, by metric."""
         return self.compared.by_group.get(column, {}).get(value, {}).get(name, {})
 
 

@@ -28,7 +28,7 @@ from pupila_flows.run.reused_images import count_verdicts
 def run_gate(run: Run, entries: Sequence[Entry]) -> GateResult | None:
     """Run the recipe's gate and return its result; None if the recipe has no gate.
 
-    The published models that it compares with are first evaluated on the same test images.
+    The published models that the gate compares with are first evaluated on the same test images.
     """
     section = run.plan.recipe.gate
     return None if section is None else _decide(run, section, entries)

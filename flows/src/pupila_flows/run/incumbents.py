@@ -33,8 +33,9 @@ def published_name(run: Run) -> str:
 class Incumbents:
     """The published versions that the gate compares with: the current version and the anchor.
 
-    The anchor is an older version. Comparing with it prevents many small losses, each of which
-    would pass. Artifacts of both versions are evaluated on the images of this run.
+    The anchor is an older version. Comparing with the anchor prevents slow drift: a series of small
+    losses, each of which would pass. Artifacts of both versions are evaluated on the images of this
+    run.
     """
 
     run: Run

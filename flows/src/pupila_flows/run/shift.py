@@ -21,7 +21,7 @@ def evaluate_shifts(
 
     If the recipe has a section `shift`, all steps are evaluated. If not, but the run is `gated` and
     the gate requires fidelity, only the entries in the gate are evaluated, and only at the severity
-    that decides.
+    `middle`, which decides.
     """
     recipe = run.plan.recipe
     asked = asked_of(recipe.shift, recipe.gate if gated else None, entries)
@@ -46,7 +46,10 @@ def evaluate_shifts(
 def asked_of(
     section: ShiftSection | None, gate: GateSection | None, entries: Sequence[Entry]
 ) -> set[str]:
-    """Return the names of the entries to evaluate on altered images; `gate` is None if ungated."""
+    """Return the names of the entries to evaluate on altered images.
+
+    `gate` is None if the run has no gate.
+    """
     if section is not None:
         return {entry.name for entry in entries if entry.kind == "step"}
     if gate is None or gate.fidelity is None:

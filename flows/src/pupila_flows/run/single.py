@@ -35,7 +35,7 @@ def report(workspace: Workspace, run: Path | None) -> Path:
     """Redraw the report of the run in the folder `run`, by default the latest; return its path.
 
     Raises:
-        PupilaError: there is not a finished run.
+        PupilaError: the folder, or the workspace, has no finished run.
     """
     folder = run or _latest(workspace)
     result = folder / "result.json"

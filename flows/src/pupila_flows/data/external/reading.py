@@ -37,7 +37,7 @@ def read_external(
 ) -> ExternalImages:
     """Read and measure the images of a listing; skip files that cannot be read.
 
-    The labels must be classes already: `Listing.with_classes` replaces them.
+    The labels must be classes already, as `Listing.with_classes` returns them.
 
     Raises:
         PupilaError: no image can be read.

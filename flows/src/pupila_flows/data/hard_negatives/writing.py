@@ -34,7 +34,7 @@ A filter must not recognise hard negatives by their lack of compression.
 
 
 def check_label(label: str, dataset: Dataset) -> None:
-    """Check that hard negatives can be made as images of the class `label`.
+    """Check that hard negatives of the class `label` can be made from the training images.
 
     Raises:
         PupilaError: no training image is of the class, or all training images are.

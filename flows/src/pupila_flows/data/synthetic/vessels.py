@@ -29,7 +29,10 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Vessel:
-    """Centre line `(steps, 2)`, x first, and widths `(steps,)`, in fractions of the image side."""
+    """A blood vessel: its centre line `(steps, 2)`, x first, and its widths `(steps,)`.
+
+    All lengths are fractions of the image side.
+    """
 
     points: Points
     widths: NDArray[np.float64]

@@ -15,7 +15,7 @@ _BLOCK_ROWS = 512
 
 
 def in_two_splits(keys: pd.Series[str], splits: pd.Series[str]) -> pd.Series[bool]:
-    """Tell for each row whether its key also occurs in another split; never for an empty key."""
+    """Tell for each row whether its key also occurs in another split; empty keys do not count."""
     pairs = pd.DataFrame({"key": keys, "split": splits}).drop_duplicates()
     repeated = pairs["key"][pairs["key"].duplicated()].unique()
     return keys.isin(repeated) & (keys != "")
@@ -29,9 +29,9 @@ def near_duplicates(
     `hashes` are 64-bit perceptual hashes in hexadecimal, and `splits` `(n,)` has a number for the
     split of each image. Near-duplicates differ in at most `distance` bits.
 
-    Two such hashes are equal in at least one of `distance + 1` bands of bits (pigeonhole). So only
-    hashes with an equal band are compared: for 100,000 different pictures and distance 4, about
-    600,000 pairs a band instead of 5,000,000,000.
+    The hashes of two near-duplicates are equal in at least one of `distance + 1` bands of bits
+    (pigeonhole). So only hashes with an equal band are compared: for 100,000 different pictures and
+    distance 4, about 600,000 pairs a band instead of 5,000,000,000.
     """
     codes, rows, members = _distinct(hashes, splits)
     twins = np.full(len(codes), -1, np.int64)
