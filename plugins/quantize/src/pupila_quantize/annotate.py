@@ -1,20 +1,23 @@
-"""Adds fake quantisation to a model, so that it computes in float what int8 will compute.
+"""Adds fake quantisation to a model: in float, the model then computes what int8 will compute.
 
 Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", section 3 and equation 12. A value r in the range a..b becomes
 
     s = (b - a) / 255,    r' = round((clamp(r, a, b) - a) / s) · s + a
 
-and gradients ignore the rounding. Weights are symmetric, with a range for each output channel;
-activations have one range for each tensor, a moving average over the batches (section 3.1). TFLite
-does the same, so the exported file answers like the model in training.
+and gradients ignore the rounding. Weights have a symmetric range for each output channel.
+Activations have one range for each tensor, a moving average over the batches (section 3.1). TFLite
+does the same, so the exported file predicts like the model in training.
 
-Sparse kernels stay sparse, and clustered ones clustered: see `pupila_quantize.structure`.
+Sparse kernels stay sparse, and clustered kernels stay clustered: see `pupila_quantize.structure`.
 
-The wrappers are those of TensorFlow Model Optimization. Its rules are not used, as they do not suit
-small models (version 0.8.1): ranges of activations start at -6..6 and move by 0.1 % of the distance
-per step; depthwise convolutions have one range for all channels; a convolution followed by ReLU
-without normalisation keeps float weights; and unknown layers are refused one at a time.
+The layer wrappers come from TensorFlow Model Optimization (version 0.8.1). Its quantisation rules
+are not used, as they do not suit small models:
+
+* Ranges of activations start at -6..6, and move by 0.1 % of the distance per training step.
+* Depthwise convolutions have one range for all channels.
+* A convolution followed by ReLU, without normalisation between them, keeps float weights.
+* Unknown layers are refused one at a time.
 """
 
 from __future__ import annotations
@@ -81,14 +84,14 @@ class Quantised:
     model: Any
     """The `tf_keras` model; its input is raw RGB `(batch, height, width, 3)` in 0..255."""
     output_only: list[str]
-    """Names of layers without an int8 kernel, of which only the output is quantised."""
+    """Names of the layers that have no int8 kernel: only their outputs are quantised."""
 
 
 def add_fake_quantisation(flat: Any, preprocessing: Preprocessing | None = None) -> Quantised:
-    """Return a flat `tf_keras` model with fake quantisation everywhere, and `preprocessing` first.
+    """Return a copy of a flat `tf_keras` model with fake quantisation; `preprocessing` comes first.
 
     The first batch initialises the ranges of activations: call the model once with `training=True`
-    before using its answers.
+    before using its predictions.
 
     Raises:
         PupilaError: batch normalisation is along an axis other than the last.
@@ -129,7 +132,7 @@ def _wrap(layer: Any) -> Any:
 
 
 def _is_quantised_after(layer: Any) -> bool:
-    """Return whether a layer's own output is quantised, and not only that of a fused consumer."""
+    """Return whether a layer's own output is quantised, not only the output of a fused consumer."""
     following = sole_consumer(layer)
     if isinstance(following, layers.Concatenate):
         return False  # it rounds its inputs itself
@@ -158,7 +161,7 @@ def _is_known(layer: Any) -> bool:
 
 
 def _kernel(layer: Any) -> tuple[str, tuple[int, ...]] | None:
-    """Return the name of a layer's kernel and the axes over which a range is shared."""
+    """Return the name of a layer's kernel, and the axes along which weights share a range."""
     if isinstance(layer, layers.DepthwiseConv2D):
         return "depthwise_kernel", (0, 1)
     if isinstance(layer, layers.Conv2DTranspose):
@@ -199,7 +202,7 @@ class _Rules(_quantization.QuantizeConfig):
 
 
 class _FixedRange(layers.Layer):
-    """Rounds to 256 levels of a fixed range."""
+    """A layer that rounds its input to 256 levels of a fixed range."""
 
     def __init__(self, low: float, high: float, name: str) -> None:
         super().__init__(name=name)  # pyright: ignore[reportUnknownMemberType]  - Keras has no types
@@ -212,10 +215,11 @@ class _FixedRange(layers.Layer):
 class _Concatenation(layers.Concatenate):
     """A concatenation that rounds its inputs to their common range before it joins them.
 
-    The int8 kernel needs inputs of the same scale. If an input already has a scale, the converter
-    would use that for all, clip the others to it, and drop a second rounding of that input. So
-    an input with a scale goes through an operator whose output has its own scale: a leaky ReLU
-    with a slope of nearly 1 (one of exactly 1 would be removed).
+    The int8 kernel needs the same scale for all inputs. If one input already has a scale, the
+    converter would use this scale for all inputs, clip the other inputs to its range, and drop the
+    rounding to the common range. So each input that has a scale first goes through an operator
+    whose output gets its own scale: a leaky ReLU with a slope of nearly 1. The converter would
+    remove a leaky ReLU with a slope of exactly 1.
     """
 
     def __init__(self, scaled: list[bool], **settings: Any) -> None:
@@ -242,7 +246,7 @@ class _Concatenation(layers.Concatenate):
 
 
 class _Symmetric(_quantization.quantizers.Quantizer):
-    """Rounds weights to 255 levels around zero; the largest of each channel is exact.
+    """Rounds weights to 255 levels around zero; the largest weight of each channel is exact.
 
     The converter chooses the same scales for weights that are already rounded.
     """
@@ -282,7 +286,10 @@ class _Range(_quantization.quantizers.Quantizer):
 
 
 def _move_range(low: Any, high: Any, inputs: Any) -> tuple[Any, Any]:
-    """Move a range towards that of a batch, extended to include zero; the first batch sets it."""
+    """Move a range towards the range of a batch extended to include zero, and return it.
+
+    The first batch sets the range.
+    """
     decay = tf.where(low < high, _DECAY, 0.0)
     smallest = tf.minimum(tf.reduce_min(inputs), 0.0)
     largest = tf.maximum(tf.reduce_max(inputs), smallest + _NARROWEST_RANGE)

@@ -1,8 +1,8 @@
 """Translates Keras 3 models to Keras 2 (`tf_keras`), which TensorFlow Model Optimization needs.
 
-A model is translated layer by layer into one flat functional model of `tf_keras`; its weights are
-copied, and both must give the same answers. Preprocessing at the head is split off first and
-returned as a matrix: see `Preprocessing`.
+A model is translated layer by layer into one flat functional model of `tf_keras`, without nested
+models. The weights are copied, and both models must give the same outputs. The preprocessing at
+the start of the model is split off first and returned as a matrix: see `Preprocessing`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pupila.keras_graphs import flatten
 keras = import_keras()
 
 _TOLERANCE = 1e-5
-"""Largest difference of outputs, relative to the largest output if that exceeds one."""
+"""Largest difference of outputs that counts as equal; see `relative_difference`."""
 
 _PROBES = 4
 _BRIGHTEST = 255.0
@@ -43,7 +43,7 @@ _FAMILIAR = frozenset({"elu", "exponential", "gelu", "linear", "relu", "selu", "
 """Activations that are equal in Keras 2 and 3. `hard_sigmoid` differs; others are new in 3."""
 
 _RAW_OPERATIONS = {"Add": "Add", "Multiply": "Multiply", "Subtract": "Subtract"}
-"""Layers that replace operations of a graph such as `x + y`, by the operation's name."""
+"""For the name of each operation such as `x + y`: the name of the layer that replaces it."""
 
 
 @cache
@@ -57,8 +57,9 @@ def import_tf_keras() -> Any:
 def import_tfmot() -> Any:
     """Import and return `tensorflow_model_optimization`, undoing its change of the environment.
 
-    The import sets `TF_USE_LEGACY_KERAS`. Child processes would inherit it, and `tensorflow.keras`
-    would mean Keras 2 unless it was already in use.
+    The import sets the environment variable `TF_USE_LEGACY_KERAS`. Child processes would inherit
+    the variable. In this process, `tensorflow.keras` would become Keras 2 if nothing had used it
+    before.
     """
     import_tf_keras()
     tensorflow = import_module("tensorflow")
@@ -103,12 +104,12 @@ class Preprocessing:
 def split_preprocessing(model: Any) -> tuple[Preprocessing | None, Any]:
     """Split a Keras 3 model into its preprocessing of pixels, and the rest as a flat model.
 
-    Preprocessing is everything before the first layer that has trained weights or reads more than
-    one pixel. It is None if there is nothing before that layer.
+    The preprocessing is everything before the first layer that has trained weights or reads more
+    than one pixel; None if nothing comes before that layer.
 
     Raises:
-        PupilaError: the model is not a graph, a weight is not finite, or the preprocessing is not
-            the same affine map of each pixel.
+        PupilaError: the model is not a graph of layers, a weight is not finite, or the
+            preprocessing is not the same affine map for every pixel.
     """
     flat = flatten(model)
     _check_weights(flat)
@@ -120,11 +121,11 @@ def split_preprocessing(model: Any) -> tuple[Preprocessing | None, Any]:
 
 
 def to_tf_keras(model: Any) -> Any:
-    """Return a flat functional `tf_keras` model with the weights and answers of a Keras 3 model.
+    """Return a flat functional `tf_keras` model with the weights and outputs of a Keras 3 model.
 
     Raises:
-        PupilaError: the model is not a graph, a layer or activation has no counterpart, a weight
-            is not finite, or the answers differ.
+        PupilaError: the model is not a graph of layers, a layer or activation has no counterpart
+            in `tf_keras`, a weight is not finite, or the outputs of the two models differ.
     """
     flat = flatten(model)
     _check_weights(flat)
@@ -134,12 +135,15 @@ def to_tf_keras(model: Any) -> Any:
 
 
 def predict(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the outputs `(n, columns)` of a model of Keras 2 or 3, in inference mode."""
+    """Return the outputs `(images, columns)` of a Keras 2 or Keras 3 model in inference mode."""
     return np.asarray(model(images, training=False), np.float32)
 
 
 def relative_difference(expected: NDArray[np.float32], actual: NDArray[np.float32]) -> float:
-    """Return the largest difference, relative to the largest output if that exceeds one."""
+    """Return the largest absolute difference between two arrays of outputs.
+
+    The difference is relative to the largest absolute expected output if that exceeds 1.
+    """
     return float(np.abs(expected - actual).max() / max(1.0, np.abs(expected).max()))
 
 
@@ -185,7 +189,7 @@ def _affine(head: Any) -> Preprocessing:
     """Compute the matrix from black and the three primary colours, and test it on random images.
 
     Raises:
-        PupilaError: the head is not the same affine map of each pixel.
+        PupilaError: the head is not the same affine map for every pixel.
     """
     (height, width, channels) = head.inputs[0].shape[1:]
     random = np.random.default_rng(0)
@@ -229,7 +233,10 @@ def _check_same(flat: Any, translated: Any) -> None:
 
 
 def _translate(flat: Any) -> Any:
-    """Rebuild a model from the counterparts of its layers, one per layer even if called twice."""
+    """Rebuild a model from the `tf_keras` counterparts of its layers.
+
+    A layer that is called twice gets one counterpart.
+    """
     tf_keras = import_tf_keras()
     (original,) = flat.inputs
     image = tf_keras.Input(batch_shape=original.shape, dtype="float32", name=original.name)
@@ -255,7 +262,7 @@ def _two_tensors(operation: Any, arguments: Any, settings: Any) -> list[Any]:
     """Return the tensors of an operation such as `x + y`.
 
     Raises:
-        PupilaError: one of the operands is a number.
+        PupilaError: an operand is a number instead of a tensor.
     """
     operands = [*arguments, *settings.values()]
     if len(operands) == 2 and all(hasattr(operand, "shape") for operand in operands):
@@ -290,7 +297,7 @@ def _activation(layer: Any, value: Any) -> str:
     """Return the name of an activation in `tf_keras`.
 
     Raises:
-        PupilaError: the activation differs there, or does not exist.
+        PupilaError: the activation differs in `tf_keras`, or does not exist there.
     """
     name = value if isinstance(value, str) else _name_of(value)
     name = _ACTIVATIONS.get(name, name)

@@ -1,4 +1,4 @@
-"""Calibration: chooses images, and measures the range of every activation on these images."""
+"""Chooses images for calibration, and measures the range of every activation on them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Ranges = dict[str, QSV]
 
 
 def choose_rows(train: Dataset, count: int, seed: int) -> list[int]:
-    """Return up to `count` random row numbers, as evenly from the classes as possible.
+    """Return up to `count` random row numbers of `train`, as evenly from its classes as possible.
 
     Raises:
-        PupilaError: there are fewer images than both `count` and ten.
+        PupilaError: `train` has fewer images than `count` and fewer than ten.
     """
     if len(train) < min(count, _FEWEST_IMAGES):
         raise PupilaError(
@@ -57,9 +57,9 @@ def measure_ranges(
 ) -> Ranges:
     """Run `images[rows]` through a float flatbuffer and return the range of every activation.
 
-    The range is the smallest and largest value over all images. A moving average of the ranges (the
-    library's default) is less exact: with it the probabilities of EfficientNet-Lite0 were off by
-    0.033 on average, with this range by 0.019.
+    The range is the smallest and largest value over all images. The library's default, a moving
+    average of the ranges, is less exact: the mean error of EfficientNet-Lite0's probabilities was
+    0.033 with the moving average, and 0.019 with the smallest and largest value.
 
     Raises:
         PupilaError: the flatbuffer lacks a signature, which calibration needs.

@@ -30,18 +30,18 @@ compares once for each layer."""
 
 @dataclass(frozen=True)
 class FloatReference:
-    """The float model's answers to the validation images, for comparing quantised models."""
+    """The float model's predictions for the validation images, for comparing quantised models."""
 
     images: Pixels
     labels: NDArray[np.int64]
-    """For each image, the column of its true class in the model's output."""
+    """Column of each image's true class in the model's output, `(images,)`."""
     expected: NDArray[np.float32]
     """Probabilities of the float model `(images, classes)`, columns in the model's class order."""
     progress: Progress
 
     @classmethod
     def of(cls, step: Step[Any]) -> FloatReference:
-        """Return the answers of a step's float model, cached or predicted now.
+        """Return the predictions of the step's input model, from the cache or computed now.
 
         Raises:
             PupilaError: the step has no data, or no validation images.
@@ -61,7 +61,7 @@ class FloatReference:
         )
 
     def compare(self, flatbuffer: Path, output: OutputSpec) -> FloatComparison:
-        """Compare a quantised flatbuffer with the float model; `output` is its output spec."""
+        """Compare a quantised flatbuffer, whose output spec is `output`, with the float model."""
         actual = output.probabilities(predict(flatbuffer, self.images, self.progress))
         return FloatComparison(
             validation_images=len(self.labels),
@@ -79,16 +79,20 @@ class FloatReference:
 
 
 def accuracy_lost(comparison: FloatComparison) -> Fraction:
-    """Return how much accuracy quantisation loses, as an exact fraction.
+    """Return the validation accuracy lost by quantisation, as an exact fraction of the images.
 
-    It is negative if the quantised model is better.
+    The value is negative if the quantised model is better.
     """
     images = comparison.validation_images
     return exact(comparison.float_accuracy, images) - exact(comparison.validation_accuracy, images)
 
 
 def add_warning(comparison: FloatComparison, warning: str | None = None) -> Measured:
-    """Return a comparison with its warnings: `warning`, collapsed accuracy, and tied answers."""
+    """Return a comparison together with its warnings, if any.
+
+    There can be three: `warning`; that accuracy has collapsed; and that too many images share the
+    highest probability of a class, more than in the float model (see `pupila.ties`).
+    """
     warnings = (warning, _collapse(comparison), _ties(comparison))
     sentences = " ".join(sentence for sentence in warnings if sentence)
     return Measured(comparison, PluginWarning(warning=sentences) if sentences else {})
@@ -105,7 +109,7 @@ def _collapse(comparison: FloatComparison) -> str | None:
 
 
 def _ties(comparison: FloatComparison) -> str | None:
-    """Return a warning if more images have tied answers than in the float model."""
+    """Return a warning if more images share the highest probability than in the float model."""
     if comparison.tied <= comparison.float_tied:
         return None
     return ties.warning_of(comparison.tied, comparison.validation_images, "validation images")
@@ -121,7 +125,10 @@ def _sample(validation: Dataset, seed: int) -> Dataset:
 def predict(
     flatbuffer: Path, images: NDArray[np.uint8] | Pixels, progress: Progress
 ) -> NDArray[np.float32]:
-    """Return the raw outputs of a flatbuffer `(images, columns)`, dequantised."""
+    """Return the raw, dequantised outputs `(images, columns)` of a flatbuffer.
+
+    `images` are RGB images `(images, height, width, 3)`.
+    """
     interpreter = Interpreter(flatbuffer, threads=model_threads())
     return interpreter.predict(images, progress, what="validation images", precision=np.float64)
 

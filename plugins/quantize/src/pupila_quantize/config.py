@@ -1,4 +1,4 @@
-"""Settings of all techniques of this package."""
+"""Settings of the quantisation techniques."""
 
 from __future__ import annotations
 

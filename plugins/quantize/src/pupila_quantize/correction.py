@@ -9,8 +9,9 @@ with W' the rounded weights. E[x] is measured in the float model on the calibrat
 paper's "empirical" form), for each position in the kernel, so that padding is included. With
 `correction: gptq`, weights are first rounded again: see `pupila_quantize.gptq`.
 
-Accuracy and divergence from the float model on ACRIMA's 105 validation images, with 100 training
-images for calibration. They are optimistic, as the same images chose between the corrections:
+The table has accuracy, and divergence from the float model, on ACRIMA's 105 validation images, with
+100 training images for calibration. The accuracy of the float model is in the heading. The figures
+are optimistic, as the default correction was chosen on the same images:
 
 |                        | SqueezeNet (.924)  | EfficientNet-Lite0 (.962) |
 |------------------------|--------------------|---------------------------|
@@ -20,9 +21,9 @@ images for calibration. They are optimistic, as the same images chose between th
 | int4, bias             | .914, .0360        | .867, .0915               |
 | int4, gptq             | .933, .0110        | .962, .0117               |
 
-In eight bits `gptq` gains too little for its time to be the default: SqueezeNet's divergence of
-.0031 became .0026. At int4, `gptq` got worse with scales chosen for the least squared error, which
-clip the largest weights.
+In int8, `gptq` gains too little for its time to be the default: SqueezeNet's divergence fell from
+.0031 to .0026. In int4, `gptq` got worse with scales that minimise the squared error of the weights
+and so clip the largest ones.
 """
 
 from __future__ import annotations
@@ -38,17 +39,18 @@ from pupila_quantize.observing import InputStats
 from pupila_quantize.weighted import Constant, WeightedOperator, read_weighted_operators
 
 _ROWS = 512
-"""Number of a layer's outputs whose weights are converted to floats at once, to save memory."""
+"""Number of output channels whose weights are converted to floats at once, to limit memory."""
 
 _LARGEST = {True: 7, False: 127}
-"""Largest stored weight; the key is whether weights have four bits."""
+"""Largest stored weight; the key says whether weights have four bits."""
 
 
 def correct(quantised: Path, source: Path, inputs: list[InputStats]) -> dict[str, int]:
-    """Correct a quantised flatbuffer in place; `source` is its float original.
+    """Correct a quantised flatbuffer in place; return how many biases and kernels changed.
 
-    Not corrected: layers in float, kernels with a scale for each block, and kernels or biases that
-    layers share. Returns the numbers of `corrected_biases` and `rounded_kernels`.
+    `source` is the float original, and `inputs` has the statistics of each operator's inputs in it.
+    The counts are named `corrected_biases` and `rounded_kernels`. Layers in float, kernels with a
+    scale for each block, and kernels or biases that several layers share are not corrected.
     """
     counts = {"corrected_biases": 0, "rounded_kernels": 0}
     operators = read_weighted_operators(quantised, write=True)

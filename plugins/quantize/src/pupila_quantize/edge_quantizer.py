@@ -1,7 +1,7 @@
 """Imports all names that this package uses from ai-edge-quantizer and its LiteRT tools.
 
-Both packages are annotated but lack `py.typed`, so pyright asks for stubs, which do not exist. With
-all imports here, only this module needs to silence pyright.
+Both packages have type annotations but lack `py.typed`, so pyright asks for stubs, which do not
+exist. With all imports here, only this module needs to silence pyright.
 """
 
 # pyright: reportMissingTypeStubs=false

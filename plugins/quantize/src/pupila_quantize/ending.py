@@ -1,14 +1,14 @@
 """Handles the final softmax or sigmoid of a model, for which eight bits are not enough.
 
-In int8 the scale of probabilities is 1/256, so all above 255.5/256 become 255/256, and a confident
-model no longer ranks images: a student trained without a teacher gave the same probability to 38 of
-ACRIMA's 107 test images. *Logits* have their own scale and lose little. So the last activation is
-computed in float. With `io_type: int8` a softmax is left out instead: the file ends in its logits,
-as its output spec says, and the caller computes the softmax.
+In int8 the scale of probabilities is 1/256. All probabilities above 255.5/256 become 255/256, and a
+confident model no longer ranks images: a student trained without a teacher gave the same
+probability to 38 of ACRIMA's 107 test images. *Logits* have their own scale and lose little. So the
+last activation is computed in float. With `io_type: int8` a softmax is left out instead: the file
+ends in its logits, its output spec says so, and the caller computes the softmax.
 
-Alternatives are compared in `docs/results/quantisation.md`: a last layer with float weights is
-larger and not better; a softmax from int8 to int16 is not supported by most accelerators, and a
-sigmoid by none.
+Alternatives are compared in `docs/results/quantisation.md`. A last layer with float weights is
+larger and not better. Most accelerators do not support a softmax from int8 to int16, and none
+supports such a sigmoid.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Ending:
     """How a quantised flatbuffer handles the last activation."""
 
     in_float: tuple[str, ...]
-    """Scope of the last operator if it stays in float; otherwise empty."""
+    """Scope of the last operator (see `pupila_quantize.graph.Layer`) if it stays in float, or
+    empty."""
     cut: bool
     """Whether the last operator is left out, so that the file ends in its logits."""
     output: OutputSpec
@@ -43,8 +44,8 @@ class Ending:
     def of(cls, source: Path, output: OutputSpec, io_type: IoType) -> Ending:
         """Return how the quantised form of a float flatbuffer must end.
 
-        With `io_type: int8` a final sigmoid stays and is computed in int8, since an output spec
-        cannot declare a single logit.
+        `output` is the output spec of the float flatbuffer. With `io_type: int8` a final sigmoid
+        stays and is computed in int8, since an output spec cannot declare a single logit.
         """
         model = map_model(source)
         graph = model.Subgraphs(0)
@@ -58,12 +59,12 @@ class Ending:
         return cls((), False, output)
 
     def read(self, source: Path) -> str | bytearray:
-        """Return the quantiser's input: the path, or if `cut` the content without the softmax."""
+        """Return what the quantiser takes: the path, or, if `cut`, the file without its softmax."""
         return _without_last_operator(source) if self.cut else str(source)
 
 
 def append_activation(flatbuffer: bytes, kind: OutputKind) -> bytes:
-    """Append a softmax or sigmoid in float to a flatbuffer with float output, and return it."""
+    """Return a flatbuffer that has float output with a float softmax or sigmoid appended."""
     schema: Any = import_schema()
     model: Any = read_model(flatbuffer)
     graph = model.subgraphs[0]

@@ -1,16 +1,16 @@
-"""Rounds a layer's weights in turn; those not yet rounded compensate for each error (GPTQ).
+"""Rounds a layer's weights in turn; the weights still unrounded compensate for each error (GPTQ).
 
 Frantar et al. 2023, "GPTQ: accurate post-training quantization for generative pre-trained
 transformers" (ICLR), section 3.3. Rounding to nearest minimises the error of each weight, but not
-that of the layer's output. Let H = E[x xᵀ] over the layer's inputs x. After the weights
-of input q are rounded, those of the remaining inputs F are changed to compensate for the error,
+the error of the layer's output. Let H = E[x xᵀ] over the layer's inputs x. After the weights of
+input q are rounded, the weights of the remaining inputs F are changed to compensate for the error,
 
     δ_F = -(w_q - round(w_q)) / [H_F⁻¹]_qq · (H_F⁻¹)_:,q
 
 which minimises the remaining mean squared error of the output. All H_F⁻¹ come from one Cholesky
-factor of H⁻¹. The largest inputs come first (the "act-order" of the authors' code), and as in that
-code, 1 % of the diagonal's mean is added to the diagonal of H. A weight of zero stays zero and
-passes its share of the error on, so pruned layers stay sparse.
+factor of H⁻¹. As in the authors' code, the largest inputs come first ("act-order"), and 1 % of the
+diagonal's mean is added to the diagonal of H. A weight of zero stays zero and passes its share of
+the error on to the next inputs, so pruned layers stay sparse.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def round_weights(
 ) -> NDArray[np.int8]:
     """Round weights `(outputs, inputs)` to integers in -`largest`..`largest`, by GPTQ.
 
-    `scales` has one scale for each output. `moments` are the diagonal blocks of H, each for
-    consecutive inputs; outside the blocks H is taken as zero.
+    `scales` `(outputs,)` has one scale for each output. `moments` are the diagonal blocks of H,
+    each `(inputs, inputs)` for consecutive inputs; outside the blocks, H counts as zero.
     """
     rounded = np.empty(weights.shape, np.int8)
     start = 0
@@ -71,9 +71,9 @@ def _round_group(
 
 
 def _factor(moments: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the upper triangular U with Uᵀ U = H⁻¹, where H is damped.
+    """Return the upper triangular U with Uᵀ U = H⁻¹, after damping H.
 
-    Inputs that are always zero get a diagonal entry, so that H can be inverted.
+    For inputs that are always zero, a diagonal entry is filled in, so that H can be inverted.
     """
     damped = moments.astype(np.float64)
     diagonal = np.diag(damped).copy()

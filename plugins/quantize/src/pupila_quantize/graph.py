@@ -44,10 +44,11 @@ class Layer:
 def check_quantisable(path: Path, technique: str, picture: tuple[int, ...]) -> None:
     """Check that a flatbuffer is float32 and can be quantised and calibrated.
 
-    `picture` is the shape of its input, `(height, width, channels)`.
+    `picture` is the expected shape of one input image, `(height, width, channels)`. `technique` is
+    named in the error.
 
     Raises:
-        PupilaError: the flatbuffer has an operator that is not LiteRT's own, holds float16 or
+        PupilaError: the flatbuffer has an operator that LiteRT does not know, has float16 or
             quantised tensors, takes images of another size, or has weights that are not finite.
     """
     model = map_model(path)
@@ -58,10 +59,10 @@ def check_quantisable(path: Path, technique: str, picture: tuple[int, ...]) -> N
 
 
 def check_has_weights(path: Path, kinds: tuple[str, ...], technique: str) -> None:
-    """Check that a flatbuffer has an operator with weights of one of these kinds.
+    """Check that a flatbuffer has weights in an operator that is named in `kinds`.
 
     Raises:
-        PupilaError: the flatbuffer has no such operator.
+        PupilaError: the flatbuffer has no weights in these operators.
     """
     if not any(layer.operator in kinds for layer in layers(path)):
         raise PupilaError(
@@ -161,9 +162,9 @@ def _scope(written: list[Any]) -> str:
 
 
 def _layer_name(scope: str) -> str:
-    """Return the name of the layer with the weights in a scope.
+    """Return the name of the layer in a scope that has the weights.
 
-    It is `net/conv_1` for `net/relu/Relu;net/norm/add;net/conv_1/convolution;`.
+    For `net/relu/Relu;net/norm/add;net/conv_1/convolution;` the name is `net/conv_1`.
     """
     names = [name for name in scope.split(";") if name]
     kernels = [name for name in names if name.endswith(_KERNELS)] or names

@@ -1,15 +1,15 @@
-"""Rewrites a flat model to use only kinds of layer that have an exact counterpart in int8.
+"""Rewrites a flat model (without nested models) to use only layers that have int8 counterparts.
 
-The answers do not change. Batch normalisation is folded into the convolution before it,
+The outputs do not change. Batch normalisation is folded into the convolution before it,
 
     γ (w * x + b - μ) / √(σ² + ε) + β  =  (w γ/√(σ² + ε)) * x + ((b - μ) γ/√(σ² + ε) + β)
 
 as in Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", section 3.2, with the moving statistics, which stay fixed when
-training is this short. Batch normalisation with no convolution before it becomes a 1 × 1 depthwise
-convolution. Each activation becomes a layer of its own, and a separable convolution becomes two
-layers. Layers that act only in training, such as dropout, are left out: they would widen the ranges
-of the activations.
+Integer-Arithmetic-Only Inference", section 3.2. μ and σ² are the moving statistics, which stay
+fixed because the training is short. Batch normalisation with no convolution before it becomes a
+1 × 1 depthwise convolution. Each activation becomes a layer of its own, and a separable convolution
+becomes two layers. Layers that act only in training, such as dropout, are left out: they would
+widen the ranges of the activations.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Begin = Callable[[Any], Any]
 """Takes the new model's input; returns the tensor that the first layers read."""
 
 PREPROCESSING = "preprocessing"
-"""Name of the layer that does the preprocessing, the first of a rewritten model."""
+"""Name of the layer that does the preprocessing: the first layer of a rewritten model."""
 
 _TRAINING_ONLY = (
     layers.Dropout,
@@ -42,7 +42,7 @@ _TRAINING_ONLY = (
     layers.ActivityRegularization,
 )
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
-"""Kinds of convolution. Transposed convolutions are included, as subclasses of Conv2D."""
+"""Convolution layers. Transposed convolutions are included, as they are subclasses of Conv2D."""
 
 _ACTIVATED = (*CONVOLUTIONS, layers.Dense)
 """Layers with a built-in activation."""
@@ -78,12 +78,12 @@ def walk(model: Any, call: Call, begin: Begin = lambda image: image) -> tuple[An
 
 
 def consumers(layer: Any) -> list[Any]:
-    """Return the layers that read a layer's output, repeated if they read it more than once."""
+    """Return the layers that read a layer's output; a layer that reads it twice appears twice."""
     return [node.layer for node in layer._outbound_nodes]
 
 
 def sole_consumer(layer: Any) -> Any:
-    """Return the only layer that reads a layer's output; None if there are none or several."""
+    """Return the only layer that reads a layer's output; None if no layer or several read it."""
     readers = consumers(layer)
     return readers[0] if len(readers) == 1 and len(layer._inbound_nodes) == 1 else None
 
@@ -207,7 +207,7 @@ def _along_outputs(layer: Any, kernel: Any, scale: Any) -> Any:
 
 
 def _activation(function: Any, name: str) -> list[Any]:
-    """Return a list with the layer of an activation; empty if the activation is linear."""
+    """Return a list with one layer that computes an activation; empty for a linear activation."""
     called = function.__name__
     if called == "linear":
         return []

@@ -1,11 +1,12 @@
 """Measures which layers lose accuracy in int8, and chooses the fewest that must stay in float.
 
-The *sensitivity* of a layer is the divergence of the model's answers, KL(float ‖ quantised) in
-nats over validation images, when only that layer is in int8. (Wu et al. 2020, "Integer quantization
-for deep learning inference: principles and empirical evaluation", section 6.1, use the loss of
-accuracy; a divergence needs no labels, and ranks layers even if no image changes its class.) As in
-that paper, layers are left in float one by one, the most sensitive first, until the loss of
-accuracy is within the budget.
+The *sensitivity* of a layer is the divergence of the model's predictions, KL(float ‖ quantised) in
+nats over validation images, when only that layer is in int8. Layers are left in float one by one,
+the most sensitive first, until the loss of accuracy is within the budget.
+
+This is the method of Wu et al. 2020, "Integer quantization for deep learning inference: principles
+and empirical evaluation", section 6.1, with one difference: their sensitivity is the loss of
+accuracy. A divergence needs no labels, and ranks layers even if no image changes its class.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ from pupila_quantize.comparing import accuracy_lost
 from pupila_quantize.graph import Layer
 
 Measure = Callable[[Sequence[str]], FloatComparison]
-"""Takes scopes; quantises only these, or all but these, and compares with the float model."""
+"""Takes scopes of operators (see `pupila_quantize.graph.Layer`), quantises only these operators or
+all others, and compares the result with the float model."""
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """How the model's answers change if only this layer is in int8."""
+    """How the model's predictions change if only this layer is in int8."""
 
     layer: Layer
     divergence: float | None
-    """KL divergence from the float model's answers, in nats; None if the answers are not finite."""
+    """KL divergence from the float model's predictions, in nats; None if it is not finite."""
     accuracy: float
+    """Accuracy on the validation images, as a fraction."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Mixture:
 def sensitivities(layers: Sequence[Layer], alone: Measure) -> list[Sensitivity]:
     """Return the sensitivity of every layer, the most sensitive first.
 
-    `alone` is called with one scope and must quantise only that.
+    `alone` is called with the scope of one layer and must quantise only this layer.
     """
     measured: list[Sensitivity] = []
     for layer in layers:
@@ -61,9 +64,10 @@ def _sensitivity(layer: Sensitivity) -> float:
 def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mixture:
     """Return the mixture with the fewest layers in float that loses at most `budget` of accuracy.
 
-    Layers are left in float in the order of `ranked`. `budget` is a fraction. `without` is called
-    with the scopes that stay in float. If no mixture is within the budget, the one with the best
-    accuracy is returned; on ties, the one with the fewest layers in float.
+    Layers are left in float in the order of `ranked`. `budget` is a fraction of the validation
+    images. `without` is called with the scopes that stay in float, and must quantise all others. If
+    no mixture is within the budget, the mixture with the best accuracy is returned; among equals,
+    the mixture with the fewest layers in float.
     """
     best: Mixture | None = None
     for count in range(len(ranked) + 1):

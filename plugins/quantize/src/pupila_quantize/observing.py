@@ -1,8 +1,8 @@
 """Measures means and second moments of the inputs of a float flatbuffer's layers.
 
-A convolution is a matrix product with patches of its input. A patch has one number, here called an
-input, for each offset in the kernel and each channel. Patches at the edge include the zeros of the
-padding.
+A convolution is a matrix product with patches of its input. A patch has one number for each offset
+in the kernel and each channel; such a number is called an *input* here. Patches at the edge include
+the zeros of the padding.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ from pupila_quantize.weighted import WeightedOperator, read_weighted_operators
 schema = import_schema()
 
 _MAX_PATCHES = 128
-"""Most random patches of each image that are used for second moments; means use all."""
+"""Largest number of random patches per image for second moments; means use all patches."""
 
 MOMENT_BLOCK = 1280
-"""Largest block of consecutive inputs. Second moments are measured within blocks; between blocks
-they count as zero. Without blocks, the first dense layer of VGG19, with 25088 inputs, needs a
-matrix of 2.5 GB."""
+"""Largest number of consecutive inputs in a block. Second moments are measured within blocks;
+between blocks they count as zero. Without blocks, the first dense layer of VGG19, with 25088
+inputs, would need a matrix of 2.5 GB."""
 
 
 @dataclass
 class InputStats:
-    """Statistics of one operator's inputs over images and positions."""
+    """Statistics of one operator's inputs, over all images and all positions of the kernel."""
 
     mean: NDArray[np.float64]
     """Mean of each input, `(offsets, channels)`."""
     moments: list[NDArray[np.float32]] = field(default_factory=list[NDArray[np.float32]])
-    """E[x xᵀ] of consecutive blocks of at most `MOMENT_BLOCK` inputs, `(inputs, inputs)` each."""
+    """E[x xᵀ] of each block of at most `MOMENT_BLOCK` consecutive inputs, `(inputs, inputs)`;
+    empty if not measured."""
 
 
 def measure_inputs(
@@ -51,7 +52,10 @@ def measure_inputs(
 ) -> list[InputStats]:
     """Run `images[rows]` through a float flatbuffer; return input statistics for each operator.
 
-    Operators are those of `read_weighted_operators`, in the same order.
+    `images` are `(images, height, width, 3)`. The operators are those that
+    `read_weighted_operators` returns, in the same order. Second moments are measured only
+    `with_moments`, and only for dense layers and for convolutions that are neither depthwise nor
+    grouped.
     """
     operators = read_weighted_operators(path)
     interpreter = Interpreter(path, threads=model_threads(), keep_all_tensors=True)

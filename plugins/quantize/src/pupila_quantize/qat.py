@@ -2,7 +2,7 @@
 
 Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference" (CVPR), section 3; see `pupila_quantize.annotate` for the
-equation. The model learns from the labels and from its own answers before quantisation, by the
+equation. The model learns from the labels and from the predictions of the float model, with the
 loss of `pupila.training.loss` (Hinton et al. 2015; for quantisation: Mishra and Marr 2018,
 "Apprentice", scheme C).
 """
@@ -50,18 +50,22 @@ def qat(step: Step[Qat]) -> StepResult:
     The model must be a graph of Keras layers. Its preprocessing becomes a 1 × 1 convolution, also
     in int8. Before training, batch normalisation is folded and dropout is left out.
 
-    `measured` has the comparison with the float model on the validation images (see
-    `pupila_quantize.comparing`), the training history, and the differences between the file and the
-    trained model: `export_agreement`, the fraction of the validation images with the same class,
-    and `export_largest_difference` and `export_mean_difference` of probabilities. `sparsity` and
-    `clusters` describe the structure that was preserved (see `pupila_quantize.structure`).
-    `output_only_layers` lists layers without an int8 kernel. `float_operators` counts, by name,
-    operators that still compute in float (see `pupila_quantize.ending` for the last one).
+    `measured` has:
+
+    * the comparison with the float model on the validation images (see
+      `pupila_quantize.comparing`), and the training history;
+    * how the file differs from the trained model: `export_agreement` is the fraction of validation
+      images with the same predicted class, `export_largest_difference` and
+      `export_mean_difference` are differences of probabilities;
+    * `sparsity` and `clusters`, the structure that was preserved (see `pupila_quantize.structure`);
+    * `output_only_layers`, the names of layers without an int8 kernel;
+    * `float_operators`, the number of operators of each name that still compute in float (see
+      `pupila_quantize.ending` for the last operator).
 
     Raises:
-        PupilaError: the model is not a graph, has a layer that cannot be trained for int8 or
-            weights that are not finite, its classes are not those of the data, or the loss is no
-            longer finite.
+        PupilaError: the model is not a graph of layers, a layer cannot be trained for int8, a
+            weight is not finite, the model's classes differ from those of the data, or the loss
+            stops being finite.
     """
     (artifact,) = step.inputs
     quantised = _quantise(artifact)
@@ -88,9 +92,9 @@ def qat(step: Step[Qat]) -> StepResult:
 def _quantise(artifact: Artifact) -> Quantised:
     """Return the artifact's model with fake quantisation and the declared input size.
 
-    A model may have a variable number of rows and columns, but an int8 file cannot. All new layers
-    have names: Keras would number them, and the file, which contains the names, would differ each
-    time.
+    A model may accept images of any size, but an int8 file cannot. All new layers get explicit
+    names. Otherwise Keras would number them, and the file, which contains the names, would differ
+    from run to run.
     """
     keras = keras_files.import_keras()
     image = keras.Input(artifact.record.input.shape, name="image")
@@ -157,7 +161,8 @@ def _key(step: Step[Qat], training: Dataset, validation: Dataset) -> str:
 def convert(model: Any, output: OutputSpec, io_type: IoType) -> tuple[bytes, OutputSpec]:
     """Convert a model with fake quantisation; return the flatbuffer and its output spec.
 
-    The last activation is handled as in `pupila_quantize.ending`.
+    `output` is the output spec of the model. `pupila_quantize.ending` says what happens to the last
+    activation.
     """
     logits, is_cut = before_activation(model)
     if not is_cut or (io_type == "int8" and output.kind == "sigmoid"):
@@ -192,7 +197,7 @@ def _to_flatbuffer(model: Any, io_type: IoType) -> bytes:
 def _export_difference(
     step: Step[Qat], model: Any, pixels: Pixels, target: Path, written: OutputSpec
 ) -> dict[str, float]:
-    """Compare the trained model with the written file, by the probabilities of every image."""
+    """Compare the trained model's probabilities for every image with those of the written file."""
     output = step.inputs[0].record.output
     starts = range(0, len(pixels), _AT_A_TIME)
     batches = (pixels[start : start + _AT_A_TIME].astype(np.float32) for start in starts)

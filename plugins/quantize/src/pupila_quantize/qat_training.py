@@ -1,6 +1,7 @@
 """Trains a `tf_keras` model with fake quantisation, for `pupila.training.fitting.train`.
 
-It needs a module of its own because Keras 3's optimizers do not support `tf_keras` variables.
+These models need a trainee of their own, because Keras 3's optimizers do not support `tf_keras`
+variables.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pupila_quantize.lowering import layers, tf_keras
 tf = import_tensorflow()
 
 _MIN_PROBABILITY = 1e-7
-"""Smallest probability of which the logarithm is taken, where a model outputs no logits."""
+"""Lower limit of probabilities before their logarithm, for models that do not output logits."""
 
 
 class Trainee:
@@ -38,7 +39,7 @@ class Trainee:
         schedule: Schedule,
         steps: int,
     ) -> None:
-        """Prepare training in epochs of `steps` steps.
+        """Prepare training with `steps` training steps per epoch.
 
         Column `columns[k]` of the model's output belongs to the class of label k.
         """
@@ -68,7 +69,10 @@ class Trainee:
         return {"val_loss": loss, "val_accuracy": correct}
 
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the logits `(images, classes)` of images, columns in the order of the labels."""
+        """Return the logits `(images, classes)` of images `(images, height, width, 3)`.
+
+        Columns are in the order of the labels.
+        """
         starts = range(0, len(pictures), self._batch_size)
         batches = (pictures[start : start + self._batch_size] for start in starts)
         return np.concatenate(

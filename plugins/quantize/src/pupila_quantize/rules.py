@@ -1,9 +1,9 @@
 """Rules for ai-edge-quantizer: the type that each operator is quantised to.
 
-All quantisation is uniform: `real = scale * (stored - zero_point)`. As LiteRT's kernels need it,
-weights are symmetric (zero point 0) with one scale per output channel, activations asymmetric with
-one scale per tensor; see Jacob et al. 2018, "Quantization and Training of Neural Networks for
-Efficient Integer-Arithmetic-Only Inference", equation 1.
+All quantisation is uniform: `real = scale * (stored - zero_point)`. LiteRT's kernels need symmetric
+weights (zero point 0) with one scale per output channel, and take asymmetric activations with one
+scale per tensor. See Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", equation 1.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def float16() -> RecipeManager:
 
 
 def dynamic() -> RecipeManager:
-    """Return rules for int8 weights, and activations quantised at run time.
+    """Return rules for int8 weights, and for activations quantised at run time.
 
-    At run time, the range of an activation is its range for the current image.
+    The range of each activation is then computed for the current image.
     """
     rules = RecipeManager()
     rules.add_dynamic_config(_EVERY_TENSOR, _EVERYTHING, num_bits=8)
@@ -73,10 +73,10 @@ def int8_alone(scope: str) -> RecipeManager:
 def int4(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
     """Return the rules of `int8`, but with int4 weights in convolutions and dense layers.
 
-    Scales are set by the largest weight, without clipping. On ACRIMA, EfficientNet-Lite0 and
-    SqueezeNet (.962 and .924 in float) had validation accuracies of .781 and .695 without clipping,
-    .638 and .790 with OCTAV (Sakr et al. 2022), and .448 and .648 with the clipping of least mean
-    squared error. `pupila_quantize.correction` recovers the loss.
+    The largest weight sets the scale, without clipping. Validation accuracies on ACRIMA were, for
+    EfficientNet-Lite0 and SqueezeNet: .962 and .924 in float; .781 and .695 without clipping; .638
+    and .790 with OCTAV (Sakr et al. 2022); .448 and .648 with the clipping of least mean squared
+    error. `pupila_quantize.correction` recovers the loss.
     """
     rules = int8("int8")
     for operator in IN_FOUR_BITS:
@@ -85,11 +85,11 @@ def int4(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
 
 
 def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
-    """Return rules for int4 weights with one scale for each block in the dense layers `scopes`.
+    """Return rules for int4 weights with a scale for each block, in the dense layers `scopes`.
 
-    A block has `block` weights. LiteRT's kernels support blocks only in dense layers, and quantise
-    activations at run time. Convolutions have int4 weights with one scale for each output channel;
-    the rest follows `dynamic`.
+    A block has `block` weights. LiteRT's kernels support blocks only in dense layers, and then
+    quantise activations at run time. Convolutions get int4 weights with one scale for each output
+    channel. All other operators follow the rules of `dynamic`.
     """
     rules = dynamic()
     rules.add_dynamic_config(_EVERY_TENSOR, TFLOperationName.CONV_2D, num_bits=4)

@@ -1,10 +1,12 @@
 """Preserves the sparsity and the clusters of kernels during training for int8.
 
-After each step, zeros are set back to zero, and equal weights of a clustered kernel are set to
-their mean, so that they stay equal. Symmetric int8 preserves both: zero is stored as 0, and equal
-weights of a channel as equal numbers. tfmot does the same for kernels that its own pipeline pruned
-or clustered ("PQAT", "CQAT"); here structure is detected from the weights, so any pruned or
-clustered model works.
+After each training step, zeros of a sparse kernel are set back to zero, and equal weights of a
+clustered kernel are set to their mean, so that they stay equal. Symmetric int8 preserves zeros and
+equal weights: zero is stored as 0, and equal weights of a channel are stored as equal numbers.
+
+TensorFlow Model Optimization does the same, but only for kernels that its own pipeline pruned or
+clustered ("PQAT", "CQAT"). Here sparsity and clusters are detected from the weights, so any pruned
+or clustered model works.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ from pupila_quantize.lowering import tf_keras
 tf = import_tensorflow()
 
 _FEWEST_ZEROS = 0.1
-"""Fraction of zeros from which a kernel counts as sparse."""
+"""Smallest fraction of zeros with which a kernel counts as sparse."""
 
 _MOST_VALUES = 256
 _FEWEST_MEMBERS = 4
-"""Average number of weights per value from which a kernel counts as clustered."""
+"""Smallest mean number of weights per value with which a kernel counts as clustered."""
 
 _TRIED = 4096
-"""Number of weights that are checked first, so that most kernels need not be sorted whole."""
+"""Number of weights that are checked first, to avoid sorting all weights of most kernels."""
 
 _Numbers = NDArray[np.int64]
 
@@ -39,10 +41,10 @@ class StructureConstraint(tf_keras.constraints.Constraint):
     def __init__(
         self, zeros: NDArray[np.bool_] | None, members: _Numbers | None, values: int
     ) -> None:
-        """Keep the weights in `zeros` at zero, and weights of the same number in `members` equal.
+        """Keep weights at zero where `zeros` is true, and equal where `members` is equal.
 
         Both arrays have the kernel's shape. `values` is the number of different values in the
-        kernel, or in the output channel that has the most.
+        kernel; if they are counted per output channel, in the channel that has the most.
         """
         self.zeros = zeros
         self.values = values
@@ -59,10 +61,11 @@ class StructureConstraint(tf_keras.constraints.Constraint):
 def structure_constraint(
     kernel: NDArray[np.float32], shared: tuple[int, ...]
 ) -> StructureConstraint | None:
-    """Return the constraint that keeps a kernel sparse or clustered; None if it is neither.
+    """Return a constraint that keeps a kernel sparse or clustered; None if it is neither.
 
-    A kernel is clustered if it has few values as a whole, or in each output channel: folded batch
-    normalisation scales each channel differently. `shared` are the axes within an output channel.
+    A kernel is clustered if it has few different values as a whole, or within each output channel.
+    The second case arises because folded batch normalisation scales each channel differently.
+    `shared` are the kernel's axes within an output channel.
     """
     zeros = kernel == 0
     zeros = zeros if zeros.mean() >= _FEWEST_ZEROS else None
@@ -75,8 +78,9 @@ def structure_constraint(
 def measure_structure(model: Any) -> dict[str, Any]:
     """Return what training preserves: `sparsity`, and `clusters` by layer.
 
-    `sparsity` is the fraction of all kernel weights that are kept at zero. `clusters` is the number
-    of shared values in each clustered kernel, or in its output channel that has the most.
+    `sparsity` is the fraction of all kernel weights that are kept at zero. `clusters` has, for the
+    name of each clustered layer, the number of different values in its kernel; if they are counted
+    per output channel, in the channel that has the most.
     """
     wrappers = [layer for layer in model.layers if getattr(layer, "_weight_vars", None)]
     kernels = {wrapper.layer.name: wrapper._weight_vars[0][0] for wrapper in wrappers}
@@ -99,7 +103,7 @@ def _is_constrained(variable: Any) -> bool:
 
 
 def _members(kernel: NDArray[np.float32], shared: tuple[int, ...]) -> tuple[_Numbers | None, int]:
-    """Number a kernel's values; return each weight's number, and how many values there are."""
+    """Number a kernel's different values; return each weight's number, and the count of values."""
     whole = _number_values(kernel.reshape(1, -1))
     if whole is not None:
         return whole[0].reshape(kernel.shape), whole[1]

@@ -1,4 +1,4 @@
-"""The techniques that quantise after training: each rewrites a float32 flatbuffer.
+"""Techniques that quantise after training: each one rewrites a float32 flatbuffer.
 
 `benchmarks/quantize_memory.py` compares their memory with that of TensorFlow's converter.
 """
@@ -53,9 +53,9 @@ from pupila_quantize.observing import InputStats, measure_inputs
 _MODEL_NAME = "model.tflite"
 
 _Read = Callable[[Path], str | bytearray]
-"""Takes a file; returns what the quantiser reads, its path or its changed content."""
+"""Takes a path; returns what the quantiser reads: the same path, or a changed flatbuffer."""
 _Rules = Callable[[IoType, Sequence[str]], RecipeManager]
-"""Takes the input and output type and the scopes that stay in float; returns the rules."""
+"""Takes the type of input and output, and the scopes that stay in float; returns the rules."""
 
 
 def quantize_float16(step: Step[Config]) -> StepResult:
@@ -70,8 +70,8 @@ def quantize_float16(step: Step[Config]) -> StepResult:
 def quantize_dynamic(step: Step[Config]) -> StepResult:
     """Write the flatbuffer with int8 weights, and activations quantised at run time.
 
-    The file is smaller, but not always faster: with XNNPACK on two cores, SqueezeNet took 0.7 times
-    as long as in float, EfficientNet-Lite0 five times as long.
+    The file is smaller, but not always faster than in float. With XNNPACK on two cores, SqueezeNet
+    took 0.7 times as long as in float, and EfficientNet-Lite0 five times as long.
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`).
@@ -87,8 +87,8 @@ def quantize_int8(step: Step[QuantizeInt8]) -> StepResult:
 
     `measured` has the comparison with the float model on the validation images (see
     `pupila_quantize.comparing`), the number of `calibration_images`, the numbers of corrections
-    (see `pupila_quantize.correction`), and `float_operators`, which counts by name the operators
-    that still compute in float.
+    (see `pupila_quantize.correction.correct`), and `float_operators`, the number of operators of
+    each name that still compute in float.
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`),
@@ -105,9 +105,9 @@ def quantize_int4(step: Step[QuantizeInt4]) -> StepResult:
     `measured` is as for `quantize_int8`.
 
     Raises:
-        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`),
-            has neither convolution nor dense layer, or no dense layer can be divided into blocks
-            of that length; or there are too few training images.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`)
+            or has neither a convolution nor a dense layer; `block` divides the number of inputs of
+            none of its dense layers; or there are too few training images.
     """
     block, correction = step.config.block, step.config.correction
     source = _float_flatbuffer(step, "quantize-int4")
@@ -130,8 +130,9 @@ def quantize_int4(step: Step[QuantizeInt4]) -> StepResult:
 def quantize_int16x8(step: Step[Calibrated]) -> StepResult:
     """Write the flatbuffer with int8 weights and int16 activations: accurate, but slow.
 
-    LiteRT has only reference kernels for these types: a student of 128 px took 65 times as long as
-    in float. Input and output are in float. `measured` is as for `quantize_int8`.
+    LiteRT has only slow reference kernels for these types: a student with an input of 128 px took
+    65 times as long as in float. Input and output are in float. `measured` is as for
+    `quantize_int8`.
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`),
@@ -144,14 +145,16 @@ def quantize_int16x8(step: Step[Calibrated]) -> StepResult:
 def quantize_mixed(step: Step[QuantizeMixed]) -> StepResult:
     """Write the flatbuffer in int8, with as few layers in float as the accuracy budget allows.
 
-    See `pupila_quantize.mixed` for the method. `measured` is as for `quantize_int8`, and has two
-    more figures. `sensitivity` lists every layer, the most sensitive first, with divergence and
-    accuracy when only this layer is in int8, and whether it stayed in float. `within_budget` is
-    whether the budget is met; if not, there is also a `warning`.
+    See `pupila_quantize.mixed` for the method. `measured` has what it has for `quantize_int8`, and
+    two more entries:
+
+    * `sensitivity` lists every layer, the most sensitive first: the divergence and the accuracy
+      when only this layer is in int8, and whether the layer stayed in float;
+    * `within_budget` says whether the budget is met. If not, there is also a `warning`.
 
     Raises:
-        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`),
-            or there are too few training images.
+        PupilaError: the input's weights are random, the input cannot be quantised (see
+            `pupila_quantize.graph.check_quantisable`), or there are too few training images.
     """
     if step.inputs[0].record.untrained:
         raise PupilaError(
@@ -189,7 +192,7 @@ def quantize_mixed(step: Step[QuantizeMixed]) -> StepResult:
 
 
 def _mixture_result(ranked: Sequence[Sensitivity], mixture: Mixture, budget: float) -> Measured:
-    """Return the mixture's comparison, all sensitivities, and a warning if over budget."""
+    """Return the mixture's comparison, all sensitivities, and a warning if it is over budget."""
     by_layer = LayerSensitivities(
         sensitivity=tuple(
             LayerSensitivity(
@@ -288,8 +291,8 @@ def _rewrite(
 ) -> dict[str, Any]:
     """Quantise by `rule`, correct with `inputs`, and then repack the file.
 
-    Repacking comes last, as a bias that it lets layers share could not be corrected. Returns the
-    numbers of corrections, and the size as a fraction of the source's.
+    Repacking comes last: it lets layers share equal biases, and a shared bias cannot be corrected.
+    Returns the numbers of corrections, and `size_ratio`, the size as a fraction of the source's.
     """
     target = folder / _MODEL_NAME
     with _quiet():
@@ -305,9 +308,9 @@ def _rewrite(
 
 
 def _allow_any_scale(source: Path) -> bytearray:
-    """Return a flatbuffer in which additions may have any scale in int16.
+    """Return the flatbuffer changed so that int16 additions may have any scale.
 
-    Otherwise LiteRT assumes that their scales are powers of two.
+    By default LiteRT assumes that the scales of additions are powers of two.
     """
     model: Any = read_model(str(source))
     for graph in model.subgraphs:
@@ -319,7 +322,7 @@ def _allow_any_scale(source: Path) -> bytearray:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Ignore LiteRT's warning about a debugging option that the quantiser uses on purpose."""
+    """Suppress LiteRT's warning about a debugging option that the quantiser uses on purpose."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
         yield

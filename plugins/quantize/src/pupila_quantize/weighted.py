@@ -1,6 +1,7 @@
 """Reads and writes the constant weights of a flatbuffer's operators as NumPy arrays.
 
-The arrays are views of the file: writing to them changes it, if it was opened for writing.
+The arrays are views of the file. If the file was opened for writing, writing to an array changes
+the file.
 """
 
 from __future__ import annotations
@@ -52,21 +53,22 @@ class Constant:
 
     @property
     def scales(self) -> NDArray[np.float64] | None:
-        """Scales of the channels; None if the tensor has no scales, or a scale for each block."""
+        """Scales of the channels, `(channels,)` or one for all; None if the tensor has no scales
+        or a scale for each block."""
         quantization = self.tensor.quantization
         if quantization is None or quantization.scale is None or quantization.details is not None:
             return None
         return np.asarray(quantization.scale, np.float64)
 
     def values(self) -> NDArray[Any]:
-        """Return the numbers as stored: a view, or if they have four bits, a copy."""
+        """Return the numbers as stored: a view of the file, or a copy if they have four bits."""
         if not self.is_in_four_bits:
             return self.stored.view(_TYPES[self.tensor.type]).reshape(self.shape)
         halves = np.stack([self.stored << 4, self.stored], axis=-1).view(np.int8) >> 4
         return halves.reshape(-1)[: int(np.prod(self.shape))].reshape(self.shape)
 
     def write(self, values: NDArray[Any]) -> None:
-        """Overwrite the stored numbers; `values` must fit their type."""
+        """Overwrite the stored numbers by `values`, which must fit the tensor's type."""
         if not self.is_in_four_bits:
             self.values()[...] = values.reshape(self.shape)
             return
@@ -86,15 +88,16 @@ class WeightedOperator:
     input_scale: float | None
     """Scale of the input; None if the input is not quantised."""
     kernel: Constant
-    """The kernel in LiteRT's shape: `(outputs, height, width, inputs)`, for depthwise convolutions
-    `(1, height, width, outputs)`, for dense layers `(outputs, inputs)`."""
+    """The kernel in LiteRT's shape: `(outputs, height, width, inputs)` for convolutions,
+    `(1, height, width, outputs)` for depthwise convolutions, `(outputs, inputs)` for dense
+    layers."""
     bias: Constant | None
 
 
 def read_weighted_operators(path: Path, *, write: bool = False) -> list[WeightedOperator]:
     """Return a file's convolutions and dense layers with constant kernels, in execution order.
 
-    With `write`, changes to the arrays change the file.
+    Depthwise convolutions are included. With `write`, changes to the arrays change the file.
     """
     content = np.memmap(path, np.uint8, mode="r+" if write else "r")
     model: Any = read_model(content.data)
