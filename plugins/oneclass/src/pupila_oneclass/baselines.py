@@ -7,8 +7,8 @@
 * Cosine similarity with the nearest training image.
 
 Like the classifier, the baselines learn from features of the class's training images, normalised
-per image, and their thresholds come from the class's validation images. They are only measured: no
-choice depends on them.
+per image, and their thresholds come from the class's validation images. The baselines are only
+measured: no choice depends on them.
 """
 
 from __future__ import annotations
@@ -38,19 +38,25 @@ _WIDEST = 4096
 """Largest number of features for which a covariance is estimated: the matrix then has 134 MB."""
 
 Score = Callable[[NDArray[np.float32], NDArray[np.float32], float], Floats]
-"""A function of training features, other features (both `(images, columns)`) and ν, which scores
-how well the others fit the training features."""
+"""Takes training features and other features, both `(images, columns)`, and ν; returns a score
+`(images,)` of how well each of the other images fits the training images."""
 
 
 def support_vectors(train: NDArray[np.float32], features: NDArray[np.float32], nu: float) -> Floats:
-    """Return the values of a one-class SVM's decision function `(images,)`."""
+    """Return the decision function of a one-class SVM for each row of `features`, `(images,)`.
+
+    `train` and `features` are `(images, columns)`.
+    """
     svm: Any = import_module("sklearn.svm")
     machine = svm.OneClassSVM(nu=nu, gamma="scale").fit(train)
     return np.asarray(machine.decision_function(features), np.float64)
 
 
 def mahalanobis(train: NDArray[np.float32], features: NDArray[np.float32], nu: float) -> Floats:
-    """Return each image's squared Mahalanobis distance from the mean of `train`, negated."""
+    """Return the negated squared Mahalanobis distance of each image from the mean of `train`.
+
+    `train` and `features` are `(images, columns)`; the result is `(images,)`.
+    """
     del nu
     covariance: Any = import_module("sklearn.covariance")
     return -np.asarray(covariance.LedoitWolf().fit(train).mahalanobis(features), np.float64)
@@ -59,7 +65,10 @@ def mahalanobis(train: NDArray[np.float32], features: NDArray[np.float32], nu: f
 def nearest_neighbour(
     train: NDArray[np.float32], features: NDArray[np.float32], nu: float
 ) -> Floats:
-    """Return the cosine similarity of each image with the nearest training image `(images,)`."""
+    """Return the cosine similarity of each image with its nearest training image, `(images,)`.
+
+    `train` and `features` are `(images, columns)`.
+    """
     del nu
     neighbors: Any = import_module("sklearn.neighbors")
     index = neighbors.NearestNeighbors(n_neighbors=1, metric="cosine").fit(train)
@@ -83,10 +92,13 @@ def compare_with_baselines(
 ) -> Measured:
     """Measure the classifier and the baselines on the validation images.
 
-    `learner` are the classifier's scores for the validation images `(images,)`. `features` are the
-    normalised features of the validation images, `train` those of the class's training images.
-    `warning` names the baselines that are clearly better: the intervals of the two areas under
-    the ROC curve do not overlap.
+    `learner` are the classifier's scores for the validation images `(images,)`, and `is_positive`
+    says which of these images belong to the class. `features` are the normalised features of the
+    validation images, and `train` are the normalised features of the class's training images, both
+    `(images, columns)`. `target_sensitivity` is the fraction of the class to accept.
+
+    The result has a `warning` if baselines are clearly better: the interval of a baseline's area
+    under the ROC curve lies above the classifier's interval.
     """
     scores = {LEARNER: learner} | {
         name: method(train, features, 1 - target_sensitivity)
@@ -109,10 +121,11 @@ def _auc(scores: Floats, is_positive: NDArray[np.bool_]) -> Estimate | None:
 def _quality(
     scores: Floats, is_positive: NDArray[np.bool_], target_sensitivity: float, area: Estimate | None
 ) -> OneClassQuality:
-    """Return the AUROC, the accepted fraction of the class, and that of other images.
+    """Return the AUROC, and the accepted fractions of the class and of the other images.
 
     The threshold is chosen on the class's own images, so it accepts `target_sensitivity` of them.
-    If `area` is None, there are no other images and only the fraction of the class is returned.
+    If `area` is None, there are no other images, and only the accepted fraction of the class is
+    returned.
     """
     accepted = scores >= threshold_for(
         scores[is_positive], np.ones(is_positive.sum(), bool), target_sensitivity

@@ -1,4 +1,4 @@
-"""Settings of `one-class`: which class, which features, and how its classifier is trained."""
+"""Settings of `one-class`: the class, the features, and how the classifier is trained."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class OneClass(Schedule):
 
     @property
     def architecture(self) -> Student:
-        """The descriptor of the student; only valid if the settings name a student."""
+        """Descriptor of the student; only valid if the settings name a student."""
         return installed().student(str(self.student))
 
     @property

@@ -1,8 +1,9 @@
 """Extracts features from a convolutional net: the mean of each channel of its last feature map.
 
-The last feature map is the input of the last global pooling, or the net's last map if there is
-none. If its channels are the classes, as in SqueezeNet, they hold no more than the answer; then the
-input of the convolution that makes them is used instead. Settings can name any other layer.
+The last feature map is the input of the last global pooling. In a net without global pooling, it is
+the last map of the net. In some nets, such as SqueezeNet, the channels of the last map are the
+classes, so the map has no more information than the prediction. Then the input of the convolution
+that makes these channels is used instead. Settings can name any other layer.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _Calls = Sequence[tuple[Any, Any]]
 def build_extractor(model: Any, classes: int, layer: str | None = None) -> Any:
     """Return a model of the same layers that outputs features `(batch, columns)`.
 
-    `classes` is how many classes the model itself has. The layers are shared, not copied.
+    `classes` is the number of classes that `model` predicts. `layer` names the layer whose output
+    becomes the features; None means the last feature map. The layers are shared, not copied.
 
     Raises:
         PupilaError: the layer or a feature map is missing, or the model is not a graph of layers.
@@ -43,9 +45,9 @@ def build_extractor(model: Any, classes: int, layer: str | None = None) -> Any:
 def unfreeze_last_stage(model: Any) -> None:
     """Make the last stage of an extractor trainable, and freeze the rest.
 
-    The last stage has every layer with a kernel whose output has as many positions as that of the
-    last such layer. Batch normalisation keeps its statistics, since those of a batch of only one
-    class would differ.
+    The last stage consists of the layers with a kernel whose output has the same height and width
+    as the output of the last layer with a kernel. Batch normalisation stays frozen, since the
+    statistics of images of only one class would differ from its own.
 
     Raises:
         PupilaError: no layer has a kernel.
@@ -79,7 +81,10 @@ def _last_map(calls: _Calls, classes: int, model: Any) -> Any:
 
 
 def _before_classes(maps: Any, calls: _Calls) -> Any:
-    """Return the input of the last convolution with as many channels as `maps`, else `maps`."""
+    """Return the input of the last convolution that has as many output channels as `maps`.
+
+    If there is no such convolution, return `maps`.
+    """
     channels = maps.shape[-1]
     convolutions = [
         output

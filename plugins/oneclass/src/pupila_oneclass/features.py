@@ -26,7 +26,7 @@ _Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Features(Images):
-    """Images whose views are features instead of pictures."""
+    """Images whose augmented views are given as features instead of pixels."""
 
     features: Sequence[NDArray[np.float32]] = ()
     """Features `(images, columns)` of each view."""
@@ -38,7 +38,9 @@ class Features(Images):
 def cached_features(
     step: Step[OneClass], images: Dataset, augmentation: Augmentation, net: Any
 ) -> list[NDArray[np.float32]]:
-    """Return the teacher's features `(images, columns)` of each view, computed once for all runs.
+    """Return the teacher's features `(images, columns)` of each view, from the cache if possible.
+
+    `net` is the extractor that computes them. The cache is shared by all runs.
 
     Raises:
         PupilaError: some features are NaN or infinite.
@@ -59,7 +61,7 @@ def cached_features(
 def compute_features(
     step: Step[OneClass], images: Dataset, size: InputSpec, net: Any
 ) -> NDArray[np.float32]:
-    """Return the features `(images, columns)` of the unaltered images.
+    """Return the features `(images, columns)` that `net` computes from images without augmentation.
 
     Raises:
         PupilaError: some features are NaN or infinite.

@@ -1,13 +1,13 @@
-"""The classifier on features: its layers, its loss, and the calibration of its answers.
+"""The classifier on features: its layers, its loss, and the calibration of its probabilities.
 
 Oza and Patel 2019 (IEEE Signal Processing Letters 26:277; arXiv 1901.08688), "One-class
 convolutional neural network". The features f of an image are normalised by their own mean and
-standard deviation, its "instance normalisation",
+standard deviation (the paper's "instance normalisation"),
 
     h = (f - mean(f)) / sqrt(var(f) + 1e-5)
 
-and each h of a batch is paired with a pseudo-negative n, a random vector of N(0, σ² I), σ = 0.01. A
-classifier c learns to distinguish the two by cross-entropy:
+Each h of a batch is paired with a pseudo-negative n, a random vector of N(0, σ² I), σ = 0.01. A
+classifier c learns to distinguish h from n by cross-entropy:
 
     (CE(positive, c(h)) + CE(other, c(n))) / 2
 
@@ -15,20 +15,21 @@ All h have the length sqrt(columns), and pseudo-negatives lie near 0, so the cla
 direction of the class, and needs few epochs. More augmented views of the images left every test
 figure the same to three digits (frozen EfficientNet-Lite0, one seed).
 
-Two differences from the authors' code: the ReLU after the normalisation is left out, as it discards
-all features below their mean (AUROC on fundus and other photographs, one run each: 0.93 with ReLU,
-0.9996 without; 0.64 without the normalisation); and the classifier has a hidden layer.
+There are two differences from the authors' code. The classifier has a hidden layer. And the ReLU
+after the normalisation is left out, as it discards all features below their mean: AUROC on fundus
+and other photographs was 0.93 with ReLU and 0.9996 without it; without the normalisation it was
+0.64 (one run each).
 
-**Calibration.** The logit z = z_positive - z_other grows with the length of the training, so its
-softmax says little about an image. So z is shifted and scaled by two numbers, computed only from
-the class's validation images: t is the logit that a fraction s of them reaches, where s is
-`target_sensitivity`, and m is the median of their logits.
+**Calibration.** The logit z = z_positive - z_other grows with the length of the training, so the
+uncalibrated softmax says little about an image. Therefore z is shifted and scaled by two numbers,
+computed only from the class's validation images. With s the `target_sensitivity`, t is the logit
+that a fraction s of these images reaches, and m is the median of their logits:
 
     z' = (z - t) · ln(s / (1 - s)) / (m - t)
 
-The softmax is then 0.5 at t, and s at m: an answer is an image's distance from the median of its
-class, in units of the spread of the class. As z' is linear in z, it is computed by the last layer's
-weights; the order of the images does not change.
+The softmax of z' is 0.5 at t, and s at m: it says how far an image is from the median of the class,
+in units of the spread of the class. As z' is linear in z, the last layer's weights can compute z',
+and the order of the images does not change.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ runtimes that round differently."""
 class PseudoNegatives(layers.Layer):
     """A layer that outputs one random vector of N(0, σ² I) for each input vector.
 
-    It does so in training and in validation.
+    The vectors are random in training and in validation.
     """
 
     def __init__(self, sigma: float) -> None:
@@ -90,7 +91,8 @@ class Head:
     def training_model(self, inputs: Any, features: Any, sigma: float) -> Any:
         """Return a model of `inputs` that outputs logits of the features and of pseudo-negatives.
 
-        Both are concatenated: `(batch, 2 · classes)`.
+        The output is the concatenation of the two, `(batch, 2 · classes)`. `sigma` is the standard
+        deviation of the pseudo-negatives.
         """
         normalised = self.normalise(features)
         negatives = PseudoNegatives(sigma)(normalised)
@@ -98,22 +100,25 @@ class Head:
         return keras.Model(inputs, layers.Concatenate()(both))
 
     def final_model(self, inputs: Any, features: Any, name: str) -> Any:
-        """Return a model of `inputs` that outputs probabilities `(batch, classes)`."""
+        """Return a model from `inputs` to the probabilities `(batch, classes)` of `features`."""
         logits = self.logits(self.normalise(features))
         probabilities = layers.Softmax(name="one_class_probabilities")(logits)
         return keras.Model(inputs, probabilities, name=name)
 
     def normalised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the normalised features h of features `(images, columns)`."""
+        """Return the normalised features h, `(images, columns)` like `features`."""
         return np.asarray(self.normalise(ops.convert_to_tensor(features)))
 
     def scores(self, normalised: NDArray[np.float32], column: int) -> Floats:
-        """Return z, the log-odds of the class in `column`, for h `(images, columns)`."""
+        """Return z `(images,)`, the log-odds of the class with index `column`.
+
+        `normalised` are the normalised features h `(images, columns)`.
+        """
         logits = np.asarray(self.logits(ops.convert_to_tensor(normalised)))
         return (logits[:, column] - logits[:, 1 - column]).astype(np.float64)
 
     def calibrate(self, calibration: Calibration, column: int) -> None:
-        """Change the last layer so that it computes z'; `column` is the index of the class."""
+        """Change the last layer so that it computes z' of the class with index `column`."""
         kernel, bias = (np.asarray(weight) for weight in self._logits.get_weights())
         shift = np.where(np.arange(CLASSES) == column, -0.5, 0.5) * calibration.threshold
         scale = calibration.scale
@@ -125,7 +130,9 @@ class Calibration:
     """Shift and scale of the logits, computed from logits of the class's validation images."""
 
     threshold: float
+    """t in the formula of the module docstring, lowered slightly."""
     scale: float
+    """Factor of (z - t)."""
 
     @classmethod
     def of(cls, scores: Floats, target_sensitivity: float, positive: str) -> Calibration:
@@ -134,7 +141,7 @@ class Calibration:
         `scores` are the logits z `(images,)` of validation images of the class `positive`.
 
         Raises:
-            PupilaError: the median is not above t, as when all scores are equal.
+            PupilaError: the median is not above t, for example because all scores are equal.
         """
         lowest = threshold_for(scores, np.ones(len(scores), np.bool_), target_sensitivity)
         reach = float(np.median(scores)) - lowest
@@ -149,9 +156,10 @@ class Calibration:
 
 
 def loss(targets: Any, outputs: Any) -> Any:
-    """Return the mean cross-entropy of an image and its pseudo-negative, per image `(batch,)`.
+    """Return, for each image, the mean cross-entropy of the image and its pseudo-negative.
 
-    `targets` are labels `(batch, classes)`, `outputs` are the outputs of `Head.training_model`.
+    `targets` are labels `(batch, classes)`, and `outputs` are the outputs of `Head.training_model`.
+    The result is `(batch,)`.
     """
     images, negatives = outputs[..., :CLASSES], outputs[..., CLASSES:]
     return (label_loss(targets, images) + label_loss(1 - targets, negatives)) / 2

@@ -13,7 +13,7 @@ from pupila_oneclass.config import OneClass
 
 @dataclass(frozen=True)
 class Splits:
-    """Images of the class to learn from, and all validation images to measure on."""
+    """The images to learn from, all of one class, and all validation images to measure on."""
 
     train: Dataset
     """Training images of the class."""
@@ -26,7 +26,7 @@ class Splits:
 
     @property
     def is_positive(self) -> NDArray[np.bool_]:
-        """Which of `all_validation` are images of the class `(images,)`."""
+        """Mask `(images,)` of the images in `all_validation` that belong to the class."""
         return self.all_validation.labels == self.column
 
 
@@ -34,8 +34,8 @@ def splits_of(step: Step[OneClass]) -> Splits:
     """Return the images of a step, divided by use.
 
     Raises:
-        PupilaError: the data does not have two classes, one of them `positive`, or the class has
-            no training or no validation image.
+        PupilaError: the data does not have two classes, none of them is `positive`, or the class
+            has no training image or no validation image.
     """
     all_validation = step.split("validation")
     step.config.check_classes(all_validation.classes)

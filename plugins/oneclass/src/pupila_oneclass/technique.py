@@ -1,12 +1,12 @@
 """The technique `one-class`: trains a classifier on features of one class, and calibrates it.
 
-The features of a frozen teacher are computed once for each augmented view and cached, so that
-training takes seconds, even with other settings. If the teacher's last stage or a student is
-trained too, images are rendered again in each epoch.
+The features of a frozen teacher are computed once for each augmented view and cached. Training then
+takes seconds, and so does training again with other settings. If a student or the teacher's last
+stage is trained too, images are rendered again in each epoch.
 
 Images of other classes affect neither the training nor the choice of an epoch, a threshold or a
-scale. If the validation split has any, the classifier and the `pupila_oneclass.baselines` are
-measured on them.
+scale. If the validation split has images of other classes, the classifier and the baselines (see
+`pupila_oneclass.baselines`) are measured on them too.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def one_class(step: Step[OneClass]) -> StepResult:
     """Train a classifier that accepts one class and rejects all else, on that class's images alone.
 
     Raises:
-        PupilaError: the data does not have two classes, the class lacks images, features cannot be
-            computed, or the loss is no longer finite.
+        PupilaError: the settings and inputs do not name exactly one of teacher and student, the
+            data does not have two classes, the class has too few images, features cannot be
+            computed, or the loss stops being finite.
     """
     config = step.config
     config.check_inputs(len(step.inputs))
@@ -133,7 +134,7 @@ def _fit(
 
 
 def _images(step: Step[OneClass], images: Dataset, augmentation: Augmentation) -> Images:
-    """Return images with their labels as targets, the same for all views."""
+    """Return images with their labels as targets; all views of an image have the same target."""
     targets = [labels_of(images)] * augmentation.views
     return Images.of(images, _input(step), targets, augmentation)
 
@@ -141,7 +142,7 @@ def _images(step: Step[OneClass], images: Dataset, augmentation: Augmentation) -
 def _features(
     step: Step[OneClass], splits: Splits, net: Any
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return features of the training images of the class, and of all validation images."""
+    """Return the features of the class's training images, and of all validation images."""
     train, validation = (
         np.asarray(cached_features(step, images, AS_IS, net)[0])
         if _frozen(step)
@@ -152,9 +153,10 @@ def _features(
 
 
 def _calibrate(head: Head, own: Floats, splits: Splits, config: OneClass) -> OneClassCalibration:
-    """Calibrate the head by the scores of the class's validation images, and return the numbers.
+    """Calibrate the head by `own`, the scores of the class's validation images.
 
-    The accepted fraction of these images is optimistic, as the threshold was chosen on them.
+    Returns the numbers of the calibration. The accepted fraction of these images is optimistic, as
+    the threshold was chosen on them.
     """
     calibration = Calibration.of(own, config.target_sensitivity, config.positive)
     head.calibrate(calibration, splits.column)

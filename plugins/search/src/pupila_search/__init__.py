@@ -1,6 +1,6 @@
-"""Search for small architectures by evolution; the same teachers train each candidate.
+"""Searches for small architectures by evolution; every candidate learns from the same teachers.
 
-This module only describes: Keras is imported in the processes that train.
+This module only describes the techniques: Keras is imported in the processes that train.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pupila_search.config import Pick, Search
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
-    """Yield `search`, and `search-pick`, which takes another model of its Pareto front."""
+    """Yield `search`, and `search-pick`, which takes another model from a search's Pareto front."""
     yield Technique(
         name="search",
         summary="Search for a small architecture by evolution, taught by large models",

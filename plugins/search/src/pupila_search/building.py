@@ -1,7 +1,8 @@
 """Builds Keras models from genomes, and reads and sets their weights.
 
-The models suit int8: activations are ReLU or ReLU6, and each normalisation follows a convolution,
-so a converter can fold it. Inputs are raw RGB 0..255, scaled inside the model; outputs are logits.
+The models suit int8: activations are ReLU or ReLU6, and each batch normalisation follows a
+convolution, so that a converter can fold it. Inputs are raw RGB 0..255, which the model itself
+scales; outputs are logits.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ keras = import_keras()
 layers = keras.layers
 
 _MOMENTUM = 0.9
-"""Momentum of batch normalisation, low as a candidate has only a few dozen steps an epoch."""
+"""Momentum of batch normalisation: low, as a candidate has only a few dozen steps per epoch."""
 
 _DROPOUT = 0.2
 
 
 def build(genome: Genome, input: InputSpec, classes: int) -> Any:
-    """Return a model that maps pictures `(batch, height, width, 3)`, 0..255, to logits."""
+    """Return a new model from images `(batch, height, width, 3)`, 0..255, to logits.
+
+    The logits are `(batch, classes)`. `input` gives height and width.
+    """
     image = keras.Input(input.shape, name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)
     for block in genome.blocks:
@@ -44,7 +48,7 @@ def weights_of(model: Any) -> Weights:
 
 
 def load(model: Any, weights: Weights) -> None:
-    """Copy weights into the layers of the same names, as far as their shapes fit."""
+    """Copy weights into the layers of the same names, as far as the shapes fit."""
     for layer in model.layers:
         if layer.name in weights:
             fresh = layer.get_weights()

@@ -1,7 +1,7 @@
 """Candidates on disk: genome, parents, seed, weights, and the metrics of each stage of training.
 
-Weights and metrics are written atomically, weights first: a stage without metrics is trained again,
-a stage with metrics only if its weights are damaged.
+Weights and metrics are written atomically, weights first. After a crash, a stage without metrics is
+trained again. A stage with metrics is trained again only if its weights are damaged.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class CandidateMetrics:
     validation_loss: float
     validation_accuracy: float
     wrong: tuple[int, ...]
-    """Rows of the validation images that the candidate answers wrongly."""
+    """Rows of the validation images that the candidate misclassifies."""
     latency_ms: float | None
-    """Measured in the last stage before fine-tuning; None in earlier stages."""
+    """Latency in LiteRT, measured in the last stage before fine-tuning; None in earlier stages."""
     seconds: float
     """Time spent in this stage."""
     ended_seconds: float
@@ -44,13 +44,17 @@ class CandidateMetrics:
 
     @property
     def shortfall(self) -> float:
-        """Value to minimise: 1 - fidelity if fidelity is an objective, otherwise the loss."""
+        """Value to minimise: 1 - fidelity if fidelity is an objective, else the validation loss."""
         fidelity = self.validation_fidelity
         return self.validation_loss if fidelity is None else 1 - fidelity
 
     @property
     def order(self) -> tuple[float, float]:
-        """Sort key, best first: fidelity if it is an objective, otherwise accuracy, then loss."""
+        """Sort key that puts the best first.
+
+        If fidelity is an objective, metrics are sorted by fidelity alone, otherwise by accuracy and
+        then by loss.
+        """
         by_accuracy = self.validation_fidelity is None
         return (-self.validation_accuracy if by_accuracy else 0, self.shortfall)
 
@@ -68,8 +72,11 @@ class Candidate:
     number: int
     genome: Genome
     parents: tuple[int, ...]
+    """Numbers of the parents, the fitter first; empty in the first generation."""
     change: str
+    """The change from parent to candidate, as text."""
     preserved: bool
+    """Whether the candidate computed the same as its parent before training."""
     born: int
     """Generation in which the candidate was created."""
     seed: int
@@ -92,7 +99,7 @@ class Candidate:
 
     @property
     def latency_ms(self) -> float | None:
-        """The latency, in whichever stage it was measured; None before."""
+        """Latency from the stage that measured it; None if no stage has measured it yet."""
         return next((metrics.latency_ms for metrics in self.stages if metrics.latency_ms), None)
 
     def objective(self, name: str) -> float:
@@ -130,7 +137,7 @@ class Candidate:
         write_atomically(self.folder / "candidate.json", json.dumps(record).encode())
 
     def restore(self, stage: str) -> bool:
-        """Restore the result of a stage from an earlier run; return whether there is one.
+        """Restore the result of a stage from an earlier run; return whether there was a result.
 
         A stage with damaged weights counts as not trained, so that it is trained again.
         """
@@ -154,7 +161,7 @@ class Candidate:
         return is_written and read_archive(self.weights_path("start")) is not None
 
     def fail(self, stage: str, reason: str) -> None:
-        """Record that the candidate failed in this stage, also for later runs."""
+        """Record that the candidate failed in a stage, in memory and on disk for later runs."""
         self.failed = reason
         write_atomically(self._path(stage), json.dumps({"failed": reason}).encode())
 
@@ -168,7 +175,7 @@ class Candidate:
 
 
 def write_weights(path: Path, weights: Weights) -> None:
-    """Write weights by layer name."""
+    """Write weights to a file, from which `read_weights` restores them."""
     stream = io.BytesIO()
     arrays = {f"{name}/{n}": array for name, of in weights.items() for n, array in enumerate(of)}
     np.savez(stream, **arrays)
@@ -176,10 +183,10 @@ def write_weights(path: Path, weights: Weights) -> None:
 
 
 def read_weights(path: Path) -> Weights:
-    """Return weights by layer name, as `write_weights` wrote them.
+    """Return the weights by layer name that `write_weights` wrote.
 
     Raises:
-        PupilaError: the file is missing, or damaged and was put aside.
+        PupilaError: the file is missing, or it is damaged and was put aside.
     """
     weights: Weights = {}
     stored = read_archive(path)

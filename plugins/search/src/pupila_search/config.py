@@ -27,11 +27,12 @@ _OF_THE_STUDY: dict[str, Any] = {
     "max_macs": None,
     "objectives": ("loss", "bytes", "macs"),
 }
-"""Defaults of `append`, as in the study: five students, of which three grow in each round."""
+"""Defaults of the strategy `append`, from the study: five students, three of which grow in each
+round."""
 
 
 class Search(Config):
-    """Settings of `search`: which models, how candidates are trained, and for how long."""
+    """Settings of `search`: which models are tried, how they are trained, and for how long."""
 
     former_names: ClassVar[Mapping[str, str]] = {
         "trainings": "max_candidates",
@@ -182,6 +183,6 @@ class Search(Config):
 
 
 class Pick(Config):
-    """Settings of `search-pick`: which model of a search's Pareto front is written."""
+    """Settings of `search-pick`: which model of a search's Pareto front to write."""
 
     pick: str = Field(description="Name of a model of the front, as the report gives it: c12.")

@@ -1,10 +1,10 @@
 """Genomes: architectures as lists of blocks, each with a historical mark.
 
 Stanley and Miikkulainen 2002, "Evolving neural networks through augmenting topologies", section
-3.2: a gene keeps the number that it got when it first appeared, so genes of the same origin can be
-matched between any two genomes. Here a gene is a block of convolutions.
+3.2: a gene keeps the number that it got when it first appeared, its historical mark, so genes of
+the same origin can be matched between any two genomes. Here a gene is a block of convolutions.
 
-A genome is only data; `pupila_search.building` builds its model.
+A genome is only data; `pupila_search.building` builds the model.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class _Gene(BaseModel):
 class Block(_Gene):
     """One block: a convolution, a separable convolution, or an inverted residual."""
 
-    mark: int = Field(ge=0, description="Number given when it first appeared.")
+    mark: int = Field(ge=0, description="Number that the block got when it first appeared.")
     kind: Kind
-    filters: int = Field(ge=1, description="Channels that it gives.")
+    filters: int = Field(ge=1, description="Output channels.")
     kernel: Literal[3, 5] = 3
     stride: Literal[1, 2] = 1
     normalised: bool = Field(default=True, description="Whether convolutions are normalised.")
     activation: Activation = "relu6"
-    pooling: Pooling = Field(default="none", description="Of 2 x 2, after the block.")
+    pooling: Pooling = Field(default="none", description="Pooling of 2 x 2 after the block.")
     hidden: int = Field(default=0, ge=0, description="Channels inside an inverted residual.")
     squeeze: int = Field(default=0, ge=0, description="Channels of squeeze-excitation; 0: none.")
-    shortcut: bool = Field(default=False, description="Whether the input is added.")
+    shortcut: bool = Field(default=False, description="Whether the input is added to the output.")
 
     @model_validator(mode="after")
     def _is_of_its_kind(self) -> Self:
@@ -58,16 +58,16 @@ class Block(_Gene):
 
     @property
     def name(self) -> str:
-        """Prefix of the block's layer names: unique in a genome, and inherited by its children."""
+        """Prefix of the block's layer names, unique in a genome and the same in its descendants."""
         return f"block_{self.mark}"
 
     @property
     def is_linear(self) -> bool:
-        """Whether the block's output is linear, so it can be negative."""
+        """Whether the block's output is linear, so that it can be negative."""
         return self.kind == "inverted"
 
     def side_after(self, side: int) -> int:
-        """Return the output's side in pixels when the input's is `side`."""
+        """Return the height or width of the output, in pixels, for an input of `side` pixels."""
         side = -(-side // self.stride)
         return side if self.pooling == "none" else side // 2
 
@@ -76,11 +76,11 @@ class Head(_Gene):
     """The layers that turn the last feature map into logits."""
 
     flatten: bool = Field(default=False, description="Read every position, not their mean.")
-    units: int = Field(default=0, ge=0, description="Units of a dense layer between; 0: none.")
+    units: int = Field(default=0, ge=0, description="Units of a hidden dense layer; 0: none.")
 
 
 class Genome(_Gene):
-    """An architecture: its blocks and its head. JSON restores it exactly."""
+    """An architecture: its blocks and its head. A genome can be restored exactly from its JSON."""
 
     blocks: tuple[Block, ...] = Field(min_length=1)
     head: Head = Head()
@@ -94,7 +94,7 @@ class Genome(_Gene):
 
     @property
     def structure(self) -> str:
-        """The architecture as text without marks, for comparing architectures."""
+        """The architecture as text without marks, equal for equal architectures."""
         plain = [block.model_dump_json(exclude={"mark"}) for block in self.blocks]
         return "\n".join([*plain, self.head.model_dump_json()])
 
@@ -112,9 +112,9 @@ class Genome(_Gene):
         return Genome(blocks=tuple(fitting), head=self.head)
 
     def tied_to(self, index: int) -> range:
-        """Return the indices of the blocks tied to block `index` by shortcuts, itself included.
+        """Return the indices of the blocks tied to block `index` by shortcuts, with `index` itself.
 
-        Their outputs are added to each other, so they have the same number of filters.
+        Shortcuts add the outputs of tied blocks, so these blocks have the same number of filters.
         """
         first = last = index
         while self.blocks[first].shortcut:
@@ -131,6 +131,7 @@ class LayerSize:
     entries: int
     """Number of weights in the kernel."""
     channels: int
+    """Number of output channels."""
     positions: int
     """Number of positions at which the kernel is applied."""
 
@@ -175,7 +176,7 @@ def int8_bytes(genome: Genome, input: InputSpec, classes: int) -> int:
 
 
 def macs(genome: Genome, input: InputSpec, classes: int) -> int:
-    """Return the number of multiply-accumulates for one picture."""
+    """Return the number of multiply-accumulates for one image."""
     return sum(layer.entries * layer.positions for layer in layer_sizes(genome, input, classes))
 
 

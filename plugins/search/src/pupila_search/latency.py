@@ -1,4 +1,4 @@
-"""Measures how long a model takes for one picture in LiteRT."""
+"""Measures how long a model takes for one image in LiteRT."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _RUNS = 20
 
 
 def latency_ms(model: Any) -> float:
-    """Return the milliseconds for one picture: the fastest of 20 runs in float32 on one thread.
+    """Return the milliseconds for one image: the fastest of 20 runs in float32 on one thread.
 
-    The median would be too high: other candidates train on the other cores and slow some runs
-    down. Latency does not depend on the weights, so it is measured before training.
+    The median would be too high, as candidates that train on the other cores slow some runs down.
+    Latency does not depend on the weights, so it can be measured before training.
     """
     interpreter = Interpreter(_flatbuffer(model), threads=1)
     interpreter.set_image(np.full(interpreter.input.shape[1:], 127, np.float32))
@@ -31,7 +31,7 @@ def latency_ms(model: Any) -> float:
 
 
 def latency_of(genome: Genome, targets: TrainingTargets) -> float:
-    """Return `latency_ms` of a genome's model, built with untrained weights."""
+    """Build a genome's model with untrained weights, and return its `latency_ms`."""
     keras.utils.clear_session()
     return latency_ms(build(genome, targets.config.input, len(targets.train.classes)))
 

@@ -52,7 +52,7 @@ class SubTask(BaseModel):
     latency_ms: float | None = None
     """The latency if it was measured before; None otherwise."""
     last: bool = True
-    """Whether only fine-tuning follows. Latency is measured only then."""
+    """Whether no stage but fine-tuning follows. Latency is measured only in this stage."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +61,21 @@ class TargetsFile:
 
     path: Path
     digest: str
-    """Digest of the targets, as another search may write other targets to the same path."""
+    """Digest of the targets. It is needed because another search may write to the same path."""
 
     @classmethod
     def of(cls, targets: TrainingTargets, folder: Path) -> TargetsFile:
-        """Write targets into a folder, and return their file."""
+        """Write targets into a folder, and return the file."""
         path = folder / "targets.pickle"
         write_atomically(path, pickle.dumps(targets))
         return cls(path, targets.digest)
 
 
 def start_worker(parent: int) -> None:
-    """Prepare a worker process, which exits when the process `parent` has ended.
+    """Prepare a worker process, which exits when the process with the id `parent` has ended.
 
     The number of threads does not depend on the number of workers; otherwise a candidate's result
-    would depend on how many train beside it.
+    would depend on how many candidates train at the same time.
     """
     threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
     tf = import_tensorflow()
@@ -84,13 +84,13 @@ def start_worker(parent: int) -> None:
 
 
 def train_stage(subtask: SubTask, file: TargetsFile) -> CandidateMetrics:
-    """Train a stage, write the weights of its best epoch, and return its metrics.
+    """Train one stage, write the weights of its best epoch, and return its metrics.
 
-    The search sets `ended_seconds`, which is 0 here. A killed stage resumes after its last finished
-    epoch.
+    `ended_seconds` is 0 in these metrics; the search sets it. A killed stage resumes after its last
+    finished epoch.
 
     Raises:
-        PupilaError: the loss is no longer a number.
+        PupilaError: the loss is no longer finite.
     """
     (targets, images, validation), started = _open(file), time.monotonic()
     keras.utils.clear_session()
@@ -120,10 +120,11 @@ def train_stage(subtask: SubTask, file: TargetsFile) -> CandidateMetrics:
 def train_stage_remotely(
     *, progress: Progress, subtask: dict[str, Any], targets: str, digest: str
 ) -> dict[str, Any]:
-    """Train a stage on a machine of the cluster; return its metrics as JSON.
+    """Train one stage on a machine of a cluster; return its metrics as JSON.
 
-    Returns `{"failed": reason}` if the candidate cannot be trained, and `{"broken": errno,
-    "reason": reason}` if the machine cannot read or write.
+    `subtask` is a `SubTask` as JSON. `targets` and `digest` are the path and the digest of a
+    `TargetsFile`. Returns `{"failed": reason}` instead if the candidate cannot be trained, and
+    `{"broken": errno, "reason": reason}` if the machine cannot read or write.
     """
     progress(0, 1, "training")
     try:
@@ -138,14 +139,14 @@ def train_stage_remotely(
 
 
 def describe_failure(error: Exception) -> str:
-    """Return a sentence on why a candidate could not be trained."""
+    """Return the reason why a candidate could not be trained, as text."""
     return f"{type(error).__name__}: {error}"
 
 
 def _fit(
     model: Any, subtask: SubTask, targets: TrainingTargets, images: Images, validation: Images
 ) -> tuple[TrainingHistory, tuple[int, ...]]:
-    """Train a model; return its history and the rows that its best epoch answers wrongly."""
+    """Train a model; return its history, and the validation rows that its best epoch gets wrong."""
     steps = len(epoch_batches(images, 0, subtask.seed, subtask.schedule.batch_size))
     trainee = Trainee(model, targets.loss, images, subtask.schedule, steps)
     settings = [
@@ -178,11 +179,11 @@ def _open(file: TargetsFile) -> tuple[TrainingTargets, Images, Images]:
 
 
 def _ignore_progress(done: int, total: int, what: str) -> None:
-    """Ignore progress within a stage; the search reports its own."""
+    """Ignore the progress within a stage: the search reports finished stages."""
 
 
 def _exit_with(parent: int) -> None:
-    """Exit when the parent was killed, instead of training on."""
+    """Exit this process when its parent was killed, instead of training on."""
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
     os._exit(1)

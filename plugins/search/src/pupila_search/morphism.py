@@ -3,16 +3,17 @@
 Chen et al. 2016, "Net2Net" (ICLR), and Wei et al. 2016, "Network morphism" (ICML):
 
 * wider (Net2Net, section 2.2): a channel is copied, and the weights that read it are split among
-  the copies. With equal parts, as in the paper, copies stay equal under an optimizer such as AdamW,
-  which is why the paper adds noise. Here the parts differ at random, entry by entry, and add up
-  to the whole: nothing is lost, and copies learn different things.
-* deeper (section 2.3): an identity is inserted. In a convolution it is a kernel that is 1 at its
-  centre, without normalisation, which would not be an identity in training; its activation cuts
-  off negative values, so it cannot follow a block that outputs some. An inverted residual adds 0:
-  its last normalisation has a gain of 0.
+  the copies. The paper splits them into equal parts. Equal copies would stay equal under an
+  optimizer such as AdamW, so the paper adds noise. Here the parts differ at random, entry by entry,
+  and add up to the original weights: the output is exact, and the copies learn different things.
+* deeper (section 2.3): a block that computes the identity is inserted. A convolution does so with a
+  kernel that is 1 at its centre. It has no normalisation, which would change its input in training.
+  Its activation cuts off negative values, so it cannot follow a block with negative outputs. An
+  inverted residual computes the identity by adding 0: its last normalisation has a gain of 0.
 * larger kernels (Network morphism, section 3.4): the old kernel is padded with zeros.
 
-All of this is NumPy: weights are arrays by layer name, as `pupila_search.building` names them.
+Everything here is NumPy. Weights are arrays by layer name, as `pupila_search.building` names
+layers.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ from pupila_search.genome import KERNELS, Block, Genome, Kind, positions_left
 Weights = dict[str, list[NDArray[Any]]]
 
 _APART = 0.5
-"""Standard deviation of the differences between parts, relative to that of the kernel."""
+"""Standard deviation of the random differences between parts of a split weight, relative to the
+standard deviation of the kernel."""
 
 
 _FIRST = {"convolution": "conv", "separable": "point", "inverted": "expand"}
-"""By kind of block, the layer that mixes the input channels."""
+"""For each kind of block: suffix of the name of the layer that mixes the input channels."""
 
 _LAST = {"convolution": "conv", "separable": "point", "inverted": "project"}
-"""By kind of block, the layer that computes the output."""
+"""For each kind of block: suffix of the name of the layer that computes the output."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class Child:
 
     genome: Genome
     weights: Weights
-    """Weights by layer name. What is missing or does not fit the genome is initialised."""
+    """Weights by layer name. Weights that are missing or do not fit the genome are initialised."""
     preserved: bool
-    """Whether the child computes what its parent computed."""
+    """Whether the child, before training, computes what its parent computes."""
     change: str
     """The change from parent to child, as text."""
 
@@ -62,7 +64,10 @@ def widen(
     input: InputSpec,
     random: Generator,
 ) -> Child:
-    """Widen block `index` to `filters`, and with it the blocks tied to it by shortcuts."""
+    """Widen block `index` and the blocks tied to it by shortcuts, to `filters` output channels.
+
+    `input` is the input spec of the model. The child computes what its parent computes.
+    """
     tied = genome.tied_to(index)
     copied = _copies(genome.blocks[index].filters, filters, random)
     wider = dict(weights)
@@ -79,7 +84,10 @@ def widen(
 def widen_hidden(
     genome: Genome, weights: Weights, index: int, hidden: int, random: Generator
 ) -> Child:
-    """Widen the hidden channels of the inverted residual at `index` to `hidden`."""
+    """Widen the inverted residual at `index` to `hidden` hidden channels.
+
+    The child computes what its parent computes.
+    """
     block, wider = genome.blocks[index], dict(weights)
     copied = _copies(block.hidden, hidden, random)
     _copy_outputs(wider, f"{block.name}_expand", copied)
@@ -95,10 +103,12 @@ def widen_hidden(
 def deepen(
     genome: Genome, weights: Weights, index: int, kind: Kind, mark: int, random: Generator
 ) -> Child:
-    """Insert a block behind block `index`; the new block computes the identity.
+    """Insert a block of the given kind behind block `index`; the new block computes the identity.
+
+    `mark` is the historical mark of the new block.
 
     Raises:
-        ValueError: a block of this kind cannot compute the identity there.
+        ValueError: a block of this kind cannot compute the identity behind block `index`.
     """
     before = genome.blocks[index]
     if kind != "inverted" and before.is_linear:
@@ -124,9 +134,10 @@ def grow_kernel(genome: Genome, weights: Weights, index: int) -> Child:
 
 
 def fit_array(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
-    """Return `new`, overwritten with the part of `old` that fits.
+    """Return a copy of `new` in which the part of `old` that fits replaces the entries of `new`.
 
-    Kernels are aligned at their centre, and channels keep their order.
+    Kernels are aligned at their centre, and channels keep their order. If the arrays have different
+    numbers of axes, nothing fits.
     """
     if old.shape == new.shape:
         return old
@@ -155,7 +166,10 @@ def _changed(genome: Genome, index: int, **fields: Any) -> Genome:
 
 
 def _copies(old: int, new: int, random: Generator) -> NDArray[np.int64]:
-    """Return which old channel each new one `(new,)` is a copy of; the old ones come first."""
+    """Return, for each of `new` channels, the old channel that it copies, `(new,)`.
+
+    The first `old` channels are the old ones.
+    """
     if new <= old:
         raise ValueError(f"{new} channels are no more than {old}")
     return np.concatenate([np.arange(old), random.integers(0, old, new - old)])
@@ -173,7 +187,7 @@ def _split_readers(
     input: InputSpec,
     random: Generator,
 ) -> None:
-    """Split the weights of block `index`, or the head, among copies of its input channels."""
+    """Split the weights of block `index`, or of the head, among copies of its input channels."""
     if index == len(genome.blocks):
         _split_head(weights, genome, copied, input, random)
         return
@@ -199,7 +213,7 @@ def _split_head(
 
 
 def _copy_outputs(weights: Weights, name: str, copied: NDArray[np.int64]) -> None:
-    """Copy output channels: of the kernel, of a bias, and of the normalisation behind."""
+    """Copy output channels of a layer: of its kernel, its bias and the normalisation after it."""
     for layer in _with_norm(weights, name):
         weights[layer] = [array[..., copied] for array in weights[layer]]
 
@@ -268,7 +282,7 @@ def _identity_weights(block: Block, channels: int, random: Generator) -> Weights
 
 
 def _draw_inside(block: Block, channels: int, random: Generator) -> Weights:
-    """Draw the convolutions of an inverted residual: He et al. 2015, equation 10."""
+    """Draw random kernels for an inverted residual, as in He et al. 2015, equation 10."""
 
     def drawn(*shape: int, reads: int) -> NDArray[np.float32]:
         return random.normal(0, np.sqrt(2 / reads), shape).astype(np.float32)

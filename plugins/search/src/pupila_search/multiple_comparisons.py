@@ -1,10 +1,10 @@
 """Intervals and tests for the best of many models that were evaluated on the same images.
 
 If 160 models all have a true accuracy of 94 %, the best of them scores 99 % on 105 images, and the
-95 % interval around that score misses the truth in four of five searches. So the intervals of a
-search hold for all its models at once (Bonferroni). Each epoch of each candidate counts as a model,
-since the epoch too was chosen on these images. Breeding adapts to the images too, and the intervals
-do not correct for that: evaluate on other images.
+95 % interval around that score misses the true accuracy in four of five searches. So the intervals
+of a search are made to hold for all its models at once (Bonferroni). Each epoch of each candidate
+counts as a model, since the epoch too was chosen on these images. Breeding also adapts to the
+images. The intervals do not correct for breeding: evaluate the chosen model on other images.
 """
 
 from __future__ import annotations
@@ -23,23 +23,28 @@ class MultipleComparisons:
 
     images: int
     looks: int
-    """Number of evaluations of any model on these images."""
+    """Number of evaluations on these images, of all models together."""
 
     @property
     def _level(self) -> float:
         return LEVEL / max(1, self.looks)
 
     def interval(self, wrong: Collection[int]) -> Interval:
-        """Return a model's accuracy with its corrected interval, given the images it gets wrong."""
+        """Return a model's accuracy with its corrected interval.
+
+        `wrong` has the rows of the images that the model misclassifies.
+        """
         estimate = proportion_interval(self.images - len(wrong), self.images, self._level)
         return Interval(value=estimate.value, low=estimate.low, high=estimate.high)
 
     def is_better(self, better: Collection[int], worse: Collection[int]) -> bool:
-        """Whether `better` is significantly better than `worse`, given the images each gets wrong.
+        """Return whether one model is significantly better than another.
 
-        McNemar's exact test (1947, Psychometrika 12:153), one-sided, on the images that only one of
-        the two gets wrong. The level is corrected for all models at once: in at most one search of
-        forty, the truly best model is found significantly worse than another.
+        `better` has the rows of the images that the first model gets wrong, `worse` those that the
+        second gets wrong. The test is McNemar's exact test (1947, Psychometrika 12:153), one-sided,
+        on the images that only one of the two models gets wrong. Its level is corrected for all
+        models at once: in at most one search of forty, the truly best model is found significantly
+        worse than another model.
         """
         ours, theirs = set(better), set(worse)
         lost, gained = len(theirs - ours), len(ours - theirs)

@@ -1,7 +1,8 @@
 """The candidates of a search: trained by workers, kept on disk, counted against the budget.
 
-A killed search resumes by repeating its random choices from the seed. Candidates that were trained
-before are read from disk instead of trained again, and the time spent on them counts.
+A killed search resumes by repeating its random choices from the seed. Candidates that were already
+trained are read from disk instead of trained again, and the time spent on them counts against the
+budget.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from pupila_search.workers import Workers
 
 _TUNING_RATE = 0.1
 _INHERITED_RATE = 0.5
-"""Factor of the learning rate for a child that computes what its parent did: a full rate
-would undo what it inherits."""
+"""Factor of the learning rate for a child that at first computes the same as its parent: the full
+rate would undo what the child inherits."""
 
 _APART, _SEEDS = 100_003, 2**32
-"""A candidate's seed is (seed of the search · `_APART` + number) mod `_SEEDS`: it differs between
+"""A candidate's seed is (seed of the search · `_APART` + number) mod `_SEEDS`. It differs between
 searches, and fits the 32 bits that Keras takes."""
 
 
@@ -58,7 +59,11 @@ class Population:
         return self._before + time.monotonic() - self._started
 
     def has_budget(self) -> bool:
-        """Return whether budget is left and `target` is not reached: a candidate may be added."""
+        """Return whether another candidate may be added.
+
+        That is so if time and `max_candidates` are not used up, and no candidate within `max_bytes`
+        has reached the accuracy `target`.
+        """
         most, target = self.config.max_candidates, self.config.target
         if self._over_time or (most is not None and len(self.candidates) >= most):
             return False
@@ -67,7 +72,7 @@ class Population:
         )
 
     def add(self, child: Child, parents: Sequence[Candidate], born: int) -> Candidate:
-        """Add a child as a candidate, with a number and a folder."""
+        """Add a child as a candidate of generation `born`, with a number and a folder."""
         number = len(self.candidates)
         picture, classes = self.space.input, self.space.classes
         candidate = Candidate(
@@ -88,10 +93,12 @@ class Population:
         return candidate
 
     def train_stage(self, candidates: Sequence[Candidate], stage: int) -> list[Candidate]:
-        """Train one stage of these candidates, and return those that finished it.
+        """Train these candidates in stage `stage`, and return the candidates that finished it.
+
+        Stages are counted from 0.
 
         Raises:
-            OSError: the disk is full.
+            OSError: a file cannot be read or written, most often because the disk is full.
         """
         epochs = self.config.epochs[stage]
 
@@ -102,10 +109,12 @@ class Population:
         return self._train(candidates, f"stage-{stage}", schedule, self._in_time)
 
     def fine_tune(self, candidates: Sequence[Candidate]) -> None:
-        """Train finalists at a lower rate: first with half of the blocks frozen, then all blocks.
+        """Train finalists at a tenth of the learning rate, in two stages.
+
+        In the first stage the first half of the blocks is frozen; in the second, nothing is.
 
         Raises:
-            OSError: the disk is full.
+            OSError: a file cannot be read or written, most often because the disk is full.
         """
         rate = _TUNING_RATE * self.config.learning_rate
         schedule = self.config.schedule(self.config.tuning_epochs, rate)
@@ -142,7 +151,7 @@ class Population:
         return [candidate for candidate in done if candidate.failed is None]
 
     def _is_last(self, stage: str) -> bool:
-        """Whether no stage follows this one except fine-tuning."""
+        """Return whether no stage except fine-tuning follows this stage."""
         return stage not in [f"stage-{number}" for number in range(len(self.config.epochs) - 1)]
 
     def _record(self, candidate: Candidate, stage: str, outcome: CandidateMetrics | str) -> None:
@@ -152,7 +161,7 @@ class Population:
             candidate.fail(stage, outcome)
 
     def _set_clock(self) -> None:
-        """Move the clock forward to the end of the last restored stage."""
+        """Move the clock of the search forward to the end of the last restored stage."""
         ended = (
             metrics.ended_seconds for candidate in self.candidates for metrics in candidate.stages
         )
@@ -166,7 +175,7 @@ class Population:
 
     @property
     def comparisons(self) -> MultipleComparisons:
-        """Correction for all evaluations on the validation images: each epoch of each candidate."""
+        """Correction for all evaluations on the validation images, one per candidate and epoch."""
         looks = sum(metrics.epochs for candidate in self.candidates for metrics in candidate.stages)
         return MultipleComparisons(self._images, looks)
 
@@ -181,8 +190,8 @@ class Population:
     def front(self) -> list[Candidate]:
         """Return the Pareto front over the objectives, lowest loss or highest fidelity first.
 
-        Only candidates with a measured latency count, which are those that reached the last stage;
-        until there is one, all trained candidates count.
+        Only candidates that reached the last stage count: their latency was measured. Until a
+        candidate has reached it, all trained candidates count.
         """
         tried = [candidate for candidate in self.trained if candidate.latency_ms] or self.trained
         if not tried:

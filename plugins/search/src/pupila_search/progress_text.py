@@ -1,4 +1,4 @@
-"""Progress of a search as text: a line, and below it the Pareto front as a table."""
+"""Describes the progress of a search as text: one line, and below it a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pupila_search.candidates import Candidate
 from pupila_search.multiple_comparisons import MultipleComparisons
 
 _SHOWN = 12
-"""Most models of the Pareto front that are listed; the rest are only counted."""
+"""Largest number of models in the table; further models of the Pareto front are only counted."""
 
 
 def describe_progress(
@@ -16,7 +16,8 @@ def describe_progress(
 ) -> str:
     """Return one line of progress, and below it the Pareto front as a Markdown table.
 
-    `best` is the best candidate within `max_bytes`; None if there is none yet.
+    `tried` is the number of trained candidates. `best` is the best candidate within `max_bytes`;
+    None if there is none yet. `comparisons` corrects the intervals of accuracy.
     """
     first = f"{tried} candidates, {len(front)} on the front"
     chosen = f"best on the images that choose: {_short(best)}" if best else "none within the bytes"

@@ -1,9 +1,11 @@
 """Ranks candidates by non-dominated sorting and crowding distance, and draws parents.
 
 Deb, Pratap, Agarwal and Meyarivan 2002, "A fast and elitist multiobjective genetic algorithm:
-NSGA-II", sections III A (fronts) and III B (crowding). All objectives are minimised. Only young
-candidates breed (Real et al. 2019, "Regularized evolution for image classifier architecture
-search"): on a hundred validation images some are best by luck, and luck is not inherited.
+NSGA-II", sections III A (fronts) and III B (crowding). All objectives are minimised.
+
+`pupila_search.strategies` lets only young candidates breed (Real et al. 2019, "Regularized
+evolution for image classifier architecture search"): on a hundred validation images some candidates
+are best by luck, and luck is not inherited.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def fronts(objectives: ArrayLike) -> list[list[int]]:
-    """Sort the rows of `(candidates, objectives)` into fronts, and return their indices.
+    """Sort candidates into fronts; return the indices of the candidates in each front.
 
-    The first front has the candidates that no other dominates. Each further front has those that
-    only candidates of earlier fronts dominate.
+    `objectives` are `(candidates, objectives)`. The first front has the candidates that no other
+    candidate dominates. Each further front has the candidates that only candidates of earlier
+    fronts dominate.
     """
     values = np.asarray(objectives, np.float64)
     dominates = (values[:, np.newaxis] <= values).all(-1) & (values[:, np.newaxis] < values).any(-1)
@@ -34,8 +37,10 @@ def fronts(objectives: ArrayLike) -> list[list[int]]:
 def crowding(objectives: ArrayLike) -> NDArray[np.float64]:
     """Return the crowding distance of each candidate of one front, `(candidates,)`.
 
-    This is the distance between its neighbours, infinite at the extremes of an objective. An
-    infinite objective means "not measured", and counts as the worst finite one.
+    `objectives` are `(candidates, objectives)`. The crowding distance is the distance between the
+    two neighbours of a candidate in an objective, as a fraction of the objective's range, summed
+    over objectives. It is infinite at the ends of an objective. An infinite objective means "not
+    measured", and counts as the largest finite value of that objective.
     """
     values = np.asarray(objectives, np.float64)
     distances = np.zeros(len(values))
@@ -50,11 +55,14 @@ def crowding(objectives: ArrayLike) -> NDArray[np.float64]:
 
 
 Fitness = tuple[int, float]
-"""Number of the front, and the negated crowding distance: the smaller, the fitter."""
+"""Number of the front, and the negated crowding distance. A smaller tuple is fitter."""
 
 
 def fitness(objectives: ArrayLike) -> list[Fitness]:
-    """Return the fitness of each candidate: its front, then its crowding distance."""
+    """Return the fitness of each candidate, from its front and its crowding distance.
+
+    `objectives` are `(candidates, objectives)`.
+    """
     values = np.asarray(objectives, np.float64)
     values_of: dict[int, Fitness] = {}
     for number, front in enumerate(fronts(values)):
@@ -66,11 +74,14 @@ def fitness(objectives: ArrayLike) -> list[Fitness]:
 
 
 def rank(objectives: ArrayLike) -> list[int]:
-    """Return the indices of the candidates, the fittest first."""
+    """Return the indices of the candidates with these objectives, the fittest first."""
     values = fitness(objectives)
     return sorted(range(len(values)), key=values.__getitem__)
 
 
 def tournament(order: Sequence[int], random: np.random.Generator) -> int:
-    """Draw two candidates at random and return the fitter one: the earlier in `order`."""
+    """Draw two candidates at random, and return the one that comes first in `order`.
+
+    `order` has the indices of the candidates, the fittest first.
+    """
     return order[int(random.integers(0, len(order), 2).min())]

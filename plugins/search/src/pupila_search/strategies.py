@@ -1,4 +1,4 @@
-"""The two search strategies: `evolve`, and `append`, which adds blocks as the study did."""
+"""The two search strategies: `evolve`, and `append`, which adds block after block."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ class Breeder:
 
     candidate: Candidate
     fitness: Fitness
-    """Fitness among the candidates that it was selected from."""
+    """Fitness among the candidates from which this breeder was selected."""
 
 
 def evolve(population: Population, seed: int) -> None:
     """Breed generations until the budget is spent.
 
     Each generation is trained by successive halving (Jamieson and Talwalkar 2016, "Non-stochastic
-    best arm identification and hyperparameter optimization", algorithm 1): all are trained for
-    a few epochs, then the half with the lower loss (or the higher fidelity, where candidates are
-    chosen by it) for more. The parents and children that NSGA-II ranks first breed next, except
-    those that are too old (see `pupila_search.selection`).
+    best arm identification and hyperparameter optimization", algorithm 1): all candidates are
+    trained for a few epochs, and then the better half for more epochs. Better means a lower loss,
+    or a higher fidelity if fidelity is an objective. Then NSGA-II ranks parents and children
+    together, without parents that are too old. The candidates that it ranks first breed next (see
+    `pupila_search.selection`).
 
     Raises:
-        PupilaError: the space has no valid child.
-        OSError: the disk is full.
+        PupilaError: no valid genome was found in the search space.
+        OSError: a file cannot be read or written, most often because the disk is full.
     """
     config = population.config
     variation = Variation(population.space, np.random.default_rng(seed), HistoricalMarks())
@@ -61,12 +62,13 @@ def evolve(population: Population, seed: int) -> None:
 def append(population: Population, seed: int) -> None:
     """Grow students one block at a time, as the study did.
 
-    First `population` students of one architecture are trained. In each round `children` random
-    students get another block and are trained; the best `population` of old and new ones are kept.
+    First, as many students as the setting `population` says are trained, all of one architecture.
+    In each round, copies of as many random students as `children` says get another block and are
+    trained. The best of the old and new students are kept, `population` in number.
 
     Raises:
         PupilaError: the first student is outside the search space.
-        OSError: the disk is full.
+        OSError: a file cannot be read or written, most often because the disk is full.
     """
     config, random = population.config, np.random.default_rng(seed)
     appending = Appending(population.space, random, HistoricalMarks())
@@ -93,7 +95,7 @@ STRATEGIES = {"evolve": evolve, "append": append}
 
 
 def _room_left(population: Population, wanted: int) -> int:
-    """Return how many of the wanted candidates `max_candidates` still allows."""
+    """Return `wanted`, or the number of candidates that `max_candidates` still allows if lower."""
     most = population.config.max_candidates
     return wanted if most is None else min(wanted, most - len(population.candidates))
 
@@ -125,7 +127,10 @@ def _breed(
 
 
 def _train_by_halving(population: Population, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Train in stages; after each, the better half goes on. Return all that were trained."""
+    """Train candidates in stages, and return all that were trained.
+
+    After each stage, only the better half goes on to the next.
+    """
     going_on = list(candidates)
     for stage in range(len(population.config.epochs)):
         passed = population.train_stage(going_on, stage)
@@ -135,7 +140,7 @@ def _train_by_halving(population: Population, candidates: Sequence[Candidate]) -
 
 
 def _rank(population: Population, candidates: Sequence[Candidate]) -> list[Breeder]:
-    """Sort candidates as NSGA-II does, the fittest first."""
+    """Sort candidates by the fitness of NSGA-II, the fittest first."""
     names = population.config.objectives
     values = [[candidate.objective(name) for name in names] for candidate in candidates]
     unsorted = map(Breeder, candidates, fitness(values))

@@ -1,4 +1,4 @@
-"""The result of a search: the chosen model and its ancestors, the Pareto front, all candidates."""
+"""Builds the result of a search: the chosen model, its ancestors, the front, all candidates."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _TAKEN_WITH = PickWith(use="search-pick", setting="pick")
 def result_of(
     population: Population, targets: TrainingTargets, chosen: Candidate, front: Sequence[Candidate]
 ) -> SearchResult:
-    """Return the result of a search.
+    """Return the result of a search that chose the candidate `chosen`; `front` is the Pareto front.
 
-    `tied` lists the models within `max_bytes` that are not significantly worse than the chosen one.
-    It is empty if fidelity chose, since the paired test compares accuracies.
+    `tied` lists the models within `max_bytes` that are not significantly worse than the chosen
+    model. If the model was chosen by fidelity, `tied` is empty, since the test compares accuracies.
     """
     by_fidelity = population.config.by_fidelity
     tried, comparisons = population.trained, population.comparisons
@@ -79,7 +79,8 @@ def family(chosen: Candidate, candidates: Sequence[Candidate]) -> list[Candidate
 def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
     """Return the output shape and parameters of each block, then of the head.
 
-    Parameters are those of the exported file, where normalisation is folded into the convolution.
+    Parameters are counted as in the exported file, where normalisation is folded into the
+    convolution.
     """
     head = 2 if genome.head.units else 1
     blocks: list[BlockSize] = []
@@ -140,7 +141,7 @@ def _parents(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _candidate(candidate: Candidate) -> TriedCandidate:
-    """Return a candidate as it appears in the result; unknown fields are left out."""
+    """Return a candidate as it appears in the result; fields without a value are left out."""
     known = TriedCandidate(name=candidate.name, bytes=candidate.bytes, generation=candidate.born)
     if candidate.stages:
         known = known.model_copy(

@@ -25,20 +25,21 @@ from pupila_search.workers import workers
 keras = import_keras()
 
 FRONT = "front"
-"""Folder in the artifact that has a subfolder for each model of the Pareto front."""
+"""Name of the artifact's folder that has a subfolder for each model of the Pareto front."""
 
 
 def search(step: Step[Search]) -> StepResult:
     """Search until the budget is spent, fine-tune the best models, and write the best of all.
 
-    The best model has the highest validation accuracy within `max_bytes`, and among equals the
-    lowest loss; with fidelity as an objective, it has the highest fidelity. The Pareto front is
-    written too. The validation images chose the model, so its metrics on them are too good:
-    evaluate it on other images.
+    The best model is, within `max_bytes`, the model with the highest validation accuracy; among
+    equals, the one with the lowest loss. With fidelity as an objective, it is the model with the
+    highest fidelity. The models of the Pareto front are written too. The model was chosen on the
+    validation images, so its metrics on them are too good: evaluate it on other images.
 
     Raises:
-        PupilaError: no model can be as small as `max_bytes`, none could be trained, the space
-            has no valid child, or the disk is full.
+        PupilaError: no model of the search can be as small as `max_bytes`, no candidate was
+            trained, no trained candidate is within `max_bytes`, no valid genome was found in the
+            search space, or the disk is full.
     """
     config = step.config
     with _room_on_disk(step.scratch, "the teachers' answers"):
@@ -72,7 +73,7 @@ def pick(step: Step[Pick]) -> StepResult:
     """Write another model of a search's Pareto front, without training it.
 
     Raises:
-        PupilaError: the input was not made by a search, or its front has no model of that name.
+        PupilaError: the input was not made by `search`, or its front does not have the model.
     """
     (artifact,) = step.inputs
     result = artifact.record.measured.read(SearchResult)
@@ -98,7 +99,7 @@ def pick(step: Step[Pick]) -> StepResult:
 
 @contextmanager
 def _room_on_disk(folder: Path, what: str) -> Generator[None]:
-    """Turn the `OSError` of a full disk into a `PupilaError`; no work is lost."""
+    """Turn the `OSError` of a full disk into a `PupilaError` that says what to do."""
     try:
         yield
     except OSError as error:
@@ -111,7 +112,7 @@ def _room_on_disk(folder: Path, what: str) -> Generator[None]:
 
 
 def _make_targets(step: Step[Search]) -> TrainingTargets:
-    """Compute the targets, after checking that `max_bytes` can be met."""
+    """Check that some model can be within `max_bytes`, and then compute the training targets."""
     config = step.config
     smallest = config.smallest_bytes(len(step.images.classes))
     if config.max_bytes is not None and config.max_bytes < smallest:
@@ -145,7 +146,7 @@ def _choose(population: Population) -> Candidate:
 
 
 def _with_softmax(candidate: Candidate, targets: TrainingTargets) -> Any:
-    """Return a candidate's model with a softmax."""
+    """Return a candidate's trained model with a softmax added."""
     model = build(candidate.genome, targets.config.input, len(targets.train.classes))
     load(model, candidate.weights())
     probabilities = keras.layers.Softmax(name="probabilities")(model.outputs[0])

@@ -1,4 +1,4 @@
-"""The pictures and targets of all candidates, computed once for the whole search."""
+"""Computes the images and targets on which all candidates train, once for the whole search."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ from pupila.views import AS_IS
 from pupila_search.config import Search
 
 _KEPT_BYTES = 2 * 1024**3
-"""Most bytes that augmented views may take to be rendered once for all candidates. If they would
-take more, each candidate renders them itself, which takes about as long as training on them."""
+"""Largest size in bytes at which augmented views are rendered to disk, once for all candidates. If
+the views are larger, each candidate renders them itself, which takes about as long as training on
+them."""
 
 _FREE_PART = 0.5
-"""Most of the free disk that rendered views may take, a fraction: candidates need room too."""
+"""Largest fraction of the free disk that rendered views may take: candidates need room too."""
 
 _CHUNK_IMAGES = 128
 
@@ -53,18 +54,19 @@ class TrainingTargets:
     train: Dataset
     validation: Dataset
     targets: tuple[Path, ...]
-    """Files of targets, one array `(images, columns)` for each augmented view."""
+    """Files of training targets, one array `(images, columns)` for each augmented view."""
     validation_targets: Path
+    """File of the validation targets, an array `(images, columns)`."""
     digest: str
     """Digest of everything that determines what a candidate learns, except its genome and seed."""
     teachers: TeacherQualities
     pictures: tuple[Path, ...] = ()
-    """Files of pictures, one array `(images, height, width, 3)` for each augmented view.
+    """Files of rendered training images, one array `(images, height, width, 3)` for each view.
 
-    Empty if they take too much room on the disk.
+    Empty if these files would take too much of the disk.
     """
     altered: Altered | None = None
-    """Altered images, if fidelity is an objective; otherwise None."""
+    """Altered validation images, if fidelity is an objective; otherwise None."""
 
     @property
     def loss(self) -> Loss:
@@ -90,7 +92,7 @@ def make_targets(step: Step[Search]) -> TrainingTargets:
     """Run each teacher on every augmented view once, and write the targets.
 
     Raises:
-        PupilaError: a teacher is not better than chance, or its answers are not finite.
+        PupilaError: a teacher is not better than chance, or its predictions are not finite.
     """
     config = step.config
     train, validation = step.split("train"), step.split("validation")
@@ -155,7 +157,10 @@ def _open(path: Path) -> NDArray[Any]:
 
 
 def _digest(step: Step[Search], train: Dataset, validation: Dataset) -> str:
-    """Return a digest of what determines a candidate; budget and number of workers do not."""
+    """Return a digest of everything that determines what a candidate learns.
+
+    The budget and the number of workers do not.
+    """
     unimportant = {"minutes", "max_candidates", "target", "workers", "finalists", "tuning_epochs"}
     settings = step.config.model_dump(mode="json", exclude=unimportant)
     teachers = [artifact.digest for artifact in step.inputs]

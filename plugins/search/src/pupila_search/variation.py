@@ -1,8 +1,8 @@
-"""Draws genomes at random: initial ones, mutations, and crossovers of two.
+"""Draws genomes at random: initial genomes, mutations, and crossovers of two genomes.
 
-A heuristic prior lets filters grow with depth, as the study proposes: each block of an initial
-genome has at least as many filters as the block before; deep blocks are widened more often, early
-blocks are narrowed more often.
+As the study proposes, a prior makes filters grow with depth. Each block of an initial genome has at
+least as many filters as the block before it. Deep blocks are widened more often, and early blocks
+are narrowed more often.
 
 All randomness comes from one NumPy generator, which is passed in.
 """
@@ -35,8 +35,9 @@ _DEEPEST_START = 7
 class HistoricalMarks:
     """Assigns each new block its historical mark.
 
-    Blocks of the same kind that are inserted behind the same block get the same mark in every
-    genome (Stanley and Miikkulainen 2002, section 3.2), unless the genome has that mark already.
+    Blocks of the same kind that follow the same block get the same mark in every genome (Stanley
+    and Miikkulainen 2002, section 3.2). If a genome already has this mark, the block gets the next
+    mark for this kind and place.
     """
 
     known: dict[tuple[int, Kind], list[int]] = field(default_factory=dict[Any, Any])
@@ -77,7 +78,7 @@ class Variation:
         """Return a random genome for the first generation.
 
         Raises:
-            PupilaError: every genome that was tried lies outside the space.
+            PupilaError: every genome that was tried lies outside the search space.
         """
         return self._within(self._draw)
 
@@ -85,7 +86,7 @@ class Variation:
         """Return a child with one random change.
 
         Raises:
-            PupilaError: every child that was tried is outside the search space.
+            PupilaError: every child that was tried lies outside the search space.
         """
         changes: tuple[Callable[[Parent], Child | None], ...] = (
             self._insert,
@@ -102,11 +103,17 @@ class Variation:
     def cross(self, fitter: Parent, other: Parent, *, equally_fit: bool) -> Child:
         """Return a crossover of two genomes, whose blocks are matched by their marks.
 
-        A block in both genomes is taken from either at random. Blocks in only one genome (disjoint
-        and excess genes) come from `fitter`; if both parents are equally fit, each such block is
-        kept or dropped at random (Stanley and Miikkulainen 2002, figure 4). Head and order are
-        those of `fitter`. If the crossover is outside the space or equals `fitter`, a mutation of
-        `fitter` is returned.
+        The rules are those of Stanley and Miikkulainen 2002, figure 4. A block that both genomes
+        have is taken from one of them at random. Of the blocks that only one genome has (disjoint
+        and excess genes), those of `fitter` are kept and those of `other` are dropped. With
+        `equally_fit`, each of these blocks is kept or dropped at random. The head and the order of
+        blocks come from `fitter`.
+
+        If the crossover is outside the search space or equals `fitter`, a mutation of `fitter` is
+        returned.
+
+        Raises:
+            PupilaError: every mutation that was tried lies outside the search space.
         """
         own = {block.mark for block in fitter.genome.blocks}
         others = {block.mark: block for block in other.genome.blocks}
@@ -132,7 +139,11 @@ class Variation:
         return Child(genome, fitter.weights | learned, False, "cross")
 
     def _within(self, draw: Callable[[], Any]) -> Any:
-        """Call `draw` until it returns a genome or child in the space, and return that."""
+        """Call `draw` until it returns a genome or child in the search space, and return that.
+
+        Raises:
+            PupilaError: none of 200 draws lies in the search space.
+        """
         faults: list[str] = []
         for _ in range(_ATTEMPTS):
             drawn = draw()
@@ -150,7 +161,7 @@ class Variation:
         )
 
     def _draw(self) -> Genome:
-        """Draw a stem of stride 2 and some blocks, about half of which halve the feature map."""
+        """Draw a genome: a stem of stride 2, and blocks, about half of which halve the map."""
         mark = self.marks.of(None, -1, "convolution")
         blocks = [Block(mark=mark, kind="convolution", filters=self._choice((8, 16)), stride=2)]
         side = min(self.space.input.shape[:2]) // 2
@@ -163,7 +174,7 @@ class Variation:
         return Genome(blocks=tuple(blocks))
 
     def _new_block(self, genome: Genome, index: int, filters: int, halve: bool) -> Block:
-        """Draw a block for the position `index`."""
+        """Draw a block for the position `index`; with `halve`, it halves the feature map."""
         kind = self._choice(KINDS)
         before, given = genome.blocks[index - 1], genome.channels_into(index)
         pool: Pooling = self._choice(("max", "average"))
@@ -226,7 +237,7 @@ class Variation:
         return widen_hidden(parent.genome, parent.weights, index, hidden, self.random)
 
     def _narrow(self, parent: Parent) -> Child | None:
-        """Remove filters from a block; early blocks are more likely."""
+        """Remove filters from a random block; early blocks are more likely."""
         genome = parent.genome
         index = len(genome.blocks) - 1 - self._deep(len(genome.blocks))
         filters = _round_up(genome.blocks[index].filters * _SHRINK)
@@ -243,7 +254,7 @@ class Variation:
         return grow_kernel(parent.genome, parent.weights, self._choice(small)) if small else None
 
     def _swap(self, parent: Parent) -> Child | None:
-        """Change a gene of one block, or the units of the head."""
+        """Change one field of a random block, or the units of the head."""
         genome = parent.genome
         index = int(self.random.integers(len(genome.blocks) + 1))
         if index == len(genome.blocks):
@@ -257,7 +268,7 @@ class Variation:
         return _inherit(parent, genome.with_blocks(blocks), f"{name} of {block.name} to {value}")
 
     def _deep(self, count: int) -> int:
-        """Draw the index of a block; deeper ones are more likely."""
+        """Draw the index of one of `count` blocks; deeper blocks are more likely."""
         depth = np.arange(1, count + 1)
         return int(self.random.choice(count, p=depth / depth.sum()))
 
@@ -266,7 +277,7 @@ class Variation:
 
 
 def _merge(blocks: Sequence[Block], others: Sequence[Block]) -> list[Block]:
-    """Merge the blocks of two genomes; blocks only in `others` follow their predecessor there."""
+    """Add to `blocks` those blocks of `others` that it lacks, each behind its predecessor."""
     merged = list(blocks)
     for index, block in enumerate(others):
         marks = [known.mark for known in merged]
@@ -277,7 +288,7 @@ def _merge(blocks: Sequence[Block], others: Sequence[Block]) -> list[Block]:
 
 
 def _swaps(block: Block) -> list[tuple[str, Any]]:
-    """Return the possible changes of a block, each a field and its new value."""
+    """Return the possible changes of a block; a change is the name of a field and its new value."""
     swaps: list[tuple[str, Any]] = [("stride", 3 - block.stride)]
     if block.stride == 1:
         swaps += [("pooling", pooling) for pooling in get_args(Pooling) if pooling != block.pooling]
@@ -290,7 +301,7 @@ def _swaps(block: Block) -> list[tuple[str, Any]]:
 
 
 def _inherit(parent: Parent, genome: Genome, change: str) -> Child:
-    """Return a child that inherits the weights that fit, but computes something else."""
+    """Return a child that inherits the weights that fit, but does not compute the same."""
     return Child(genome, parent.weights, False, change)
 
 
@@ -301,10 +312,10 @@ def _round_up(filters: float) -> int:
 
 @dataclass(frozen=True)
 class Appending:
-    """Grows a genome by the study's only change: append a convolution, and train a new head.
+    """Grows a genome by the only change in the study: append a convolution, and train a new head.
 
-    The convolution is 3 x 3 with 16 to 512 filters, a power of two, and is followed by pooling.
-    Whether it has batch normalisation is random.
+    The convolution is 3 x 3 with 16 to 512 filters (a power of two), and pooling follows it. The
+    number of filters, and whether there is batch normalisation, are random.
     """
 
     space: Space
@@ -312,10 +323,10 @@ class Appending:
     marks: HistoricalMarks
 
     def initial(self) -> Genome:
-        """Return the first student: Conv 16, pooling and Dense 16.
+        """Return the first student: a convolution of 16 filters, pooling, a dense layer of 16.
 
         Raises:
-            PupilaError: this student is not in the space.
+            PupilaError: this student is outside the search space.
         """
         block = Block(
             mark=self.marks.of(None, -1, "convolution"),
@@ -335,7 +346,7 @@ class Appending:
         return genome
 
     def append(self, parent: Parent) -> Child | None:
-        """Return a child with one more block; None if that would be outside the space."""
+        """Return a child with one more block; None if it would be outside the search space."""
         genome = parent.genome
         block = Block(
             mark=self.marks.of(genome, genome.blocks[-1].mark, "convolution"),

@@ -1,6 +1,6 @@
 """Trains candidates in parallel, in local processes or on machines of a cluster.
 
-When a worker dies, only the candidate that it trains fails.
+If a worker dies, only the candidate that it was training fails.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pupila_search.training_targets import TrainingTargets
 _DIED = "its worker died: killed, or out of memory"
 
 TrainStage = Callable[[SubTask], CandidateMetrics | str]
-"""Trains a stage; returns its metrics or, if it failed, the reason."""
+"""Trains one stage of a candidate; returns its metrics or, if training failed, the reason."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Workers:
     def train(
         self, subtasks: Sequence[SubTask], may_start: Callable[[], bool]
     ) -> Iterator[tuple[int, CandidateMetrics | str]]:
-        """Train subtasks in parallel; yield index and result of each one when it ends.
+        """Train subtasks in parallel; yield the index and the result of each subtask when it ends.
 
-        The result is the metrics or, if training failed, the reason. No further subtask starts
-        once `may_start` returns False.
+        The result is the metrics or, if training failed, the reason. A subtask starts only if
+        `may_start` returns True at that time; otherwise it is skipped.
 
         Raises:
             OSError: a file cannot be read or written, most often because the disk is full.
@@ -83,9 +83,10 @@ class Workers:
 def workers(
     count: int, targets: TrainingTargets, worker_pool: WorkerPool | None, folder: Path
 ) -> Generator[Workers]:
-    """Yield workers: machines of the `worker_pool` if there is one, otherwise local processes.
+    """Yield workers that train up to `count` candidates at once.
 
-    The targets are written to `folder`, from which all workers read them.
+    They are machines of the `worker_pool` if there is one, otherwise local processes. The targets
+    are written to `folder`, from which all workers read them.
     """
     file = TargetsFile.of(targets, folder)
     if worker_pool:
@@ -103,7 +104,7 @@ def workers(
 
 @dataclass(frozen=True)
 class _LocalWorkers:
-    """Local workers, each in a process pool of its own: if one dies, the others go on."""
+    """Local workers, each in its own process pool, so that the others go on if a worker dies."""
 
     count: int
     file: TargetsFile
@@ -127,14 +128,14 @@ class _LocalWorkers:
             self.idle.put(process)
 
     def start(self) -> ProcessPoolExecutor:
-        """Return a pool of one process, which starts with its first subtask."""
+        """Return a pool of one process; the process starts with its first subtask."""
         context = get_context("spawn")
         return ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(os.getpid(),))
 
 
 @dataclass(frozen=True)
 class _RemoteWorkers:
-    """Machines of a cluster. Latencies are measured locally, so that they can be compared."""
+    """Machines of a cluster. Latency is measured on this machine, so that it can be compared."""
 
     worker_pool: WorkerPool
     targets: TrainingTargets

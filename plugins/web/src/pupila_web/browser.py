@@ -30,8 +30,8 @@ _ARGUMENTS = (
 )
 """Chromium's arguments in addition to those of Playwright.
 
-Playwright's arguments turn off background work, and emulate a graphics card in software if there is
-none; the page then reports the emulation.
+Playwright's arguments turn off background work. They also emulate a graphics card in software if
+the machine has none; the page then reports the emulation.
 """
 
 _STOP_SECONDS = 10
@@ -87,8 +87,8 @@ class OpenedPage:
     def peak_memory_bytes(self, *, with_gpu: bool) -> int | None:
         """Return the peak resident memory of the page's process; None on systems without `/proc`.
 
-        It includes JavaScript's heap and WebAssembly's memory; `with_gpu` adds Chromium's GPU
-        process.
+        The memory includes JavaScript's heap and WebAssembly's memory. `with_gpu` adds the memory
+        of Chromium's GPU process.
         """
         kinds = ("renderer", "GPU") if with_gpu else ("renderer",)
         # Chromium keeps a spare renderer, which is smaller
@@ -96,7 +96,7 @@ class OpenedPage:
         return sum(peaks) or None
 
     def processes(self, kind: str) -> list[int]:
-        """Return the ids of Chromium's processes of one kind: `browser`, `renderer`, `GPU`."""
+        """Return the ids of Chromium's processes of a kind: `browser`, `renderer` or `GPU`."""
         return self._do(lambda: _processes(self._browser, kind))
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class OpenedPage:
             raise RuntimeError(what or _first_line(error)) from None
 
     def _end(self, _: Page) -> None:
-        """Kill Chromium after its page crashed, as Playwright would otherwise wait without end."""
+        """Kill Chromium after its page crashed; otherwise Playwright would wait without end."""
         self._crashed = True
         self._kill()
 
@@ -135,10 +135,11 @@ class OpenedPage:
 
 
 def find_chromium(playwrights: Path) -> Path:
-    """Return the Chromium to start.
+    """Return the path of the Chromium to start.
 
-    It is the program that `PUPILA_CHROMIUM` names, or else the first one found on the path, or else
-    Playwright's own.
+    If the environment variable `PUPILA_CHROMIUM` names a program, only that program is tried.
+    Otherwise the first Chromium or Chrome on `PATH` is returned, and if there is none,
+    `playwrights`, the path of Playwright's own Chromium.
 
     Raises:
         PupilaError: none of these programs exists.
@@ -155,7 +156,7 @@ def find_chromium(playwrights: Path) -> Path:
 
 
 def browser_version() -> str:
-    """Return name and version of the browser to start, such as `"Chromium 156.0.8078.79"`."""
+    """Return the name and version of the browser to start, such as `"Chromium 156.0.8078.79"`."""
     try:
         program = find_chromium(Path())
     except PupilaError:

@@ -1,6 +1,7 @@
 """Builds the pages that run models in a browser: `python -m pupila_web.install`.
 
-It downloads the JavaScript packages of `js/package-lock.json` and builds the pages with Vite.
+The command downloads the JavaScript packages of `js/package-lock.json` and builds the pages with
+Vite.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from pupila_web.server import Server, files_below
 from pupila_web.sizes import download
 
 _CHUNK_BYTES = 2_000_000
-"""Bytes of images that the page fetches at a time.
+"""Bytes of images that the page fetches at a time, to limit its memory.
 
-This limits the page's memory. Progress is reported after each chunk.
+Progress is reported after each such chunk.
 """
 
 _OPEN_SECONDS = 600
@@ -40,7 +40,7 @@ _OTHER_ADVICE = "Export the model again, or name another runtime."
 
 @dataclass(frozen=True)
 class BrowserRuntime:
-    """A library that runs models in a page, and the backend that it computes on."""
+    """A JavaScript library that runs models in a page, and the backend on which it computes."""
 
     library: Literal["litert", "tfjs"]
     backend: Literal["wasm", "webgl", "webgpu", "cpu"]
@@ -67,8 +67,8 @@ def _open(
     TF.js uses at most half of the logical cores, whatever `threads` is.
 
     Raises:
-        PupilaError: Chromium is not installed or lacks the backend, or the model does not run
-            there; the message gives the reason.
+        PupilaError: Chromium is not installed or lacks the backend, or the model does not run on
+            the backend; the message gives the reason.
     """
     return BrowserModel(artifact, BrowserRuntime(library, backend), threads)
 
@@ -92,7 +92,13 @@ class BrowserModel:
         *,
         isolated: bool = True,
     ) -> None:
-        """Serve the artifact and open its page; only an `isolated` page may use threads."""
+        """Serve the artifact, and open a page that loads it in the runtime `target`.
+
+        Only an `isolated` page (see `pupila_web.server`) may use more than one of the `threads`.
+
+        Raises:
+            PupilaError: Chromium does not start, or the model does not run in the page.
+        """
         self._target = target
         self._threads_wanted = threads
         self._image_bytes = math.prod(artifact.record.input.shape)
@@ -119,7 +125,7 @@ class BrowserModel:
     def runtime(self) -> str:
         """Name and version, such as `"LiteRT.js 2.5.3, wasm, 2 threads, Chromium 156.0.8078.79"`.
 
-        If software emulates the graphics card, the name says so: `"webgl on software (…)"`.
+        If software emulates the graphics card, the text says so: `"webgl on software (…)"`.
         """
         backend, adapter = self._opened["backend"], self._opened["adapter"]
         parts = [
@@ -131,9 +137,10 @@ class BrowserModel:
         return ", ".join(parts)
 
     def startup(self) -> Startup:
-        """Return how long opening took, as measured in the page, and what it downloaded.
+        """Return how long the page took to open, and the sizes of the files that it downloaded.
 
-        All files are served by this machine, so no network time is included.
+        The page measures the time. All files are served by this machine, so no network time is
+        included.
         """
         served = self._server.downloaded
         model = [path for path in served if path.startswith(f"{_MODEL}/")]
@@ -149,7 +156,9 @@ class BrowserModel:
         """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
 
         Raises:
-            RuntimeError: the runtime threw, or Chromium crashed; the message gives the reason.
+            RuntimeError: the runtime threw an error, or Chromium crashed; the message gives the
+                reason.
+            PupilaError: a chunk of images took too long.
         """
         outputs = np.empty((len(images), self._opened["columns"]), np.float32)
         step = max(1, _CHUNK_BYTES // self._image_bytes)
@@ -161,14 +170,16 @@ class BrowserModel:
         return outputs
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time, in the page, inference and reading its output, after three untimed runs.
+        """Return the milliseconds of each of `repeats` runs, after three untimed runs.
 
-        The image is already a tensor of the runtime. Copying it to a graphics card is included.
+        `image` is uint8 `(height, width, 3)`. The page measures a run: the inference, and reading
+        its output. Before the clock starts, the image is already a tensor of the runtime, but
+        copying the tensor to a graphics card is included.
         """
         return self._ask(image, "([url, repeats]) => probe.time(url, repeats)", repeats)
 
     def peak_memory_bytes(self) -> int | None:
-        """Return the largest resident memory of the page's process; None if it is unknown.
+        """Return the peak resident memory of the page's process in bytes; None if unknown.
 
         With WebGL and WebGPU, the memory of Chromium's GPU process is included.
         """

@@ -1,4 +1,4 @@
-"""Serves our pages, one model and its input images to a browser on this machine."""
+"""Serves our pages, one model and images for it to a browser on this machine."""
 
 from __future__ import annotations
 
@@ -36,12 +36,15 @@ _TYPES = {
 class Server:
     """An HTTP server on a free loopback port, which runs until it is closed.
 
-    It serves only the files that it was given. It looks a request up by its whole path, and never
-    resolves it against a folder.
+    The server serves only the files that it was given. It looks up the whole path of a request, and
+    never resolves that path against a folder.
     """
 
     def __init__(self, files: Mapping[str, Path], *, isolated: bool = True) -> None:
-        """Serve each file under its path, such as `"/model/model.json"`."""
+        """Serve `files`, by their paths in a URL, such as `"/model/model.json"`.
+
+        Only pages of an `isolated` server may use threads with shared memory.
+        """
         self.files = dict(files)
         self.images = b""
         """Content of `/images.bin`: RGB pixels, one image after another."""
@@ -62,7 +65,7 @@ class Server:
         return sorted(self._served)
 
     def open(self, path: str) -> IO[bytes] | None:
-        """Open the file that is served under a path; None if there is none."""
+        """Open the file that is served under a path; None if no file is."""
         if path == "/images.bin":
             return BytesIO(self.images)
         file = self.files.get(path)
@@ -94,9 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer one request.
 
-        The answer does not have `Cache-Control: no-store`, which would cause a deadlock. TF.js
-        reads weight files only once all of them have begun to arrive, and each file that Chromium
-        may not cache occupies one of its six connections until it is read.
+        The answer lacks `Cache-Control: no-store`, which would cause a deadlock: TF.js reads weight
+        files only once all of them have begun to arrive, and each file that Chromium may not cache
+        occupies one of Chromium's six connections until the file is read.
         """
         if self.headers.get("Host") != urlsplit(self._files.origin).netloc:
             self.send_error(
@@ -126,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def files_below(folder: Path, prefix: str) -> dict[str, Path]:
-    """Return all files below a folder by their paths on the server, which start with `prefix`."""
+    """Return all files below a folder, by their paths on the server, which start with `prefix`."""
     return {
         f"{prefix}/{file.relative_to(folder).as_posix()}": file
         for file in sorted(folder.rglob("*"))

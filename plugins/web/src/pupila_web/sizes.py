@@ -29,11 +29,12 @@ and gave 7.43 MB.
 
 
 def download(files: Iterable[Path]) -> Download:
-    """Return the total sizes of these files, each compressed separately.
+    """Return the total size of the files in bytes: plain, by gzip and by brotli.
 
-    gzip uses level 9. brotli uses quality 11, or 9 if the files have more than 10 MB in total
-    (TF.js cuts a model into files of 4 MB). Sizes are cached by digest, as compressing the code
-    of a runtime takes half a minute.
+    Each file is compressed separately. gzip uses level 9. brotli uses quality 11, or 9 if the files
+    have more than 10 MB in total. (The total counts because TF.js cuts a model into files of 4 MB.)
+    Sizes are cached by the digest of the file, as compressing the code of a runtime takes half a
+    minute.
     """
     paths = list(files)
     large = sum(path.stat().st_size for path in paths) > _LARGE_BYTES
