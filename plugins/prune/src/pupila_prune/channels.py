@@ -1,6 +1,7 @@
-"""Groups of channels that can only be cut together, and their positions in a model's weights.
+"""Units of a model, and their positions in its weights.
 
-Such a group is called a *unit*. `pupila_prune.graph` finds the units of a model.
+A *unit* is a group of channels that can only be cut together. `pupila_prune.graph` finds the units
+of a model.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Units = NDArray[np.int64]
-"""For each entry along an axis, the number of its unit; `FIXED` if the entry is never cut."""
+"""For each entry along an axis of a weight, the number of its unit; `FIXED` if it is never cut."""
 Keep = NDArray[np.bool_]
 """Mask `(units,)` of the units that are kept."""
 Role = Literal["filters", "follows", "reads"]
-"""Role of the entries along an axis: they make channels, alter them, or read them."""
+"""Role of the entries along an axis: they make channels, alter channels, or read channels."""
 
 FIXED = -1
 
@@ -30,6 +31,7 @@ class Axis:
     weight: str
     """Name of the variable within its layer: `kernel`, `gamma`, …"""
     number: int
+    """Number of the axis in the weight's shape."""
     units: Units
     role: Role
 
@@ -42,9 +44,9 @@ class Channels:
     """Number of units; they are numbered from 0."""
     axes: tuple[Axis, ...]
     untouched: tuple[str, ...]
-    """Names of unsupported layers and operations. The channels that they read are never cut."""
+    """Names of unsupported layers and operations. The channels that these read are never cut."""
     sizes: dict[tuple[str, str], int]
-    """Number of entries of each weight, by layer and name of the weight."""
+    """Number of entries of each weight, by the names of the layer and the weight."""
     widths: dict[str, Units]
     """The units along the last axis of each layer's output, by layer name."""
 
@@ -62,7 +64,10 @@ class Channels:
         return sum(sizes.values())
 
     def costs(self) -> NDArray[np.float64]:
-        """Return, for each unit, how many parameters cutting it alone removes, `(units,)`."""
+        """Return how many parameters are removed if only this unit is cut, for each unit.
+
+        The result is `(units,)`.
+        """
         costs = np.zeros(self.count)
         by_weight: dict[tuple[str, str], list[Axis]] = defaultdict(list)
         for axis in self.axes:
@@ -75,7 +80,7 @@ class Channels:
         return costs
 
     def entries(self, axis: Axis) -> Units:
-        """Return, for each unit, its number of entries along an axis, `(units,)`."""
+        """Return the number of entries of each unit along an axis, `(units,)`."""
         return np.bincount(axis.units[axis.units != FIXED], minlength=self.count)
 
 

@@ -1,8 +1,9 @@
 """Keeps weights at 0, or equal within a cluster, while a model is trained.
 
-Keras' optimizers apply the constraint of each variable after every step. The constraints here set
-cut weights back to 0, or let the weights of one cluster move together, by the mean of their steps.
-They are set on the variables, not on the layers, so they are not saved with the model.
+Keras' optimizers apply the constraint of each variable after every training step. The constraints
+here set cut weights back to 0, or let the weights of one cluster move together, by the mean of
+their steps. The constraints are set on the variables, not on the layers, so they are not saved with
+the model.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ops = keras.ops
 
 
 class MaskConstraint(keras.constraints.Constraint):
-    """Sets all weights to 0 that a mask does not keep."""
+    """Sets all weights to 0 where the mask `keep` is false."""
 
     def __init__(self, keep: NDArray[np.bool_]) -> None:
         self._keep = ops.convert_to_tensor(keep)
@@ -34,9 +35,9 @@ class MaskConstraint(keras.constraints.Constraint):
 class ClusterConstraint(keras.constraints.Constraint):
     """Sets the weights of a cluster to their mean, so that the optimizer moves the centroid.
 
-    Han et al. 2016, "Deep compression" (arXiv 1510.00149), section 3.3, sum the gradients of a
-    cluster's weights. For a cluster of n weights, plain gradient descent would then take n times
-    the step taken here. A cluster of zeros stays 0.
+    A cluster of zeros stays 0. Han et al. 2016, "Deep compression" (arXiv 1510.00149), section 3.3,
+    sum the gradients of a cluster's weights instead. For a cluster of n weights, plain gradient
+    descent would then take a step n times as large as here.
     """
 
     def __init__(self, values: NDArray[np.float32]) -> None:
@@ -53,14 +54,14 @@ class ClusterConstraint(keras.constraints.Constraint):
 
 @contextmanager
 def keep_zeros(model: Any) -> Generator[None]:
-    """Context in which every zero in a kernel stays 0 during training."""
+    """Keep every zero in a kernel of the model at 0 while the context is open."""
     with _constrain((kernel, MaskConstraint(kernel.values != 0)) for kernel in kernels_of(model)):
         yield
 
 
 @contextmanager
 def keep_clusters(model: Any) -> Generator[None]:
-    """Context in which equal weights of a clustered kernel stay equal, and zeros stay 0."""
+    """Keep equal weights of a clustered kernel equal, and zeros at 0, while the context is open."""
     clustered = ((kernel, ClusterConstraint(kernel.values)) for kernel in clustered_kernels(model))
     with keep_zeros(model), _constrain(clustered):
         yield

@@ -1,16 +1,18 @@
-"""The cycle of rounds that all techniques share: cut, retrain, evaluate, repeat.
+"""Runs the cycle of rounds that all techniques share: cut, retrain, evaluate, repeat.
 
-A `Strategy` decides what a round cuts, and keeps it cut during retraining. A round trains on the
-labels and on the uncut model's answers to the same images (see `pupila.training.loss`), which are
-computed once. The cycle ends after its last round, or after two rounds in a row that lose more
-accuracy on the validation images than the budget (or fidelity to the uncut model on altered images,
-if the recipe says so). It keeps the smallest model within the budget, or, if there is none, the one
-that lost the least; `measured` says which. Its accuracy on these images is optimistic, as they
-chose it: the test images give the final figures.
+A `Strategy` decides which weights a round cuts, and keeps them cut during retraining. A round
+trains on the labels and on the uncut model's predictions for the same images, which are computed
+once (see `pupila.training.loss`). The cycle ends after its last round, or after two rounds in a row
+that lose more than the budget: of accuracy on the validation images, or, with `choose_by:
+fidelity`, of fidelity to the uncut model on altered images.
+
+The smallest model within the budget is kept. If no model is within the budget, the model that lost
+the least is kept, and `measured` says so. The accuracy of the kept model on the validation images
+is optimistic, as it was chosen on them: the test images give the final figures.
 
 A killed run continues at its last epoch: `scratch` has the model of each finished round and the
-state of the current one. So what a round cuts must depend only on the model of the round before,
-the seed and the settings.
+state of the current round. For this to work, the weights that a round cuts must depend only on the
+model of the round before, the seed and the settings.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ keras = import_keras()
 
 
 class Strategy(Protocol):
-    """The interface of a technique: how it cuts a model, and keeps it cut."""
+    """What a technique must implement: how a model is cut, and how it stays cut in training."""
 
     name: str
     rounds: int
@@ -58,7 +60,7 @@ class Strategy(Protocol):
 def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
     """Cut and retrain a model in rounds, and return the rounds.
 
-    `model` comes from `pupila_prune.training_targets.open_model`.
+    `model` is the uncut model that `pupila_prune.training_targets.open_model` returned.
 
     Raises:
         PupilaError: the loss of a round is no longer finite.
@@ -81,7 +83,7 @@ def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
 
 
 def write_chosen(step: Step[Any], rounds: Rounds) -> Any:
-    """Write the model of the chosen round, ending in its declared output, and return it."""
+    """Write the model of the chosen round, with its declared output activation, and return it."""
     (artifact,) = step.inputs
     model = add_output(rounds.model(rounds.chosen), artifact.record.output)
     save(model, step.output)
@@ -91,7 +93,7 @@ def write_chosen(step: Step[Any], rounds: Rounds) -> Any:
 def _retrain(
     step: Step[Any], model: Any, strategy: Strategy, targets: TrainingTargets, rounds: Rounds
 ) -> TrainingHistory:
-    """Retrain the cut model of a round."""
+    """Retrain the cut model of the current round, and return the training history."""
     config, number = step.config, len(rounds.curve)
     with strategy.keep_cut(model):
         return fit(
@@ -108,7 +110,7 @@ def _retrain(
 
 
 def _report(progress: Progress, number: int, rounds: int, done: int, total: int, what: str) -> None:
-    """Report the progress of one round as part of all rounds."""
+    """Report the progress within round `number` as progress in all rounds."""
     progress((number - 1) * total + done, rounds * total, f"{what}, round {number} of {rounds}")
 
 

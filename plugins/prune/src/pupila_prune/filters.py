@@ -1,8 +1,8 @@
 """The strategy of `prune-filters`: cuts filters and builds a thinner model from the rest.
 
-Molchanov et al. 2019 cut a few filters every few steps of training; here each round cuts to a
-target. Of N parameters, with the sparsity s, round r of R leaves N · (1 - s)^(r/R): each round
-cuts the same fraction of what remains.
+Molchanov et al. 2019 cut a few filters every few training steps. Here each round cuts filters until
+a target number of parameters remains. With N parameters in the uncut model and the sparsity s,
+round r of R leaves N · (1 - s)^(r/R): each round cuts the same fraction of what remains.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _ROUNDING = 1e-6
 
 
 class FilterStrategy:
-    """Cuts the units with the lowest scores, but leaves each layer its minimum of filters."""
+    """Cuts the units (groups of channels) with the lowest scores.
+
+    Each layer keeps its minimum number of filters.
+    """
 
     name = "prune-filters"
 
@@ -55,7 +58,7 @@ class FilterStrategy:
         return parameters(model)
 
     def measured(self, rounds: Rounds) -> Measured:
-        """Return the pruning curve, a warning if the budget is not met, and unsupported layers.
+        """Return the pruning curve, the unsupported layers, and a warning if over budget.
 
         Raises:
             PupilaError: no filter could be cut.

@@ -1,15 +1,17 @@
 """Finds which channels of a model can only be cut together.
 
 A channel that one layer makes is normalised, added, multiplied and read by other layers. If the
-channel is cut, its entries in all their weights must be cut too. Fang et al. 2023 (CVPR; arXiv
-2301.12900), "DepGraph: towards any structural pruning", find groups of layers that depend on each
-other. Here each channel is followed separately, which also handles layers that share only some
-channels, for example an addition to a concatenation:
+channel is cut, its entries in the weights of all these layers must be cut too. Fang et al. 2023
+(CVPR; arXiv 2301.12900), "DepGraph: towards any structural pruning", find groups of layers that
+depend on each other. Here each channel is followed separately. This also handles layers that share
+only some channels, for example an addition to a concatenation:
 
-* a convolution or dense layer makes new channels, and reads those of its input;
-* pooling, padding, dropout, batch normalisation and elementwise activations pass them on;
-* an addition or multiplication ties those of its operands one by one, a concatenation appends them,
-  and flattening repeats them at each position (channels last).
+* a convolution or dense layer makes new channels, and reads the channels of its input;
+* pooling, padding, dropout, batch normalisation and elementwise activations pass channels on;
+* an addition or multiplication ties the channels of its operands: the first to the first, the
+  second to the second, and so on;
+* a concatenation appends the channels of its operands;
+* flattening repeats the channels at each position (channels last).
 
 The image's colours and the output's columns are never cut. Unsupported layers, such as attention,
 layer normalisation or grouped convolution, keep all their input and output channels.
@@ -34,6 +36,8 @@ raw = keras.src.ops  # operations as a graph holds them; Keras exports only the 
 def channels_of(model: Any) -> Channels:
     """Follow the channels through a flat functional model, and return its units.
 
+    Flat means without nested models.
+
     Raises:
         PupilaError: a layer is not one of Keras' own.
     """
@@ -41,7 +45,7 @@ def channels_of(model: Any) -> Channels:
 
 
 class _Ties:
-    """Channels by number, and which are tied (union-find). Channels tied to 0 are never cut."""
+    """Records which channels are tied, by number (union-find). Channels tied to 0 are never cut."""
 
     def __init__(self) -> None:
         self._parents = [0]
@@ -86,7 +90,7 @@ class _Walk:
             self._ties.fix(self._tensors[id(output)])
 
     def channels(self) -> Channels:
-        """Number the units in the order in which they are made."""
+        """Return all units, numbered in the order in which layers make them."""
         number = {0: FIXED}
         axes = tuple(
             Axis(*position, self._number(units, number), role)
@@ -136,7 +140,7 @@ class _Walk:
         return inputs[0] if _passes_through(layer) else None
 
     def _leave(self, node: Any, inputs: list[Units]) -> None:
-        """Fix the inputs of an unsupported layer; record its name if that prevents a cut."""
+        """Fix the inputs of an unsupported layer, and record its name if that may prevent a cut."""
         for channels in inputs:
             self._ties.fix(channels)
         learns = bool(getattr(node.operation, "trainable_weights", ()))
@@ -186,7 +190,7 @@ class _Walk:
         return channels if output.shape[-1] == len(channels) else None
 
     def _make(self, layer: Any, kernel: str, channels: Units) -> Units:
-        """Make new channels by a kernel `(…, read, made)`, and return them."""
+        """Return the new channels that a kernel `(…, read, made)` makes."""
         last = len(_weight(layer, kernel).shape) - 1
         self._assign(layer, kernel, last - 1, channels, "reads")
         made = self._ties.new(_weight(layer, kernel).shape[-1])
@@ -194,7 +198,7 @@ class _Walk:
         return self._finish(layer, made)
 
     def _finish(self, layer: Any, made: Units) -> Units:
-        """Assign channels to a layer's bias; fix them if its activation mixes them."""
+        """Assign channels to a layer's bias; fix them if the layer's activation mixes channels."""
         if layer.use_bias:
             self._assign(layer, "bias", 0, made, "follows")
         if not _elementwise(layer.activation):
@@ -202,14 +206,17 @@ class _Walk:
         return made
 
     def _assign(self, layer: Any, weight: str, number: int, channels: Units, role: Role) -> None:
-        """Assign channels to an axis; if an earlier call assigned others, tie the two."""
+        """Assign channels to an axis of a weight.
+
+        If an earlier call of the layer assigned other channels, tie these to the new ones.
+        """
         position = (layer.name, weight, number)
         before, _ = self._axes.setdefault(position, (channels, role))
         if before is not channels:
             self._ties.tie(before, channels)
 
     def _join(self, layer: Any, node: Any, inputs: list[Units]) -> Units | None:
-        """Append the channels of a concatenation, or tie those of any other operands."""
+        """Return the channels of a layer with several inputs: appended, or tied to each other."""
         if isinstance(layer, layers.Concatenate):
             rank = len(node.outputs[0].shape)
             if layer.axis in (-1, rank - 1):
@@ -219,7 +226,7 @@ class _Walk:
         return self._tie_all(inputs)
 
     def _tie_all(self, inputs: list[Units]) -> Units | None:
-        """Tie operands one by one; channels that are broadcast are fixed."""
+        """Tie the channels of operands one by one; fix a single channel that is broadcast."""
         width = max(map(len, inputs))
         whole = [channels for channels in inputs if len(channels) == width]
         for channels in inputs:

@@ -17,6 +17,8 @@ layers, ops = keras.layers, keras.ops
 def logits_of(model: Any, kind: OutputKind) -> Any:
     """Return a copy of a flat model that outputs logits, with all layers trainable.
 
+    `kind` is the declared output of the model.
+
     Raises:
         PupilaError: the model does not end in an activation of this kind.
     """
@@ -41,7 +43,8 @@ def logits_of(model: Any, kind: OutputKind) -> Any:
 def training_form(model: Any, kind: OutputKind) -> Any:
     """Return a model with the same layers that outputs one logit per class, `(batch, classes)`.
 
-    If `model` has a single logit z, which is that of the second class, the new logits are 0 and z.
+    With `kind` sigmoid, `model` has a single logit z, that of the second class, and the new logits
+    are 0 and z.
     """
     if kind != "sigmoid":
         return model

@@ -1,8 +1,8 @@
 """Finds the kernels of a model: the weights that are pruned one by one, or clustered.
 
-These are the kernels of convolutions (plain, grouped, dilated, transposed, depthwise, separable)
-and of dense layers, including the last one, as `tfmot.sparsity.keras.prune_low_magnitude` does with
-a whole model. Biases and the weights of normalisations are never pruned: they are few, and each
+Convolutions (plain, grouped, dilated, transposed, depthwise, separable) and dense layers have
+kernels. The last layer is included, as with `tfmot.sparsity.keras.prune_low_magnitude` of a whole
+model. Biases and the weights of normalisations are never pruned: they are few, and each of them
 affects a whole channel.
 """
 
@@ -49,7 +49,7 @@ class Kernel:
 
     @property
     def output_axis(self) -> int:
-        """The axis of output channels. Not valid for depthwise kernels."""
+        """Axis of the output channels. Not valid for depthwise kernels."""
         return -2 if isinstance(self.layer, layers.Conv2DTranspose) else -1
 
 
@@ -76,10 +76,10 @@ def kernels_of(model: Any) -> list[Kernel]:
 
 
 def clustered_kernels(model: Any) -> list[Kernel]:
-    """Return the kernels that are clustered: all but depthwise ones.
+    """Return the kernels that are clustered: all but the depthwise kernels.
 
     Raises:
-        PupilaError: all kernels are depthwise, or the model has none.
+        PupilaError: all kernels are depthwise, or the model has no kernels.
     """
     kernels = [kernel for kernel in kernels_of(model) if not kernel.is_depthwise]
     if not kernels:

@@ -3,8 +3,8 @@
 Lloyd's algorithm, as in Han et al. 2016, "Deep compression" (arXiv 1510.00149), section 3.1.
 Clusters of sorted numbers are intervals, so an iteration takes k binary searches, and sums over an
 interval are differences of cumulative sums. Centroids start evenly spaced between the smallest and
-the largest number: the paper's linear initialisation (section 3.2), the best of its three, as it
-preserves the few large weights.
+the largest number. This is the linear initialisation of section 3.2, the best of the three in the
+paper, as it preserves the few large weights.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 
 _MAX_ITERATIONS = 300
-"""Most iterations; the default of scikit-learn."""
+"""Largest number of iterations, the default of scikit-learn."""
 
 
 def centroids(values: NDArray[np.floating[Any]], clusters: int) -> Numbers:
     """Return the centroids of at most `clusters` clusters of `values`, in ascending order.
 
-    There are fewer if `values` has fewer different numbers, or if a cluster ends empty.
+    There are fewer centroids if `values` has fewer different numbers, or if a cluster ends empty.
     """
     ordered = np.sort(values.ravel()).astype(np.float64)
     totals = np.concatenate([[0.0], np.cumsum(ordered)])
@@ -39,12 +39,12 @@ def centroids(values: NDArray[np.floating[Any]], clusters: int) -> Numbers:
 
 
 def nearest(values: NDArray[np.float32], centroids: Numbers) -> NDArray[np.float32]:
-    """Replace each value by the nearest centroid. `centroids` must be in ascending order."""
+    """Return the centroid nearest to each value; `centroids` must be in ascending order."""
     return centroids[np.searchsorted(_midpoints(centroids), values)].astype(np.float32)
 
 
 def _bounds(ordered: Numbers, means: Numbers) -> NDArray[np.int64]:
-    """Return the index in sorted numbers at which each cluster begins, and the end."""
+    """Return the index in `ordered` at which each cluster begins, and the length of `ordered`."""
     inner = np.searchsorted(ordered, _midpoints(means))
     return np.concatenate([[0], inner, [len(ordered)]])
 

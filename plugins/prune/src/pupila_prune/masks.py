@@ -1,12 +1,12 @@
 """Chooses which weights to keep by their scores, and the sparsity after each round.
 
-The schedule is that of Zhu and Gupta 2017, "To prune, or not to prune" (arXiv 1710.01878),
-equation 1, with one round as a step: with the initial sparsity s_i and the final one s_f, after
-round r of R
+The schedule is equation 1 of Zhu and Gupta 2017, "To prune, or not to prune" (arXiv 1710.01878),
+with a round as the paper's pruning step. With the initial sparsity s_i and the final sparsity s_f,
+the sparsity after round r of R is
 
     s_r = s_f + (s_i - s_f) · (1 - r/R)³
 
-So many weights are cut in the first rounds and few in the last.
+Thus many weights are cut in the first rounds, and few in the last rounds.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from pupila_prune.kernels import Kernel
 
 Scores = Sequence[NDArray[np.floating[Any]]]
-"""Scores of all weights, one array per kernel in its shape. The lowest are cut first."""
+"""Scores of all weights: an array per kernel, of the kernel's shape. The lowest are cut first."""
 Masks = list[NDArray[np.bool_]]
-"""Masks of the weights that are kept, one array per kernel in its shape."""
+"""Masks of the weights that are kept: an array per kernel, of the kernel's shape."""
 
 _GROUP, _KEPT = 4, 2
 
@@ -42,7 +42,7 @@ def masks_per_layer(scores: Scores, sparsity: float) -> Masks:
 
 
 def masks_across_layers(scores: Scores, sparsity: float) -> Masks:
-    """Return masks that cut the fraction `sparsity` of all weights, compared across kernels."""
+    """Return masks that cut the fraction `sparsity` of all weights, by scores across kernels."""
     joined = np.concatenate([score.ravel() for score in scores])
     kept = _without_lowest(joined, min(round(sparsity * joined.size), joined.size - 1))
     ends = np.cumsum([score.size for score in scores])[:-1]
@@ -53,8 +53,8 @@ def masks_across_layers(scores: Scores, sparsity: float) -> Masks:
 def has_groups(kernel: Kernel) -> bool:
     """Return whether a kernel can have the pattern 2:4, in which two of every four weights are 0.
 
-    The number of weights per output must be a multiple of four. Depthwise kernels stay dense: the
-    pattern is for matrix products, and these kernels have only nine weights per output.
+    The number of weights per output must be a multiple of four. Depthwise kernels cannot have the
+    pattern: it is for matrix products, and depthwise kernels have only nine weights per output.
     """
     if kernel.is_depthwise:
         return False
@@ -65,8 +65,9 @@ def has_groups(kernel: Kernel) -> bool:
 def two_of_four(kernel: Kernel, scores: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Return a mask that keeps the two best of every four successive weights of an output.
 
-    Mishra et al. 2021, "Accelerating sparse deep neural networks" (arXiv 2104.08378), section 3:
-    successive weights run along (height, width, input channels), the last axis fastest.
+    `scores` and the mask have the kernel's shape. As in Mishra et al. 2021, "Accelerating sparse
+    deep neural networks" (arXiv 2104.08378), section 3, successive weights run along (height,
+    width, input channels), the last axis fastest.
     """
     moved = np.moveaxis(scores, kernel.output_axis, 0)
     groups = moved.reshape(moved.shape[0], -1, _GROUP)

@@ -15,8 +15,9 @@ keras = import_keras()
 layers = keras.layers
 
 _MOMENTUM = 0.9
-"""Highest momentum of moving averages. Every cut changes what is normalised, and with the 0.99 or
-0.999 of large models the averages would hardly follow in a few dozen steps."""
+"""Highest momentum of the moving averages in batch normalisation. Every cut changes what is
+normalised. With the momentum of large models, 0.99 or 0.999, the averages would hardly follow in a
+few dozen training steps."""
 
 
 def rebuild(
@@ -27,12 +28,12 @@ def rebuild(
 ) -> Any:
     """Return a new model with only the kept units and their weights, and all layers trainable.
 
-    `model` must be flat, with `channels` as its units, and is not changed. Layers keep their names.
+    `model` must be flat and is not changed; `channels` has its units. Layers keep their names.
     `settings` are changes to the configuration of layers, by layer name.
 
-    Batch normalisation is trainable too, even if it was frozen in a teacher's backbone: its
+    Batch normalisation becomes trainable too, even if it was frozen in a teacher's backbone: its
     statistics no longer fit a cut model. Its momentum becomes at most 0.9, so that the moving
-    averages follow in the few steps of small data.
+    averages follow in the few training steps of a small dataset.
     """
     settings = settings or {}
     thinner: dict[str, Any] = {}
@@ -54,7 +55,7 @@ def rebuild(
 
 
 def copy_model(model: Any) -> Any:
-    """Return a copy of a flat model, with newly seeded random generators of its own."""
+    """Return a trainable copy of a flat model, with its own, newly seeded random generators."""
     channels = channels_of(model)
     return rebuild(model, channels, keep_all(channels))
 
@@ -85,7 +86,7 @@ def _copy_layer(layer: Any, changes: Mapping[str, Any]) -> Any:
 
 
 def _set_weights(model: Any, thinner: Mapping[str, Any], channels: Channels, keep: Keep) -> None:
-    """Copy the kept entries of each weight."""
+    """Copy the kept entries of each weight of `model` into the layers of the thinner model."""
     cuts = {(axis.layer, axis.weight, axis.number): axis.units for axis in channels.axes}
     for layer in model.layers:
         if layer.name not in thinner:

@@ -1,4 +1,4 @@
-"""Stores the figures and models of finished rounds, and chooses the round to keep."""
+"""Stores the measurements and models of finished rounds, and chooses the round to keep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ keras = import_keras()
 
 @dataclass(frozen=True)
 class Round:
-    """Figures of the model after one round; round 0 is the uncut model."""
+    """Measurements of the model after one round; round 0 is the uncut model."""
 
     parameters: int
     """Number of parameters that remain."""
@@ -27,24 +27,26 @@ class Round:
     """Fraction of the uncut model's parameters that were removed."""
     validation_accuracy: float
     macs: int
+    """Multiply-accumulates for one image."""
     history: dict[str, list[float]]
     """Metrics of the retraining, one value for each epoch."""
     validation_fidelity: float | None = None
-    """Fidelity to the uncut model on altered validation images, if it chooses rounds; else None."""
+    """Fidelity to the uncut model on altered validation images; None if accuracy chooses rounds."""
 
 
 class Rounds:
     """The rounds of one run, in a folder that survives a crash.
 
-    A model is written before its figures: a round without figures is repeated. The run ends after
-    `max_rounds`, or after two rounds in a row that lost more than the budget: of accuracy, or of
-    fidelity if rounds are chosen by it.
+    A model is written before its measurements: a round without measurements is repeated. The run
+    ends after `max_rounds`, or after two rounds in a row that lost more than the budget. The budget
+    is a loss of accuracy, or of fidelity if fidelity chooses rounds.
     """
 
     def __init__(self, folder: Path, key: str, max_rounds: int, budget: float, images: int) -> None:
-        """Continue the rounds in `folder` if they have this `key`; otherwise start with none.
+        """Continue the rounds in `folder` if they have this `key`; otherwise start without rounds.
 
-        `images` is the number of validation images.
+        `budget` is a fraction of accuracy or fidelity, and `images` is the number of validation
+        images.
         """
         self.key, self.max_rounds, self.budget = key, max_rounds, budget
         self._images = images
@@ -55,7 +57,7 @@ class Rounds:
             self.curve = [Round(**fields) for fields in stored["curve"]]
 
     def begin(self, uncut: Round) -> None:
-        """Set round 0, unless earlier rounds are continued."""
+        """Set round 0, the uncut model, unless the rounds of an earlier run are continued."""
         self.curve = self.curve or [uncut]
 
     def add(self, finished: Round, model: Any) -> None:
@@ -78,8 +80,8 @@ class Rounds:
     def is_finished(self) -> bool:
         """Return whether all rounds are done, or the last two both lost more than the budget.
 
-        One such round is not enough, as it may be chance: a VGG16 lost 2.9 percentage points with
-        38 % removed, but none with 52 %.
+        One round over the budget is not enough, as it may be chance: a VGG16 lost 2.9 percentage
+        points of accuracy with 38 % of its parameters removed, but nothing with 52 %.
         """
         last = len(self.curve) - 1
         over = [not self.is_within_budget(number) for number in range(1, last + 1)]
@@ -91,7 +93,10 @@ class Rounds:
 
     @property
     def chosen(self) -> int:
-        """Number of the last round within the budget; if none is, of the one that lost least."""
+        """Number of the last round within the budget.
+
+        If no round is, the number of the round that lost least.
+        """
         cut = range(1, len(self.curve))
         within = [number for number in cut if self.is_within_budget(number)]
         return within[-1] if within else min(cut, key=self._drop)
@@ -118,7 +123,7 @@ class Rounds:
         return Measured(PluginWarning(warning=self._reason()))
 
     def _reason(self) -> str:
-        """Return a sentence on why the chosen round is kept, and no later one."""
+        """Return a sentence that says why the chosen round is kept and not a later one."""
         number, last, budget = self.chosen, len(self.curve) - 1, f"the budget of {self.budget:.4g}"
         if not self.is_within_budget(number):
             return f"Round {number} lost {self._drop_in_words(number)}, more than {budget}."
@@ -128,7 +133,10 @@ class Rounds:
         return f"Round {last}, the last, lost no more than {budget} on {images}."
 
     def _drop(self, number: int) -> Fraction:
-        """Return how much a round lost, as an exact fraction: Keras averages in float32."""
+        """Return how much accuracy or fidelity a round lost, as an exact fraction.
+
+        Keras averages accuracy in float32, so it is converted to a fraction of the images first.
+        """
         fidelity = self.curve[number].validation_fidelity
         if fidelity is not None:
             return 1 - Fraction(fidelity)

@@ -1,24 +1,26 @@
 """Scores units by how much they matter to the model; see `pupila_prune.channels` for units.
 
 **taylor.** Molchanov et al. 2019 (CVPR; arXiv 1906.10771), "Importance estimation for neural
-network pruning", equation 8, for all weights w of a unit, with the gradient g of the cross-entropy
-on labelled images:
+network pruning", equation 8. With the gradient g of the cross-entropy on labelled images, and the
+sum over all weights w of a unit,
 
     I = E[(Σ g · w)²]
 
 I is the square of the first-order change of the loss if these weights became 0; the expectation is
-over batches. The sum is over all weights that would be cut, which make, alter or read the unit's
-channels, as in DepGraph (Fang et al. 2023). Running statistics have no gradient and do not count. A
-weight between two channels of one unit counts twice.
+over batches. The weights of a unit are all weights that would be cut with it: they make, alter or
+read the unit's channels, as in DepGraph (Fang et al. 2023). Running statistics have no gradient and
+do not count. A weight between two channels of one unit counts twice.
 
-As in the paper, units of all layers are compared without normalisation, since all are changes of
-the same loss. The score is √I divided by the parameters that the unit removes: the change of the
-loss per parameter saved. (The paper counts filters, and does not divide.)
+As in the paper, units of all layers are compared without normalisation, since their scores are all
+changes of the same loss. The score is √I divided by the number of parameters that cutting the unit
+removes: the change of the loss per parameter saved. (The paper counts filters, and does not
+divide.)
 
-**magnitude.** Li et al. 2017 (ICLR; arXiv 1608.08710), "Pruning filters for efficient convnets",
-with the L2 norm (they use L1, and find no difference): the norm of all filters that make the unit's
-channels. Norms of different layers are not comparable, so each is divided by the mean over the
-units that the same layers make. It is not divided by parameters, as a relative norm is not a loss.
+**magnitude.** Li et al. 2017 (ICLR; arXiv 1608.08710), "Pruning filters for efficient convnets".
+The score is the norm of all filters that make the unit's channels. It is the L2 norm; the paper
+uses L1 and finds no difference. Norms of different layers are not comparable, so each norm is
+divided by the mean over the units that the same layers make. This score is not divided by the
+number of parameters, as it is not a change of the loss.
 """
 
 from __future__ import annotations
@@ -37,15 +39,15 @@ keras, tf = import_keras(), import_tensorflow()
 ops = keras.ops
 
 Scores = NDArray[np.float64]
-"""The score of each unit `(units,)`: the lowest are cut first."""
+"""The score of each unit, `(units,)`. Units with the lowest scores are cut first."""
 
 
 def taylor(model: Any, channels: Channels, batches: Batches) -> Scores:
     """Return for each unit the change of the loss per parameter saved, by Taylor expansion.
 
-    `model` outputs logits `(batch, classes)`; `channels` are those of its layers; `batches` are
-    images with labels `(batch, classes)`. The model runs in inference mode: normalisation uses its
-    running statistics, and dropout is off.
+    `model` outputs logits `(batch, classes)`, and `channels` has its units. `batches` are images
+    with labels `(batch, classes)`. The model runs in inference mode: normalisation uses its running
+    statistics, and dropout is off.
     """
     axes = [axis for axis in channels.axes if _weight(model, axis).trainable]
     measure = _measure(model, axes)
@@ -58,7 +60,11 @@ def taylor(model: Any, channels: Channels, batches: Batches) -> Scores:
 
 
 def magnitude(model: Any, channels: Channels) -> Scores:
-    """Return the norm of each unit's filters, relative to the mean over the same layers' units."""
+    """Return for each unit the norm of its filters, relative to other units of the same layers.
+
+    `channels` has the units of `model`. The norm is divided by the mean norm of all units that the
+    same layers make.
+    """
     axes = channels.filters
     squares = [_sum_other_axes(ops.square(_weight(model, axis)), axis) for axis in axes]
     norms = np.sqrt(_sum_by_unit(channels, axes, [np.asarray(square) for square in squares]))
@@ -69,7 +75,7 @@ def magnitude(model: Any, channels: Channels) -> Scores:
 
 
 def _measure(model: Any, axes: list[Axis]) -> Any:
-    """Return a function from a batch to Σ g · w of each entry along each axis."""
+    """Return a function that computes Σ g · w of each entry along each axis from a batch."""
     variables = [_weight(model, axis).value for axis in axes]
 
     @tf.function(reduce_retracing=True)
@@ -91,7 +97,7 @@ def _sum_other_axes(values: Any, axis: Axis) -> Any:
 
 
 def _sum_by_unit(channels: Channels, axes: Any, values: list[NDArray[np.float32]]) -> Scores:
-    """Sum the values of the entries along axes by unit."""
+    """Return for each unit the sum of the values of its entries along all axes, `(units,)`."""
     totals = np.zeros(channels.count)
     for axis, along_axis in zip(axes, values, strict=True):
         cut = axis.units != FIXED

@@ -13,7 +13,7 @@ from pupila_prune.saliency import Scores
 
 
 def min_filters(channels: Channels, min_fraction_kept: float) -> dict[str, int]:
-    """Return the minimum of filters by layer: a fraction of the layer's filters, at least one."""
+    """Return how many filters each layer must keep: a fraction of its filters, and at least one."""
     return {
         axis.layer: max(1, int(np.ceil(min_fraction_kept * len(axis.units))))
         for axis in channels.filters
@@ -23,10 +23,10 @@ def min_filters(channels: Channels, min_fraction_kept: float) -> dict[str, int]:
 def choose(
     channels: Channels, scores: Scores, target: float, min_filters: Mapping[str, int]
 ) -> Keep:
-    """Return which units to keep, cutting the lowest scores until `target` parameters remain.
+    """Return which units to keep: those with the lowest scores are cut until the target is reached.
 
-    A unit is kept if without it a layer would have too few filters, so more than `target`
-    parameters may remain.
+    `target` is the number of parameters that shall remain. A unit is kept if a layer would have
+    fewer than its `min_filters` without it, so more than `target` parameters may remain.
     """
     order = _within(channels, np.argsort(scores, kind="stable").tolist(), min_filters)
 
@@ -42,7 +42,10 @@ def choose(
 
 
 def _within(channels: Channels, order: list[int], min_filters: Mapping[str, int]) -> list[int]:
-    """Return the units that can be cut in this order while layers keep enough filters."""
+    """Return the units of `order` that can be cut while each layer keeps enough filters.
+
+    Units earlier in `order` go first.
+    """
     room = {axis.layer: len(axis.units) - min_filters[axis.layer] for axis in channels.filters}
     made_by: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for axis in channels.filters:

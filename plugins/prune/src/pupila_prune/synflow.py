@@ -1,28 +1,29 @@
 """SynFlow: prunes without data, and never cuts off a layer completely.
 
 Tanaka et al. 2020, "Pruning neural networks without any data by iteratively conserving synaptic
-flow" (arXiv 2006.05467), algorithm 1. With R the sum of the net's outputs for an image of ones and
-all weights replaced by |w|, the score of a weight is
+flow" (arXiv 2006.05467), algorithm 1. Let R be the sum of the net's outputs for an image of ones,
+with each weight w replaced by |w|. The score of a weight is
 
     S = |w| · dR/d|w|
 
-the share of R that flows through it. The flow into a layer equals the flow out of it, so S has the
-same sum in all layers, and the weights of a small layer score higher. Weights are cut in 100
-iterations. Each computes the scores again, and keeps the same fraction of the remaining weights.
+the share of R that flows through the weight. The flow into a layer equals the flow out of it, so S
+has the same sum in all layers, and the weights of a small layer score higher. Weights are cut in
+100 iterations. Each iteration computes the scores again, and keeps the same fraction of the
+remaining weights.
 
 The flow is conserved only if R is a sum, over paths, of products of weights. So in the measured net
 
 * biases are 0, and so are the shift and running mean of batch normalisation, which multiplies by
   |γ| / √(σ² + ε). The authors' code takes absolute values of all these instead, in a newly
   initialised net, where shifts and means are 0;
-* activations, softmax and dropout are the identity. ReLU would be anyway, as nothing is
-  negative; ReLU6, sigmoid and swish would not;
+* activations, softmax and dropout are the identity. (ReLU would be the identity anyway, as nothing
+  is negative, but ReLU6, sigmoid and swish would not.)
 * a product of two branches, as in squeeze and excitation, becomes their sum;
 * the scaling of images is left out, so that the image of ones reaches the first layer. Constants
   that are added in the graph are left out too, and constant factors lose their sign.
 
-Pooling, padding, sums and concatenations are unchanged. All is computed in float64: R is a product
-of as many factors as there are layers.
+Pooling, padding, sums and concatenations are unchanged. Everything is computed in float64, since
+each path multiplies as many factors as there are layers.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ raw = keras.src.ops  # operations as a graph holds them; Keras exports only the 
 Weights = list[NDArray[np.float64]]
 
 _ITERATIONS = 100
-"""Iterations of one cut, as many as in the authors' experiments."""
+"""Number of iterations of one cut, as in the authors' experiments."""
 
 
 def synflow_masks(model: Any, kernels: Sequence[Kernel], sparsity: float) -> Masks:
-    """Return masks that cut the fraction `sparsity` of all weights, those with the least flow.
+    """Return masks that set the fraction `sparsity` of all weights to 0: those with the least flow.
 
     Raises:
-        PupilaError: a layer is not supported, or the flow is 0 or infinite.
+        PupilaError: SynFlow does not support a layer, or the flow is 0 or infinite.
     """
     measure = synaptic_flow(model, kernels)
     weights = [np.abs(kernel.values).astype(np.float64) for kernel in kernels]
@@ -69,8 +70,10 @@ def synflow_masks(model: Any, kernels: Sequence[Kernel], sparsity: float) -> Mas
 def synaptic_flow(model: Any, kernels: Sequence[Kernel]) -> Callable[[Weights], Weights]:
     """Return a function that computes the score S of each weight from |w| of all kernels.
 
+    The function takes and returns one array per kernel, of the kernel's shape.
+
     Raises (the returned function):
-        PupilaError: a layer is not supported, or the flow is 0 or infinite.
+        PupilaError: SynFlow does not support a layer, or the flow is 0 or infinite.
     """
     (image,) = model.inputs
     ones = np.ones((1, *image.shape[1:]))
@@ -103,7 +106,7 @@ def _check_flow(model: Any, flow: float) -> None:
 
 
 class _Linear:
-    """Calls each layer as the top of this module describes, with |w| by the kernels' names."""
+    """Calls each layer in the form that the module docstring describes, with |w| as its weights."""
 
     def __init__(self, weights: dict[str, Any]) -> None:
         self._weights = weights

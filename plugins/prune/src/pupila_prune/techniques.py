@@ -19,12 +19,11 @@ from pupila_prune.weights import MaskRule, WeightStrategy, by_magnitude, by_obd,
 
 
 def prune_filters(step: Step[FilterPruning]) -> StepResult:
-    """Cut filters in rounds, retrain after each, and keep the smallest model within the budget.
+    """Cut filters in rounds, retrain after each round, and write the smallest model within budget.
 
     Raises:
-        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, has a
-            weight that is not finite, or nothing that can be cut; or the loss of a round is not
-            finite.
+        PupilaError: the model is not a graph of Keras' own layers, the model does not end in its
+            declared output, a weight or the loss of a round is not finite, or nothing can be cut.
     """
     model = open_model(step.inputs[0])
     strategy = FilterStrategy(step, model)
@@ -34,18 +33,22 @@ def prune_filters(step: Step[FilterPruning]) -> StepResult:
 
 
 def prune_magnitude(step: Step[MagnitudePruning]) -> StepResult:
-    """Set the smallest weights to 0 in rounds, and retrain the others after each.
+    """Set the smallest weights to 0 in rounds, and retrain the other weights after each round.
 
     Raises:
-        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, has no
-            kernel, a weight that is not finite, or already as many zeros as asked for; or the loss
-            of a round is not finite.
+        PupilaError: the model is not a graph of Keras' own layers, the model does not end in its
+            declared output, the model has no kernel, a weight or the loss of a round is not finite,
+            or the model already has as many zeros as `sparsity` asks for.
     """
     return _prune_weights(step, "prune-magnitude", by_magnitude(step.config))
 
 
 def prune_obd(step: Step[WeightPruning]) -> StepResult:
-    """Like `prune_magnitude`, but cut the weights whose removal raises the loss least."""
+    """Like `prune_magnitude`, but cut the weights whose removal raises the loss least.
+
+    Raises:
+        PupilaError: as for `prune_magnitude`.
+    """
     return _prune_weights(step, "prune-obd", by_obd(step))
 
 
@@ -53,7 +56,8 @@ def prune_synflow(step: Step[WeightPruning]) -> StepResult:
     """Like `prune_magnitude`, but cut the weights with the least synaptic flow.
 
     Raises:
-        PupilaError: as for `prune_magnitude`; or SynFlow does not support a layer.
+        PupilaError: as for `prune_magnitude`; or SynFlow does not support a layer, or the flow is 0
+            or infinite.
     """
     return _prune_weights(step, "prune-synflow", by_synflow)
 
@@ -62,8 +66,9 @@ def cluster(step: Step[Clustering]) -> StepResult:
     """Cluster the weights of each kernel into a few shared values, and retrain the values.
 
     Raises:
-        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, or has
-            no kernel to cluster; or a weight or the loss is not finite.
+        PupilaError: the model is not a graph of Keras' own layers, the model does not end in its
+            declared output, the model has no kernel to cluster, or a weight or the loss is not
+            finite.
     """
     model = open_model(step.inputs[0])
     clustered_kernels(model)  # refuses a model without any
@@ -75,7 +80,7 @@ def cluster(step: Step[Clustering]) -> StepResult:
 
 
 def _clustering_result(rounds: Rounds, model: Any) -> ClusteringResult:
-    """Return the result of clustering; it removes no parameters, as weights only share values."""
+    """Return the result of clustering. Clustering removes no parameters, so none are reported."""
     uncut, clustered = rounds.curve
     result = rounds.result()
     return ClusteringResult(

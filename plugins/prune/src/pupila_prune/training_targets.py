@@ -24,18 +24,19 @@ class TrainingTargets:
     """Images with targets for retraining and evaluation, the same in every round."""
 
     train: Images
-    """Training images, with labels and the uncut model's answers for each augmented view."""
+    """Training images, with labels and the uncut model's predictions for each augmented view."""
     validation: Images
     altered: Altered | None
-    """Altered images for choosing epochs and rounds by fidelity; None if loss and accuracy do."""
+    """Altered images, if epochs and rounds are chosen by fidelity; None if they are chosen by loss
+    and accuracy."""
 
 
 def open_model(artifact: Artifact) -> Any:
     """Return a flat, trainable copy of an artifact's model that outputs logits.
 
     Raises:
-        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, or has
-            a weight that is not finite.
+        PupilaError: the model is not a graph of Keras' own layers, the model does not end in its
+            declared output, or a weight is not finite.
     """
     model = flatten(load(artifact))
     for layer in model.layers:
@@ -51,7 +52,10 @@ def open_model(artifact: Artifact) -> Any:
 
 
 def gather_targets(step: Step[Any]) -> TrainingTargets:
-    """Gather images, labels and the uncut model's answers, columns in the model's class order."""
+    """Gather images, labels and the uncut model's predictions for retraining and evaluation.
+
+    The columns of targets are in the model's order of classes.
+    """
     (artifact,), config = step.inputs, step.config
     size = artifact.record.input
     train, validation = step.split("train"), step.split("validation")
@@ -73,7 +77,10 @@ def gather_targets(step: Step[Any]) -> TrainingTargets:
 
 
 def ranking_batches(step: Step[Any], max_images: int, batch_size: int) -> Batches:
-    """Return batches of at most `max_images` random training images, unaugmented, with labels."""
+    """Return batches of at most `max_images` random training images, with labels.
+
+    The images are not augmented.
+    """
     train = step.split("train")
     labels = [labels_of(train)[:, _columns(step)]]
     size = step.inputs[0].record.input
@@ -82,7 +89,7 @@ def ranking_batches(step: Step[Any], max_images: int, batch_size: int) -> Batche
 
 
 def uncut_accuracy(step: Step[Any]) -> float:
-    """Return the accuracy 0..1 of the uncut model on the validation images."""
+    """Return the accuracy of the uncut model on the validation images, as a fraction 0..1."""
     validation = step.split("validation")
     answers = step.predictions.of(step.inputs[0], validation, step.progress)
     return float((answers.argmax(axis=-1) == validation.labels).mean())
@@ -96,6 +103,6 @@ def key_of(step: Step[Retraining], technique: str) -> str:
 
 
 def _columns(step: Step[Any]) -> list[int]:
-    """Return, for each class of the model, its index among the classes of the data."""
+    """Return the index of each of the model's classes among the classes of the data."""
     named = step.split("train").classes
     return [named.index(name) for name in step.inputs[0].record.output.classes]

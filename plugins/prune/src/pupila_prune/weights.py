@@ -1,4 +1,4 @@
-"""The strategy of weight pruning: sets weights to 0 by a schedule, and keeps them at 0."""
+"""The strategy of weight pruning: sets weights to 0 in rounds, and keeps them at 0."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ MaskRule = Callable[[Any, Sequence[Kernel], float], Masks]
 """Takes a model, its kernels and a sparsity; returns masks of the weights to keep."""
 
 _MAX_IMAGES = 128
-"""Most training images used to measure curvature, chosen at random by the seed. Each image needs a
-backward pass for each class."""
+"""Largest number of training images that measure curvature for `prune-obd`; the seed chooses them
+at random. Each image needs a backward pass for each class."""
 
 
 class WeightStrategy:
@@ -71,7 +71,7 @@ class WeightStrategy:
         return nonzero_parameters(model)
 
     def measured(self, model: Any) -> WeightSparsity:
-        """Return the sparsity of all kernels together and of each."""
+        """Return the sparsity of all kernels together, and of each kernel."""
         by_kernel = {name: round(value, 4) for name, value in sparsity_by_kernel(model).items()}
         result = WeightSparsity(sparsity=round(sparsity(model), 4), sparsity_by_kernel=by_kernel)
         if not self._is_patterned:
@@ -81,7 +81,11 @@ class WeightStrategy:
 
 
 def by_magnitude(config: MagnitudePruning) -> MaskRule:
-    """Return a rule that cuts the smallest weights: per kernel, of all, or two of every four."""
+    """Return a rule that cuts the smallest weights.
+
+    By the settings, it cuts the smallest weights of each kernel, the smallest of all kernels, or
+    the two smallest of every four successive weights.
+    """
 
     def masks(model: Any, kernels: Sequence[Kernel], target: float) -> Masks:
         scores = _zeros_first(kernels, magnitude(kernels))
@@ -113,5 +117,5 @@ def _pattern_mask(kernel: Kernel, scores: Any) -> Any:
 
 
 def _zeros_first(kernels: Sequence[Kernel], scores: Scores) -> Scores:
-    """Return scores in which zeros have the lowest, so that they are cut first."""
+    """Return scores in which weights of 0 have the lowest score, so that they are cut first."""
     return [np.where(k.values == 0, -1, s) for k, s in zip(kernels, scores, strict=True)]
