@@ -1,4 +1,4 @@
-"""Learns not only what a teacher answers but also where it looks: attention transfer.
+"""Learns from a teacher's predictions and from where the teacher looks: attention transfer.
 
 Zagoruyko and Komodakis 2017 (ICLR; arXiv 1612.03928), the activation-based variant of
 "Paying more attention to attention". The attention of a feature map A `(height, width, channels)`
@@ -10,25 +10,27 @@ With Q = vec(F(A)) of student S and teacher T at each pair j of stages, the loss
 
     L_KD + β · Σ_j mean((Q_S / ‖Q_S‖₂ - Q_T / ‖Q_T‖₂)²)
 
-L_KD is the loss of `distill`, on labels and the teacher's answers. The paper's equation 2 has
-β/2 times the norm of the difference. Its authors' code, `szagoruyko/attention-transfer`, has the
-mean of squares with β = 1000. The mean of squares is used here too: their results were made with
-it, and a square has a gradient where two maps are equal, which a norm lacks. Their maps are larger
-(32, 16 and 8 positions a side), and their β falls during training. Here β is constant and 100 by
-default: with 1000, on maps of 16, 8 and 4 a side, attention was 94 % of the validation loss
-(ACRIMA, `mobile-xs` of EfficientNet-Lite0, one seed), which leaves little weight for the answers.
+L_KD is the loss of `distill`, on labels and the teacher's predictions.
+
+The paper's equation 2 has β/2 times the norm of the difference. The authors' code,
+`szagoruyko/attention-transfer`, has the mean of squares with β = 1000. The mean of squares is used
+here too: the paper's results were made with it, and a square has a gradient where two maps are
+equal, which a norm lacks. The paper's maps are larger (32, 16 and 8 positions a side), and its β
+falls during training. Here β is constant and 100 by default. With 1000, on maps of 16, 8 and 4
+positions a side, attention was 94 % of the validation loss, which leaves little weight for the
+predictions (ACRIMA, `mobile-xs` of EfficientNet-Lite0, one seed).
 
 The epoch with the lowest L_KD on the validation images is kept, so its validation loss can be
 compared with that of `distill`.
 
-Stages (see `pupila_distill.stages`) are paired from the deepest, three at most, as many as the
-paper's nets have; further stages of either net are not used. The teacher's attention is resized to
-the student's size, bilinear with antialiasing.
+Stages (see `pupila_distill.stages`) are paired from the deepest: at most three pairs, as many as
+the paper's nets have. Further stages of the teacher or of the student are not used. The teacher's
+attention is resized to the student's size, bilinear with antialiasing.
 
 The teacher runs once per augmented view, at its own input size, and its attention is kept on disk,
-like its answers. The hints of FitNets (Romero et al. 2015) would be too large for that: hints have
-hundreds of channels at each position, while the attention of three maps at the size of a student of
-128 px has 336 numbers.
+like its predictions. The hints of FitNets (Romero et al. 2015) would be too large for that. Hints
+have hundreds of channels at each position, while the attention of three maps at the size of a
+student of 128 px has 336 numbers.
 """
 
 from __future__ import annotations
@@ -69,11 +71,11 @@ _BATCH_IMAGES = 16
 
 
 def distill_attention(step: Step[AttentionDistillation]) -> StepResult:
-    """Train a student on labels, on a teacher's answers, and on the teacher's attention.
+    """Train a student on labels, on a teacher's predictions, and on the teacher's attention.
 
     Raises:
-        PupilaError: teacher or student has no feature map of more than one position, the teacher
-            is not better than chance, or the loss is no longer a number.
+        PupilaError: the teacher or the student has no feature map of more than one position, the
+            teacher is not better than chance, or the loss is no longer finite.
     """
     config = step.config
     images, (_, validation) = training_images(step), splits(step)
@@ -109,18 +111,19 @@ def distill_attention(step: Step[AttentionDistillation]) -> StepResult:
 
 
 def _check(step: Step[AttentionDistillation], validation: Dataset) -> None:
-    """Check the teacher's quality before its attention is computed for all images."""
+    """Check that the teacher is better than chance, before its attention is computed."""
     (teacher,) = step.inputs
     answers = step.predictions.of(teacher, validation, step.progress)
     check_teacher(step, 0, validation, answers)
 
 
 def attention_loss(answers: Loss, beta: float, classes: int, sizes: Sequence[Size]) -> Loss:
-    """Return the loss of the module docstring.
+    """Return the loss of the module docstring, for maps of the given sizes.
 
-    Targets are labels, the teacher's logits and its attention; outputs are the student's logits
-    and its attention. `answers` is L_KD, the loss on labels and logits. If the targets have no
-    attention, as in validation, the loss is L_KD alone.
+    The columns of its targets are labels, the teacher's logits, and the teacher's attention. The
+    columns of its outputs are the student's logits and the student's attention. `answers` is L_KD,
+    the loss on labels and logits. If the targets have no attention, as in validation, the loss is
+    L_KD alone.
     """
 
     def loss(targets: Any, outputs: Any) -> Any:
@@ -135,9 +138,10 @@ def attention_loss(answers: Loss, beta: float, classes: int, sizes: Sequence[Siz
 
 
 def distance(teacher: Any, student: Any, sizes: Sequence[Size]) -> Any:
-    """Return the mean squared difference of attention maps, summed over stages, per image.
+    """Return the mean squared difference of attention maps, summed over stages, `(batch,)`.
 
-    Both arguments are `(batch, positions)`, all maps side by side.
+    `teacher` and `student` are `(batch, positions)`: all maps side by side. `sizes` are the sizes
+    of the maps. Each map is normalised to length 1.
     """
     total, start = 0, 0
     for rows, columns in sizes:
@@ -152,7 +156,10 @@ def _unit(maps: Any) -> Any:
 
 
 def attention_of(features: Any) -> Any:
-    """Return the attention F `(batch, height, width, 1)` of feature maps `(…, channels)`."""
+    """Return the attention F of feature maps `(batch, height, width, channels)`.
+
+    The result is `(batch, height, width, 1)`.
+    """
     return ops.sum(ops.square(features), axis=-1, keepdims=True)
 
 
@@ -171,7 +178,10 @@ def _side_by_side(tensors: Sequence[Any]) -> Any:
 
 
 def _student_sizes(step: Step[AttentionDistillation], classes: int) -> list[Size]:
-    """Return the sizes of the feature maps of the student's deepest stages, largest first."""
+    """Return the sizes of the feature maps of the student's deepest stages, at most three.
+
+    The largest map comes first.
+    """
     student = new_student(step, classes)
     sizes = [size_of(feature_map) for feature_map in with_stages(student).outputs[1:]]
     if not sizes:
@@ -205,10 +215,11 @@ def _teacher_maps(
 def open_attention(
     teacher: Artifact, sizes: Sequence[Size]
 ) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
-    """Yield a function that turns pictures `(n, height, width, 3)` into a teacher's attention.
+    """Yield a function that computes a teacher's attention from images.
 
-    The attention `(n, positions)` is that of the teacher's deepest stages, resized to `sizes`. If
-    the teacher has fewer stages, the last of the `sizes` are used.
+    Images are `(images, height, width, 3)`, and the attention is `(images, positions)`. It is the
+    attention of the teacher's deepest stages, resized to `sizes`, with all maps side by side. If
+    the teacher has fewer stages than there are `sizes`, the last of the `sizes` are used.
 
     Raises:
         PupilaError: the teacher has no feature map of more than one position.
@@ -231,7 +242,7 @@ def open_attention(
 
 
 def _deepest(sizes: Sequence[Size], positions: int) -> list[Size]:
-    """Return the last of the sizes, as many as together have `positions` positions."""
+    """Return as many of the last `sizes` as have `positions` positions in total."""
     (first,) = (
         number
         for number in range(len(sizes))

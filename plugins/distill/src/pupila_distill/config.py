@@ -1,4 +1,4 @@
-"""Settings of `train` and of the techniques that learn from a teacher's answers."""
+"""Settings of `train` and of the techniques that learn from a teacher's predictions."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Training(Schedule):
     )
 
     of_beginning: ClassVar[Mapping[str, Any]] = {"learning_rate": _BEGINNING_RATE}
-    """Defaults where the student is the beginning of a teacher."""
+    """Defaults that replace the others if the student is the beginning of a teacher."""
 
     @model_validator(mode="before")
     @classmethod
@@ -184,7 +184,7 @@ def _check_student(name: str) -> None:
 
 
 class Teaching(SoftTargets, EpochChoice, Training):
-    """Settings of every training with a teacher: images, and weights of labels and answers."""
+    """Settings of every training with a teacher: the images, and the weights of the loss."""
 
     unlabelled: bool = Field(
         default=True,
@@ -244,7 +244,7 @@ class Distillation(Teaching):
 
 
 class OracleDistillation(Teaching):
-    """Settings of `distill-oracle`; by default labels have no weight where a teacher is right."""
+    """Settings of `distill-oracle`. By default, labels have no weight where a teacher is right."""
 
     alpha: float = Field(
         default=0,
@@ -260,10 +260,10 @@ class ConsistentDistillation(Distillation):
     Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent" (CVPR;
     arXiv 2106.05237), with the values of their ImageNet configuration, `distill/bit_i1k.py` in
     their repository `big_vision`: temperature 1, no labels, random crops of at least 5 % of the
-    area, horizontal flips, every picture mixed with another one at a uniform random ratio, no
-    unaltered pictures, and a learning rate that falls to 0 along a cosine. 300 epochs is the
-    shortest of their schedules; the configuration has 1200. The learning rate, and shifts of
-    position and colour, are as in the other techniques.
+    area, horizontal flips, every image mixed with another one at a uniform random ratio, no
+    unaltered images, and a learning rate that falls to 0 along a cosine. The default of 300 epochs
+    is the shortest of their schedules; their configuration has 1200. The learning rate, and the
+    shifts of position and colour, are as in the other techniques of this package.
     """
 
     of_beginning: ClassVar[Mapping[str, Any]] = Training.of_beginning
@@ -298,7 +298,7 @@ class AttentionDistillation(Teaching):
 
 
 class EmbeddingDistillation(Distillation):
-    """Settings of `distill-embedding`, which is `distill` when all its weights are 0."""
+    """Settings of `distill-embedding`, which equals `distill` if its three own weights are 0."""
 
     subclasses: int = Field(
         default=8,

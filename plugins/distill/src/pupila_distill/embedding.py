@@ -1,26 +1,30 @@
-"""Learns from a teacher's features, which hold more of an image than its logits.
+"""Learns from a teacher's features, which say more about an image than the teacher's logits.
 
-With two classes a teacher's answer is one number; its features, the input of its last layer, are
-hundreds. This technique learns from them in two ways, each with a weight, that work with teachers
-and students of any architecture and width:
+With two classes, a teacher's prediction is one number. The teacher's features, the input of its
+last layer, are hundreds of numbers. This technique learns from the features in two ways. Each way
+has a weight, and works with teachers and students of any architecture and width:
 
 * subclasses (`pupila_distill.subclasses`, LELP): in addition to the class, the student predicts a
   subclass of each class;
 * relations (`pupila_distill.relations`, RKD): distances and angles between the images of a batch
-  should be the same for student and teacher.
+  should be the same in the features of student and teacher.
 
-With teachers k of weights w, softened answers p̄ and temperature T of `distill`, per image:
+The loss per image, over teachers k with weights w_k, is
 
     L_distill + (1 - α · Σy) · T² · λ · Σ_k v_k Σ_c p̄_c KL(p_k(s | c) ‖ softmax_s(a_kc / T))
               + Σ_k v_k (λ_D · L_distance,k + λ_A · L_angle,k),            v_k = w_k / Σ w_k
 
-a_kc are S logits of a second dense layer on the student's features. With p(c, s) = p(c) · p(s | c)
-for both student and teacher, the KL divergence of p(c, s) is that of the classes plus the second
-term with λ = 1. This equals the single cross-entropy of LELP over C × S subclasses (section 3.3).
-In LELP one dense layer has C × S logits, and the probability of a class is the sum over its
-subclasses. Here the classes have their own softmax, Σ_s p(c) · p(s | c) = p(c), so the second layer
-is not part of the written model. (A sum after the softmax would leave an int8 model only eight bits
-of the logits.)
+L_distill, the labels y (Σy is 0 for an unlabelled image), their weight α, the softened predictions
+p̄ and the temperature T are those of `distill`. λ, λ_D and λ_A are the settings `subclass_weight`,
+`distance_weight` and `angle_weight`. p_k(s | c) are the teacher's subclasses s of class c. a_kc are
+S logits of a second dense layer on the student's features.
+
+Let p(c, s) = p(c) · p(s | c) for both student and teacher. The KL divergence of p(c, s) is the KL
+divergence of the classes plus the second term with λ = 1. This equals the single cross-entropy of
+LELP over C × S subclasses (section 3.3). In LELP one dense layer has C × S logits, and the
+probability of a class is the sum over its subclasses. Here the classes have their own softmax,
+Σ_s p(c) · p(s | c) = p(c), so the second layer is not part of the written model. (A sum after the
+softmax would leave an int8 model only eight bits of the logits.)
 
 The epoch with the lowest loss of `distill` on the validation images is kept.
 """
@@ -59,11 +63,11 @@ _BATCH_IMAGES = 16
 
 
 def distill_embedding(step: Step[EmbeddingDistillation]) -> StepResult:
-    """Train a student on labels, on teachers' answers, and on their features.
+    """Train a student on labels, on teachers' predictions, and on teachers' features.
 
     Raises:
-        PupilaError: as in `distill`; or a model's features cannot be found; or a class cannot be
-            split into as many subclasses as the setting `subclasses` says.
+        PupilaError: as in `distill`; or the features of a teacher or of the student cannot be
+            found; or a class cannot be split into as many subclasses as `subclasses` says.
     """
     targets = teacher_targets(step)
     config = step.config
@@ -81,10 +85,11 @@ def embedding_loss(
 ) -> Loss:
     """Return the loss of the module docstring; `answers` is the loss of `distill`.
 
-    Targets are labels, teachers' logits, each teacher's subclasses (if these have a weight), and
-    each teacher's features (if relations have a weight); `features` has their numbers of columns.
-    Outputs are the student's logits, its subclass logits and its features. If the targets are
-    labels and logits only, as in validation, the loss is `answers` alone.
+    The columns of its targets are labels, the teachers' logits, each teacher's subclasses (if
+    subclasses have a weight), and each teacher's features (if relations have a weight). `features`
+    has the number of features of each teacher, and `weights` has the weight of each teacher. The
+    columns of its outputs are the student's logits, subclass logits and features. If the targets
+    are labels and logits only, as in validation, the loss is `answers` alone.
     """
     shares = [weight / sum(weights) for weight in weights]
     columns = _subclass_columns(config, classes, len(shares))
@@ -110,10 +115,10 @@ def embedding_loss(
 def subclass_loss(
     config: EmbeddingDistillation, targets: Any, outputs: Any, shares: Sequence[float]
 ) -> Any:
-    """Return the subclass term of the loss, the second one, without λ, per image `(batch,)`.
+    """Return the second term of the loss, about subclasses, without λ, per image `(batch,)`.
 
-    The columns of `targets` are labels, teachers' logits and subclasses; those of `outputs` are the
-    student's logits and the subclass logits.
+    The columns of `targets` are labels, the teachers' logits and the teachers' subclasses. The
+    columns of `outputs` are the student's logits and subclass logits. `shares` are the v_k.
     """
     temperature = config.temperature
     classes = targets.shape[-1] - outputs.shape[-1]
@@ -146,7 +151,11 @@ def _subclass_columns(config: EmbeddingDistillation, classes: int, teachers: int
 
 
 def with_features(student: Any, subclass_columns: int, relates: bool) -> Any:
-    """Return a model that outputs a student's logits, its subclass logits and its features."""
+    """Return a model that outputs a student's logits, subclass logits and features, side by side.
+
+    `subclass_columns` is the number of subclass logits, and may be 0. Features are left out unless
+    `relates`.
+    """
     last = penultimate(student)
     columns = [last.output]
     if subclass_columns:
@@ -160,10 +169,10 @@ def with_features(student: Any, subclass_columns: int, relates: bool) -> Any:
 
 @dataclass(frozen=True)
 class _TeacherFeatures:
-    """Features of one teacher for the training images."""
+    """Features of the training images from one teacher."""
 
     views: list[Rows]
-    """Features `(images, features)` for each view."""
+    """Features `(images, features)` of each augmented view."""
     subclasses: Subclasses | None
 
 

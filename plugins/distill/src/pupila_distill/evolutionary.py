@@ -2,26 +2,30 @@
 
 After Zhang, Zhang, Li, Zeng and Ge 2021 (IEEE TCSVT; arXiv 2103.13811), "Student network learning
 via evolutionary knowledge distillation". A trained teacher is far ahead of a new student, so its
-answers are hard to imitate. Here the teacher starts from random weights too, is never far ahead,
-and guides the student by its answers and by *guided modules* between corresponding blocks.
+predictions are hard to imitate. Here the teacher also starts from random weights, so it is never
+far ahead. It guides the student by its predictions and by *guided modules* between corresponding
+blocks.
 
-As in the paper, the teacher is trained online, together with the student, from the labels; it
-supervises the student's answers and, through a small module on either side of each pair of blocks,
-its features. The paper's equations were not at hand, so the equations below are ours. Let y be the
-labels, z_T and z_S the logits, T the temperature and p = softmax(z/T) softened answers. Each of n
-pairs of blocks has a module e on either side: a 1x1 convolution to 64 channels, batch
-normalisation, ReLU, the mean over positions. The teacher's module also has logits m. The losses are
+As in the paper, the teacher is trained from the labels, at the same time as the student. It
+supervises the student's predictions, and also the student's features: through small modules, one on
+the student's and one on the teacher's side of each pair of blocks. The paper's equations were not
+at hand, so the equations below are ours.
+
+Let y be the labels, z_T and z_S the logits, T the temperature, and p = softmax(z/T) the softened
+predictions. Each of n pairs of blocks has a module with features e on either side: a 1x1
+convolution to 64 channels, batch normalisation, ReLU, and the mean over positions. The teacher's
+module also has logits m_T. The losses are
 
     teacher:  L_T = CE(y, z_T) + 1/n Σ CE(y, m_T)
     student:  L_S = α CE(y, z_S) + (1 - α) T² KL(p_T ‖ p_S) + γ/n Σ mean((e_S - e_T)²)
 
 In L_S the teacher's z_T and e_T are constants. So the teacher and its modules learn from the labels
-as if there were no student, and minimising L_T + L_S minimises each. The blocks are the stages of
-`pupila_distill.stages`, paired from the deepest.
+as if there were no student, and minimising L_T + L_S minimises each of the two. The blocks are the
+stages of `pupila_distill.stages`, paired from the deepest.
 
 Targets are labels and a last column: 1 for a training image, 0 for a validation image. For a
-validation image the loss is CE(y, z_S) alone, so the kept epoch is the student's best, and its
-validation loss can be compared with that of `train`.
+validation image the loss is CE(y, z_S) alone. So the kept epoch is the best epoch of the student,
+and its validation loss can be compared with that of `train`.
 """
 
 from __future__ import annotations
@@ -51,7 +55,7 @@ keras = import_keras()
 layers, ops = keras.layers, keras.ops
 
 _WIDTH = 64
-"""Channels of a guided module: fewer than most blocks have, more than a student has classes."""
+"""Channels of a guided module: fewer than most blocks have, and more than the number of classes."""
 
 _MOMENTUM = 0.9
 """Momentum of batch normalisation, as in the students."""
@@ -61,8 +65,8 @@ def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> StepResult:
     """Train a student together with a larger teacher, both from random weights.
 
     Raises:
-        PupilaError: student or teacher has no block that can be paired, or the loss is no longer a
-            number.
+        PupilaError: the student or the teacher has no block that can be paired, or the loss is no
+            longer finite.
     """
     config, (images, validation) = step.config, splits(step)
     classes = len(images.classes)
@@ -85,7 +89,10 @@ def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> StepResult:
 
 
 def evolutionary_loss(classes: int, alpha: float, temperature: float, guidance: float) -> Loss:
-    """Return the loss of the module docstring, for the outputs of `joint_model`."""
+    """Return the loss L_T + L_S of the module docstring, for the outputs of `joint_model`.
+
+    `guidance` is γ.
+    """
     answers = distillation_loss(alpha, temperature)
 
     def loss(targets: Any, outputs: Any) -> Any:
@@ -103,14 +110,14 @@ def evolutionary_loss(classes: int, alpha: float, temperature: float, guidance: 
 
 
 def joint_model(student: Any, teacher: Any, classes: int) -> Any:
-    """Return one model that runs student, teacher and guided modules on the same picture.
+    """Return one model that runs student, teacher and guided modules on the same image.
 
-    Its output `(batch, columns)` has side by side: the student's logits, the teacher's logits, and
-    for each pair of blocks the logits and the features of the teacher's module and the features of
-    the student's module.
+    Its output `(batch, columns)` has, side by side, the student's logits and the teacher's logits.
+    Then follow, for each pair of blocks, the logits and features of the teacher's module and the
+    features of the student's module.
 
     Raises:
-        PupilaError: no blocks can be paired.
+        PupilaError: the student or the teacher has no block that can be paired.
     """
     image = keras.Input(student.input_shape[1:], name="image")
     answer, *blocks = _run(student, image)
@@ -136,7 +143,7 @@ def _run(model: Any, image: Any) -> list[Any]:
 
 
 def _guided(features: Any, name: str) -> Any:
-    """Build a guided module on a block's last feature map and return its features `(batch, 64)`."""
+    """Build a guided module on a block's last feature map; return its features `(batch, 64)`."""
     x = layers.Conv2D(_WIDTH, 1, use_bias=False, name=f"{name}_narrow")(features)
     x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x)
     x = layers.Activation("relu", name=f"{name}_relu")(x)
@@ -144,7 +151,11 @@ def _guided(features: Any, name: str) -> Any:
 
 
 def _split(outputs: Any, classes: int) -> list[Any]:
-    """Split the output of `joint_model`: `[student, teacher, *(logits, features, features)]`."""
+    """Split the output of `joint_model` into `[student, teacher, *modules]`.
+
+    An element of `modules` has the logits and features of the teacher's module, and the features of
+    the student's module.
+    """
     module = classes + 2 * _WIDTH
     starts = range(2 * classes, outputs.shape[-1], module)
     within = [classes, classes + _WIDTH]
@@ -161,7 +172,7 @@ def _mean(terms: Sequence[Any]) -> Any:
 
 
 def _mark(labels: NDArray[np.float32], *, learned: bool) -> NDArray[np.float32]:
-    """Add the last column of the targets to labels: 1 if `learned`, else 0."""
+    """Add the last column of the targets to labels `(images, classes)`: 1 if `learned`, else 0."""
     return pack_targets(labels, np.full((len(labels), 1), learned, np.float32))
 
 

@@ -13,16 +13,19 @@ from pupila.training.student import build_student
 from pupila_distill.config import Beginning, Training
 
 _BYTES = 500_000
-"""Largest size of a beginning in bytes if the recipe gives none."""
+"""Largest size of the beginning of a teacher, in bytes, if the recipe does not set a size."""
 
 _LEAST_PROBABILITY = 1e-7
 
 
 def new_student(step: Step[Any], classes: int) -> Any:
-    """Return an untrained student of raw RGB that gives logits `(batch, classes)`.
+    """Return the student to train: a model from raw RGB images to logits `(batch, classes)`.
+
+    A small architecture has random weights, the beginning of a teacher has the teacher's.
 
     Raises:
-        PupilaError: the student refuses its input size, or no teacher can be cut as asked.
+        PupilaError: the student does not support its input size, or no teacher can be cut as the
+            settings ask.
     """
     config: Training = step.config
     if isinstance(config.student, Beginning):

@@ -18,20 +18,21 @@ layers = keras.layers
 
 @dataclass(frozen=True)
 class Penultimate:
-    """The features of a model, and the layer that makes logits from them."""
+    """The features of a model, and the weights of the layer that makes logits from them."""
 
     image: Any
     """Input of the model."""
     output: Any
     """Output of the model."""
     read: Any
-    """Input of the last layer, as a vector `(batch, features)`; a feature map is averaged."""
+    """Input of the last layer with weights, as a vector `(batch, features)`. If the layer reads a
+    feature map, this is the mean over its positions."""
     kernel: NDArray[np.float64]
-    """Weights W of the last layer `(features, logits)`."""
+    """Weights W of that layer, `(features, logits)`."""
 
     @property
     def features(self) -> Any:
-        """The features: `read`, taken before dropout if there is one."""
+        """The features: `read`, or the input of the dropout layer that returns `read`."""
         operation = _made_by(self.read)
         return inputs_of(self.read)[0] if isinstance(operation, layers.Dropout) else self.read
 
@@ -39,11 +40,12 @@ class Penultimate:
 def penultimate(model: Any) -> Penultimate:
     """Find the last dense layer or 1x1 convolution of a model, and its input.
 
-    Layers without weights may follow it, such as a softmax or, as in SqueezeNet, a mean over
-    positions; the features of such a net are the mean of the convolution's input.
+    Layers without weights may follow this layer: a softmax, or, in SqueezeNet, a mean over
+    positions. If the layer is a convolution, the features are the mean of its input over positions.
 
     Raises:
-        PupilaError: the model is not a graph of layers, or does not end in such a layer.
+        PupilaError: the model is not a graph of layers, or its last layer with weights is not a
+            dense layer or a 1x1 convolution.
     """
     calls = Calls(model)
     given = calls.output
@@ -64,7 +66,7 @@ def _makes_logits(operation: Any) -> bool:
 
 
 def _behind(model: Any, given: Any) -> Any:
-    """Return the one tensor that the layer which made `given` reads.
+    """Return the only input of the layer that made the tensor `given`.
 
     Raises:
         PupilaError: the layer reads several tensors, or has weights.

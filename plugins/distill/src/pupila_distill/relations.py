@@ -1,16 +1,16 @@
-"""Compares the relations between the images of a batch in the features of teacher and student.
+"""Compares relations between the images of a batch, in the features of teacher and student.
 
-Park et al. 2019, "Relational knowledge distillation" (CVPR; arXiv 1904.05068), with features t of
-the teacher and s of the student, which may differ in size, and Huber's loss l (half the square of a
-difference up to 1, above that the difference minus 1/2):
+Park et al. 2019, "Relational knowledge distillation" (CVPR; arXiv 1904.05068). Let t be the
+features of the teacher and s the features of the student, which may differ in size. Let l be
+Huber's loss: half the square of a difference up to 1, and the difference minus 1/2 above 1.
 
     section 3.2.1, by distance   Σ_ij  l(‖t_i - t_j‖ / μ_t, ‖s_i - s_j‖ / μ_s),
                                  μ: mean distance of two images of the batch
     section 3.2.2, by angle      Σ_ijk l(cos ∠ t_i t_j t_k, cos ∠ s_i s_j s_k)
 
-As in their code, `lenscloth/RKD`, μ is the mean over pairs of different images, and the sums are
-replaced by means over all pairs and triplets. These include pairs and triplets in which an image
-occurs twice, whose loss is 0.
+As in the authors' code, `lenscloth/RKD`, μ is the mean over pairs of different images, and means
+over all pairs and triplets replace the sums. Pairs and triplets in which an image occurs twice are
+included; their loss is 0.
 """
 
 from __future__ import annotations
@@ -23,19 +23,23 @@ keras = import_keras()
 ops = keras.ops
 
 _LEAST_SQUARE = 1e-12
-"""Squared distances below this get no gradient, which would be infinite at 0."""
+"""Smaller squared distances count as 0 and get no gradient, as it would be infinite at 0."""
 
 
 def distance_loss(teacher: Any, student: Any) -> Any:
-    """Return the distance loss of each image `(batch,)`, its mean over the images of the batch.
+    """Return the distance loss of each image, `(batch,)`: the mean over its pairs with all images.
 
-    Both arguments are features `(batch, features)`.
+    `teacher` and `student` are features `(batch, features)`.
     """
     return keras.losses.huber(_distances(teacher), _distances(student))
 
 
 def angle_loss(teacher: Any, student: Any) -> Any:
-    """Return the angle loss of each image `(batch,)`: the mean over triplets whose vertex it is."""
+    """Return the angle loss of each image, `(batch,)`: the mean over its triplets.
+
+    The triplets of an image are those in which the vertex of the angle is this image. `teacher` and
+    `student` are features `(batch, features)`.
+    """
     return ops.mean(keras.losses.huber(_cosines(teacher), _cosines(student)), axis=-1)
 
 
@@ -50,7 +54,7 @@ def _distances(features: Any) -> Any:
 
 
 def _cosines(features: Any) -> Any:
-    """Return cosines `(batch, batch, batch)`: at `[j, i, k]` that of the angle at j to i and k."""
+    """Return cosines `(batch, batch, batch)`; `[j, i, k]` is for the angle at j between i and k."""
     towards = ops.normalize(_differences(features), axis=-1, order=2)
     return ops.matmul(towards, ops.transpose(towards, (0, 2, 1)))
 

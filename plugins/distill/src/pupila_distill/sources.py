@@ -1,4 +1,4 @@
-"""Weights training images by their source, such as unlabelled images of another hospital.
+"""Weights training images by their source, for example unlabelled images of another hospital.
 
 The weight of an image is the last column of its targets. Weights are divided by their mean over the
 images, so that they do not change the effective learning rate.
@@ -24,10 +24,12 @@ _COLUMN = "source"
 
 
 def weigh_sources(targets: TrainingTargets, weights: Mapping[str, float]) -> TrainingTargets:
-    """Return targets with a weight for each image: that of its source if named, else 1.
+    """Return targets with a weight for each image, and a loss that is multiplied by this weight.
+
+    `weights` has the weight of each named source. Images of other sources have the weight 1.
 
     Raises:
-        PupilaError: the images have no sources, or no image is from a named source.
+        PupilaError: the images have no sources, or a named source has no images.
     """
     if not weights:
         return targets

@@ -22,7 +22,10 @@ _PADDING = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
 
 
 def with_stages(model: Any) -> Any:
-    """Return a model of the same layers that outputs `[output, *stages]`, shallow to deep.
+    """Return a model of the same layers that outputs `[output, *stages]`.
+
+    `output` is the model's own output, and `stages` are the last feature maps of the stages,
+    shallow to deep.
 
     Raises:
         PupilaError: the model is not a graph of layers.
@@ -62,10 +65,10 @@ def _is_map(tensor: Any) -> bool:
 
 
 def _halvings(sizes: Any) -> list[Size]:
-    """Return the smallest size of each stage, largest first.
+    """Return the smallest size of a feature map in each stage; the largest stage comes first.
 
-    A new stage begins where the rows or columns are at most half of those before, rounded up. A map
-    that is only a little smaller comes from a convolution without padding and belongs to the same
+    A new stage begins where rows or columns are at most half as many as before, rounded up. A map
+    that is only a little smaller comes from a convolution without padding, and belongs to the same
     stage.
     """
     stages: list[Size] = []

@@ -1,9 +1,9 @@
-"""Small architectures that take raw RGB 0..255, give logits, and lose little in int8.
+"""Small architectures that take raw RGB 0..255, return logits, and lose little in int8.
 
-All activations are ReLU or ReLU6, whose range one scale can hold. Every convolution, except in the
-two nets of the study, is followed by batch normalisation, which a converter folds into the kernel.
-There is neither squeeze-and-excitation nor swish, which lose most when quantised to int8; the Lite
-variants of EfficientNet leave them out for that reason.
+All activations are ReLU or ReLU6, whose range suits a single int8 scale. Every convolution, except
+in the two nets of the study, is followed by batch normalisation, which a converter folds into the
+kernel. Squeeze-and-excitation and swish lose most when quantised to int8, so these architectures do
+not use them. The Lite variants of EfficientNet leave them out for the same reason.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _SMALLEST_SIDE = 32
 _MOMENTUM = 0.9
 """Momentum of batch normalisation.
 
-A small dataset has some 15 steps an epoch. With Keras' default of 0.99 the running statistics would
-lag seven epochs behind the weights, and validation figures would jump.
+A small dataset has about 15 training steps per epoch. With Keras' default of 0.99, the running
+statistics would lag seven epochs behind the weights, and validation metrics would jump.
 """
 
 _DROPOUT = 0.2
@@ -49,9 +49,10 @@ def conv_32_64_8(input: InputSpec, classes: int) -> Any:
 def conv_64_64_128(input: InputSpec, classes: int) -> Any:
     """Build the study's filter, "is it a fundus photograph?": three 3×3 convolutions and a softmax.
 
-    The study gives the numbers of filters, the size in bytes (4 MB) and the softmax. Same padding,
-    and pooling after the first two convolutions, give about that size: 0.92 M parameters at 224 px,
-    3.7 MB as float32. Most parameters are in the last kernel, which grows with the input size.
+    The study states the numbers of filters, the size in bytes (4 MB) and the softmax. With same
+    padding, and pooling after the first two convolutions, the size is about the same: 0.92 M
+    parameters at 224 px, 3.7 MB as float32. Most parameters are in the last kernel, which grows
+    with the input size. The function returns logits; training adds the softmax.
 
     Raises:
         PupilaError: a side is shorter than 32 px.
@@ -71,8 +72,8 @@ def conv_64_64_128(input: InputSpec, classes: int) -> Any:
 def mobile_xs(input: InputSpec, classes: int) -> Any:
     """Build a student of depthwise separable convolutions with 0.13 M parameters.
 
-    Howard et al. 2017, "MobileNets", section 3.1, narrower and with nine blocks instead
-    of thirteen.
+    Howard et al. 2017, "MobileNets", section 3.1, but narrower, and with nine blocks instead of
+    thirteen.
 
     Raises:
         PupilaError: a side is shorter than 32 px.
@@ -90,7 +91,7 @@ def mobile_xs(input: InputSpec, classes: int) -> Any:
 def mobile_s(input: InputSpec, classes: int) -> Any:
     """Build a student of inverted residuals with linear bottlenecks, with 0.4 M parameters.
 
-    Sandler et al. 2018, "MobileNetV2", table 2, with narrower stages and a last convolution of
+    Sandler et al. 2018, "MobileNetV2", table 2, but with narrower stages, and a last convolution of
     320 instead of 1280 filters.
 
     Raises:
@@ -127,7 +128,7 @@ def residual_m(input: InputSpec, classes: int) -> Any:
 
 
 _BARE = {"padding": "same", "use_bias": False}
-"""Arguments of a convolution that is followed by batch normalisation, which has its own bias."""
+"""Arguments of a convolution before batch normalisation, which has its own bias."""
 
 
 def _picture(input: InputSpec) -> tuple[Any, Any]:
@@ -157,7 +158,7 @@ def _head(x: Any, classes: int) -> Any:
 def _inverted_residual(x: Any, filters: int, strides: int, expansion: int, name: str) -> Any:
     """Apply an inverted residual: widen, filter each channel, narrow without an activation.
 
-    The input is added if its shape is that of the result.
+    The input is added to the result if both have the same shape.
     """
     shortcut, width = x, x.shape[-1] * expansion
     if expansion > 1:

@@ -1,19 +1,21 @@
 """Splits each class into pseudo-subclasses by a teacher's features.
 
 Loo, Iliopoulos, Hu and Vee 2024, "Linear projections of teacher embeddings for few-class
-distillation" (LELP; arXiv 2409.20449). With two classes a teacher's answer is one number per image.
-So each class c is split into S subclasses by directions in which the features h of its images vary:
+distillation" (LELP; arXiv 2409.20449). With two classes, a teacher's prediction is one number per
+image. To learn more from it, each class c is split into S subclasses, by directions in which the
+teacher's features h vary among the images of the class:
 
     section 3.1   V_c: the first S principal components of N h over the labelled images of class c,
                   N: the projection onto the null space of the last layer's weights, since the
-                  logits already hold what lies along them;
-                  V_c Q_c with a random orthonormal Q_c, so that all have one expected variance
+                  logits already contain what lies along these weights;
+                  directions V_c Q_c with a random orthonormal Q_c, so that the expected variance
+                  is the same along all of them
     section 3.2   p(s | c) = softmax_s(x_c / β),  x_c = Q_cᵀ V_cᵀ N (h - m_c) / σ_c
                   p(c, s) = p(c) · p(s | c)
 
-with p(c) the teacher's softened answer, β the subclass temperature, and m_c the mean of the class.
-Only the paper's abstract and reviews of it were at hand. σ_c, the root mean square of all
-coordinates of a class, is ours: it makes β mean the same for every teacher.
+Here p(c) is the teacher's softened prediction, β the subclass temperature, and m_c the mean of h
+over the class. Only the paper's abstract and reviews of the paper were at hand. σ_c, the root mean
+square of all coordinates of a class, is our addition: it makes β mean the same for every teacher.
 """
 
 from __future__ import annotations
@@ -33,9 +35,9 @@ _CHUNK = 1024
 """Number of images whose features are in memory at once."""
 
 _LEAST_VARIANCE = 1e-12
-"""Least variance of a direction, as a fraction of the features' squared length.
+"""Smallest variance of a direction, as a fraction of the features' squared length.
 
-Less is rounding of float32.
+A smaller variance can come from rounding in float32.
 """
 
 _Floats = NDArray[np.float64]
@@ -43,16 +45,17 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Subclasses:
-    """Turns the features of one teacher into probabilities of each class's subclasses."""
+    """Computes the probabilities of each class's subclasses from the features of one teacher."""
 
     directions: _Floats
     """V_c Q_c / σ_c of all classes side by side, `(features, classes × S)`."""
     offsets: _Floats
     """Projections of the means m_c onto `directions`, `(classes × S,)`."""
     temperature: float
+    """β, the subclass temperature."""
     classes: int
     explained: list[float]
-    """Fraction of the variance of each class that lies along its directions."""
+    """Fraction of each class's variance that lies along the directions of the class."""
 
     def of(self, features: NDArray[Any]) -> NDArray[np.float32]:
         """Return p(s | c) `(images, classes × S)` for images with features `(images, features)`."""
@@ -88,11 +91,12 @@ def fit_subclasses(
 ) -> Subclasses:
     """Split each class of labelled images into `count` subclasses.
 
-    `features` are `(images, features)` of the unaltered images, `labels` are -1 for unlabelled
-    images, and `kernel` has the last layer's weights `(features, logits)`.
+    `features` are the teacher's features `(images, features)` of images without augmentation.
+    `labels` `(images,)` are indices of `classes`, and -1 for unlabelled images. `kernel` has the
+    weights of the teacher's last layer, `(features, logits)`. `temperature` is β.
 
     Raises:
-        PupilaError: a class has too few images, or their features vary in too few directions.
+        PupilaError: a class has too few images, or its features vary in too few directions.
     """
     in_logits = _basis(kernel)
     parts = [
@@ -123,13 +127,13 @@ class _ClassSplit:
 
 
 class _Varying:
-    """Computes the variance of the features of some images, reading them in chunks."""
+    """Computes the variance of the features of the images `rows`, and reads features in chunks."""
 
     def __init__(self, features: Targets, rows: NDArray[np.int64], in_logits: _Floats) -> None:
         self._features, self._rows, self._in_logits = features, rows, in_logits
         self.images, self.columns = len(rows), features.shape[1]
         self.free = self.columns - in_logits.shape[1]
-        """Number of dimensions of the features that the logits do not contain."""
+        """Number of dimensions of the features that are not contained in the logits."""
         total = sum((chunk.sum(axis=0) for chunk in self._chunks()), np.zeros(self.columns))
         self.mean = total / max(self.images, 1)
 
@@ -153,7 +157,7 @@ class _Varying:
 
 
 def _split(varying: _Varying, name: str, count: int, random: np.random.Generator) -> _ClassSplit:
-    """Return the directions of a class, rotated at random to have equal expected variances."""
+    """Split a class along `count` directions, rotated at random for equal expected variances."""
     possible = min(varying.images - 1, varying.free)
     if count > possible:
         raise _too_many(name, count, max(possible, 0), varying)
@@ -196,7 +200,8 @@ def _basis(kernel: _Floats) -> _Floats:
 def _rotation(size: int, random: np.random.Generator) -> _Floats:
     """Return a random orthonormal matrix.
 
-    It is the Q of a normally distributed matrix, with the signs of the diagonal of R.
+    The matrix is the Q of the QR decomposition of a normally distributed matrix, with the signs of
+    the diagonal of R.
     """
     orthonormal, triangle = np.linalg.qr(random.normal(size=(size, size)))
     return orthonormal * np.sign(np.diag(triangle))

@@ -19,22 +19,23 @@ from pupila_distill.training import TrainingTargets, splits, train_student, trai
 
 
 def distill(step: Step[Distillation]) -> StepResult:
-    """Train a student on the labels and on the teachers' predictions for the same pictures.
+    """Train a student on the labels and on the teachers' predictions for the same images.
 
     Hinton et al. 2015; see `pupila.training.loss` and `.targets` for the equations. With the
-    settings of `distill-consistent` it is the function matching of Beyer et al. 2022. They make a
-    new random picture in each step. Here the teachers' predictions are kept, so each image has a
-    fixed number of augmented views, and an epoch shows one view of each image.
+    settings of `distill-consistent`, this is the function matching of Beyer et al. 2022, with one
+    difference. They draw new random augmentations in each training step. Here the teachers'
+    predictions are cached, so each image has a fixed number of augmented views, and an epoch shows
+    one view of each image.
 
     Raises:
-        PupilaError: the number of weights is not that of the teachers, a teacher is not better than
-            chance, or the loss is no longer a number.
+        PupilaError: `weights` does not have a number for each teacher, a teacher is not better than
+            chance, or the loss is no longer finite.
     """
     return train_student(step, weigh_sources(teacher_targets(step), step.config.source_weights))
 
 
 def teacher_targets(step: Step[Any]) -> TrainingTargets:
-    """Run the teachers and return the targets of `distill`: labels and the mean of predictions.
+    """Run the teachers; return the targets of `distill`: labels and the mean of predictions.
 
     Raises:
         PupilaError: as in `distill`.
@@ -67,13 +68,13 @@ def _mean_of_views(views: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
-    """Train a student on the teachers that are right, and on the label where none is.
+    """Train a student, image by image, on the teachers that are right, else on the label.
 
-    Kang et al. 2020; see `pupila.training.oracle` for the equation. A single teacher works too: it
-    is imitated only where it is right.
+    Kang et al. 2020; see `pupila.training.oracle` for the equation. A single teacher works too: the
+    student imitates it only where the teacher is right.
 
     Raises:
-        PupilaError: a teacher is not better than chance, or the loss is no longer a number.
+        PupilaError: a teacher is not better than chance, or the loss is no longer finite.
     """
     config = step.config
     images, (_, validation) = training_images(step), splits(step)
@@ -93,14 +94,14 @@ def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
 
 
 def train(step: Step[Training]) -> StepResult:
-    """Train the same student on the same pictures by the same schedule, but without a teacher.
+    """Train a student on the labels alone, as the control of the techniques with a teacher.
 
-    This is the control of the other techniques. With `unlabelled`, labelled images are shown again
-    in place of the unlabelled images that only a teacher can answer, so that the number of steps is
-    the same.
+    Student, images and schedule are the same as with a teacher. With `unlabelled`, labelled images
+    are shown again in place of the unlabelled images, which are useless without a teacher. So the
+    number of training steps is the same.
 
     Raises:
-        PupilaError: the loss is no longer a number.
+        PupilaError: the loss is no longer finite.
     """
     images, validation = splits(step)
     labels = labels_of_views(images, step.config.augmentation)

@@ -38,18 +38,20 @@ class TrainingTargets:
     """What a student is trained on: images, their targets, and the loss."""
 
     images: Dataset
-    """Training images, and unlabelled ones where they are used."""
+    """Training images, and unlabelled images if the technique learns from them."""
     views: Sequence[Targets]
-    """Targets `(images, columns)` of each view, labels first; may be read from disk when needed."""
+    """Targets `(images, columns)` of each view. The first columns are the labels. Targets may be on
+    disk, and are then read when needed."""
     validation: NDArray[np.float32]
     """Targets `(images, columns)` of the validation images, which are not augmented."""
     loss: Loss
     measured: Measured
     """What the artifact's record reports about the teachers."""
     wrap: Callable[[Any], Any] = _unchanged
-    """Turns the student into the model that is trained.
+    """Makes the model that is trained from the student.
 
-    That model's only output has all that the loss needs side by side, the student's logits first.
+    The only output of that model has everything that the loss needs, side by side. The student's
+    logits come first.
     """
 
 
@@ -59,7 +61,7 @@ def splits(step: Step[Any]) -> tuple[Dataset, Dataset]:
 
 
 def training_images(step: Step[Any]) -> Dataset:
-    """Return the images to learn from: training images, and unlabelled images if asked for."""
+    """Return the images to learn from: training images and, if `unlabelled`, unlabelled images."""
     if step.config.unlabelled and "unlabelled" in step.images.splits:
         return step.split("train", "unlabelled")
     return step.split("train")
@@ -69,7 +71,7 @@ def train_student(step: Step[Any], targets: TrainingTargets) -> StepResult:
     """Build a student with the step's seed, train it, and write it with a softmax added.
 
     Raises:
-        PupilaError: the student cannot be built, or the loss is no longer a number.
+        PupilaError: the student cannot be built, or the loss is no longer finite.
     """
     _, validation = splits(step)
     keras.utils.set_random_seed(step.seed)
@@ -91,7 +93,7 @@ def train_student(step: Step[Any], targets: TrainingTargets) -> StepResult:
 
 
 def _fit(step: Step[Any], targets: TrainingTargets, student: Any) -> TrainingHistory:
-    """Train a student; in the first `frozen_epochs` only its head is trained."""
+    """Train a student, and return the history; the first `frozen_epochs` train only its head."""
     config: Training = step.config
     model, size, (_, validation) = targets.wrap(student), input_of(student), splits(step)
     shown, altered = len(training_images(step)), altered_for(step, size)
@@ -125,7 +127,7 @@ def _fit(step: Step[Any], targets: TrainingTargets, student: Any) -> TrainingHis
 def _report_after(
     progress: Progress, before: int, epochs: int, done: int, total: int, what: str
 ) -> None:
-    """Report progress of one phase of a training; earlier phases had `before` epochs."""
+    """Report the progress of one phase of a training, after earlier phases of `before` epochs."""
     del total
     progress(before + done, epochs, what)
 
