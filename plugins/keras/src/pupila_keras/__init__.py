@@ -1,4 +1,4 @@
-"""Loads and runs models of Keras 2 and 3, and builds the architectures that Keras includes."""
+"""Loads and runs models of Keras 2 and 3, and builds architectures of `keras.applications`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The technique `untrained`: an architecture of Keras with random weights.
+"""The technique `untrained`: an architecture of `keras.applications` with random weights.
 
-Size and speed do not depend on the weights, so both are known before training.
+Size and speed do not depend on the weights, so they can be measured before training.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ keras = import_keras()
 layers = keras.layers
 
 _MEANS = (123.68, 116.779, 103.939)
-"""Mean red, green and blue of ImageNet, which networks of 2014 and 2015 subtract from images."""
+"""Mean red, green and blue of ImageNet, which the networks in `_CENTRED` subtract from images."""
 
 _CENTRED = ("VGG16", "VGG19", "ResNet50")
 _SCALES_ITSELF = ("EfficientNetB0",)
@@ -25,7 +25,7 @@ def untrained(step: Step[UntrainedModel]) -> StepResult:
     """Write `model.keras`: a backbone and its head with random weights.
 
     Raises:
-        PupilaError: the data, which defines the classes, is missing.
+        PupilaError: the step has no data, from which the classes are taken.
     """
     config, classes = step.config, step.images.classes
     keras.utils.clear_session(free_memory=False)  # else Keras continues its numbering of layers
@@ -43,7 +43,10 @@ def untrained(step: Step[UntrainedModel]) -> StepResult:
 
 
 def build(config: UntrainedModel, classes: int) -> Any:
-    """Return a model that maps raw RGB `(batch, size, size, 3)` in 0..255 to probabilities."""
+    """Return a model from raw RGB `(batch, size, size, 3)` in 0..255 to probabilities.
+
+    The probabilities are `(batch, classes)`.
+    """
     image = keras.Input((config.size, config.size, 3), name="image")
     backbone = getattr(keras.applications, config.backbone)(
         include_top=False, weights=None, input_shape=image.shape[1:]

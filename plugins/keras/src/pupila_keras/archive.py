@@ -24,7 +24,7 @@ from pupila_keras.storage import check_storage, check_unpacked
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _MOST_MEMBERS = 1000
 _MOST_BYTES = {_CONFIG: 1 << 25, _METADATA: 1 << 20}
-"""Largest allowed size of each archive member that is read whole, in bytes."""
+"""Largest allowed size in bytes, for the archive members that are read as a whole."""
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
@@ -41,11 +41,11 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
 
 
 def check(artifact: Artifact) -> None:
-    """Refuse an artifact that would run code, read other files, or take far more than its size.
+    """Refuse an artifact that would run code, read other files, or take far too much memory.
 
     Raises:
-        PupilaError: the artifact is damaged, or has a class that is neither Keras' own nor
-            registered by an installed plugin.
+        PupilaError: the artifact is damaged, has a class that is neither Keras' own nor registered
+            by an installed plugin, refers to other files, or takes far more memory than its size.
     """
     source = artifact.path / MODEL_NAME
     with file_errors(source):
@@ -57,7 +57,11 @@ def check(artifact: Artifact) -> None:
 
 
 def _config(source: Path) -> tuple[dict[str, Any], str]:
-    """Return the model's config without its training settings, and the version that wrote it."""
+    """Return the model's config without training settings, and the Keras version that wrote it.
+
+    Raises:
+        PupilaError: the archive is damaged, too large, or not a Keras model.
+    """
     if not zipfile.is_zipfile(source):
         raise PupilaError(
             "it is not a complete zip archive, as a .keras file must be: it is cut short, or of "
@@ -81,7 +85,7 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
 
 
 def _check_members(names: list[str]) -> None:
-    """Refuse archive members that Keras never writes: loading would unpack them too."""
+    """Refuse archive members that Keras never writes, as loading would unpack them too."""
     outside = [name for name in names if name.startswith("/") or ".." in name.split("/")]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if len(names) > _MOST_MEMBERS or outside or twice:
@@ -92,9 +96,9 @@ def _check_members(names: list[str]) -> None:
 
 
 def _check_size(source: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse an archive whose members are too large by their stated sizes.
+    """Refuse an archive that states too large a size for one of its members, or for all of them.
 
-    The stated sizes can be trusted: `zipfile` does not unpack more than they say.
+    The stated sizes can be trusted: `zipfile` does not unpack more than the archive states.
     """
     for member in members:
         limit = _MOST_BYTES.get(member.filename)
@@ -120,7 +124,7 @@ def _model(source: Path, config: dict[str, Any], version: str) -> Any:
 
 @contextmanager
 def _weights(source: Path) -> Generator[Path]:
-    """Unpack an archive's weights into a folder that is removed afterwards."""
+    """Unpack an archive's weights into a temporary folder, and yield the path of the file."""
     with tempfile.TemporaryDirectory() as folder:
         with library_errors("it has no weights"), zipfile.ZipFile(source) as archive:
             weights = archive.extract(_WEIGHTS, folder)

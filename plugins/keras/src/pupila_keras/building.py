@@ -1,4 +1,4 @@
-"""Builds a model without its weights, to find out how much memory it would take."""
+"""Builds a model without its weights, to find out how much memory the model would take."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from pupila_keras.storage import check_unpacked, format_number
 _BYTES = 4
 """Size of a number in float32."""
 _MOST_BYTES_OF_A_MAP = 1 << 30
-"""Largest allowed feature map: ten times that of VGG16 at 1,024 x 1,024 pixels."""
+"""Largest allowed feature map in bytes: four times that of VGG16 at 1,024 x 1,024 pixels."""
 
 
 def check_weights(config: dict[str, Any], source: Path) -> None:
-    """Refuse a model whose layers would take far more memory than the weights in its file.
+    """Refuse a Keras 3 model whose layers would take far more memory than its file `source`.
 
-    Keras creates the variables of all layers before it looks for their weights. Here the model is
-    built in a stateless scope, in which variables have shapes but take no memory.
+    The check comes before loading, since Keras creates the variables of all layers before it looks
+    for their weights. Here the model is built from its `config` in a stateless scope, in which
+    variables have shapes but take no memory.
 
     Raises:
         PupilaError: layers or a feature map take too much memory, or Keras cannot build the model.
@@ -44,8 +45,9 @@ def check_weights(config: dict[str, Any], source: Path) -> None:
 def legacy_sizes(build: Callable[[], Any]) -> tuple[int, int]:
     """Return the two sizes of a Keras 2 model that `check_sizes` takes.
 
-    The sizes are the number of weights, and of values in the largest feature map. `build` is called
-    in a graph that is never run, where variables only have shapes.
+    They are the number of weights, and the number of values in the largest feature map. `build`
+    must return the model. It is called in a graph that is never run, where variables only have
+    shapes.
     """
 
     def sizes() -> tuple[int, int]:
@@ -56,7 +58,10 @@ def legacy_sizes(build: Callable[[], Any]) -> tuple[int, int]:
 
 
 def _in_a_thread(sizes: Callable[[], tuple[int, int]]) -> tuple[int, int]:
-    """Call a function in a new thread, as Keras counts layer names and variables per thread."""
+    """Call a function in a new thread, so that it does not change how Keras numbers layers here.
+
+    Keras counts names of layers and variables separately in each thread.
+    """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(sizes).result()
 
@@ -64,8 +69,11 @@ def _in_a_thread(sizes: Callable[[], tuple[int, int]]) -> tuple[int, int]:
 def check_sizes(count: int, largest: int, source: Path) -> None:
     """Refuse a model with too many weights for its file's size, or with too large a feature map.
 
+    `count` is the number of weights, `largest` is the number of values in the largest feature map
+    of one image, and `source` is the file.
+
     Raises:
-        PupilaError: `count` weights, or a map of `largest` numbers, take too much memory.
+        PupilaError: the weights or the feature map take too much memory.
     """
     check_unpacked(_BYTES * count, source.stat().st_size)
     if _BYTES * largest > _MOST_BYTES_OF_A_MAP:
@@ -76,13 +84,16 @@ def check_sizes(count: int, largest: int, source: Path) -> None:
 
 
 def _sizes(model: Any) -> tuple[int, int]:
-    """Return the number of a model's weights, and of values in its largest feature map."""
+    """Return the number of weights of a model, and of values in its largest feature map."""
     count = int(model.count_params()) if model.built else 0
     return count, max((math.prod(shape) for shape in _shapes(model)), default=0)
 
 
 def _shapes(model: Any) -> Iterator[list[int]]:
-    """Yield each layer's output shapes for one image, with nested models; unknown sizes are 1."""
+    """Yield the output shapes of all layers for one image; unknown sizes are 1.
+
+    Layers of nested models are included.
+    """
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _shapes(layer)
@@ -97,9 +108,10 @@ def _outputs(node: Any) -> Any:
 
 
 def _build(keras: Any, config: dict[str, Any]) -> Any:
-    """Build a model from its config as Keras does, even if the config does not name its module.
+    """Build a model from its config, as Keras does when it loads a file.
 
-    HDF5 files do not name the module of the model's class.
+    The config in a `.keras` file names the module of the model's class; the config in an HDF5 file
+    does not.
     """
     if "module" in config:
         return keras.saving.deserialize_keras_object(config, safe_mode=True)

@@ -17,7 +17,7 @@ _SUM_TOLERANCE = 1e-3
 
 
 def input_spec(shapes: Sequence[Sequence[int | None]]) -> InputSpec:
-    """Return the image size that a model with these input shapes takes.
+    """Return the input spec of a model whose inputs have these shapes.
 
     Raises:
         PupilaError: the model takes anything other than one RGB image of fixed size.
@@ -42,7 +42,7 @@ def input_spec(shapes: Sequence[Sequence[int | None]]) -> InputSpec:
 
 
 def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) -> None:
-    """Check that a model with these output shapes returns one value per declared column.
+    """Check that a model whose outputs have these shapes returns one value per declared column.
 
     Raises:
         PupilaError: the model returns more values, fewer values, or something other than a vector.
@@ -72,8 +72,10 @@ def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) ->
 def check_kind(outputs: NDArray[np.float32], output: OutputSpec) -> None:
     """Check that raw outputs `(images, columns)` are of the declared kind.
 
+    Kinds are softmax, sigmoid and logits.
+
     Raises:
-        PupilaError: the outputs are of another kind.
+        PupilaError: the outputs are not finite, or look like another kind.
     """
     if not np.isfinite(outputs).all():
         raise PupilaError("The model answers with numbers that are not finite: it is damaged.")
@@ -103,7 +105,9 @@ def check_kind(outputs: NDArray[np.float32], output: OutputSpec) -> None:
 
 
 def shapes_of(model: Any, ends: str) -> list[tuple[int | None, ...]]:
-    """Return the shapes of a Keras 2 or 3 model's `inputs` or `outputs`.
+    """Return the shapes of a Keras 2 or 3 model's inputs or outputs.
+
+    `ends` is `"inputs"` or `"outputs"`.
 
     Raises:
         PupilaError: the model has no shapes, as it was saved before it was built.

@@ -1,4 +1,4 @@
-"""Last stage of all Keras loaders: checks a loaded model, converts it to Keras 3 and writes it."""
+"""Last stage of all Keras loaders: checks a loaded model, and writes it as a Keras 3 model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from pupila_keras.translate import to_keras_3
 
 
 def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> StepResult:
-    """Write a loaded Keras 2 or 3 model into `folder` as Keras 3, if it matches its declaration.
+    """Write a loaded Keras 2 or 3 model into `folder` as a Keras 3 model, after checking it.
+
+    `output` is the declared output, and `written_by` is the Keras version that wrote the model's
+    file. `measured` has `written_by`, and for Keras 2 `translation_difference`, the difference of
+    the outputs after translation (see `pupila_keras.translate`).
 
     Raises:
-        PupilaError: the model does not take one RGB image, or lacks the declared output.
+        PupilaError: the model does not take one RGB image, does not have the declared output, or
+            cannot be translated to Keras 3 or saved.
     """
     spec = input_spec(shapes_of(model, "inputs"))
     check_columns(shapes_of(model, "outputs"), output)
@@ -40,7 +45,7 @@ def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> Ste
 
 
 def _without_containers(model: Any, legacy: bool) -> Any:
-    """Replace an input or output that is a list or dict of one tensor by the tensor itself."""
+    """Return a model whose input and output are tensors, not a list or dict of one tensor."""
     graph = getattr(model, "_functional", model)  # a Sequential of Keras 3 has one
     if not isinstance(graph.input, list | dict) and not isinstance(graph.output, list | dict):
         return model
@@ -49,7 +54,7 @@ def _without_containers(model: Any, legacy: bool) -> Any:
 
 
 def _macs(model: Any) -> int | None:
-    """Count multiply-accumulates; None if a nested model leaves its image size open."""
+    """Return the multiply-accumulates; None if the image size of a nested model is not fixed."""
     try:
         return keras_files.macs(model)
     except ValueError:
@@ -57,5 +62,5 @@ def _macs(model: Any) -> int | None:
 
 
 def is_legacy(version: str) -> bool:
-    """Whether Keras 2 (`tf_keras`) must read the files that this Keras version wrote."""
+    """Return whether a file of this Keras version must be read by Keras 2 (`tf_keras`)."""
     return not version.startswith("3.")

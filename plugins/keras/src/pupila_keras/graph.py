@@ -1,4 +1,4 @@
-"""Layer calls in a stored graph: reads Keras 2's notation and writes Keras 3's."""
+"""Reads layer calls in the notation of Keras 2's files, and writes them in that of Keras 3."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 from pupila import PupilaError
 
 _CONSTANT = "_CONSTANT_VALUE"
-"""Keras 2 writes this in place of a layer's name if the first argument is a number."""
+"""Keras 2 writes this instead of a layer's name if the first argument of a call is a number."""
 
 Address = list[Any]
 """Address of a tensor: layer name, index of the layer's call, index of the call's output."""
@@ -23,7 +23,9 @@ class LayerCall:
 
     @classmethod
     def of(cls, node: list[Any], layer: str) -> LayerCall:
-        """Read a node of Keras 2: `[[name, call, output, keywords], …]`, or one inner list alone.
+        """Return the call of the layer `layer` that a node of Keras 2 describes.
+
+        The node is `[[name, call, output, keywords], …]`, or one inner list alone.
 
         Raises:
             PupilaError: the first argument of the call is not a tensor.
@@ -40,7 +42,7 @@ class LayerCall:
         return cls([list(argument[:3]) for argument in arguments], present)
 
     def serialise(self, classes: dict[str, str]) -> dict[str, Any]:
-        """Return the call in Keras 3's notation; `classes` has the class of each layer by name."""
+        """Return the call in Keras 3's notation; `classes` has the class name of each layer."""
         tensors = [_tensor(address, classes) for address in self.tensors]
         keywords = {
             name: _tensor(value, classes) if _is_address(value, classes) else value
@@ -57,9 +59,10 @@ def valid_name(name: str) -> str:
 def graph_ends(addresses: list[Any], classes: dict[str, str]) -> Any:
     """Translate the addresses of a graph's inputs or outputs from Keras 2 to Keras 3.
 
-    A single address is returned without a list around it: with one, Keras 3 would return a list. In
-    these addresses, Keras 3 counts a nested Functional's own node as its first call, as Keras 2
-    does, but not a Sequential's.
+    `classes` has the class name of each layer. A single address is returned without a list around
+    it; with a list, the Keras 3 model would return a list. Keras 2 counts the own node of a nested
+    model as its first call. In these addresses, Keras 3 does the same for a Functional, but not for
+    a Sequential.
     """
     flat = [addresses] if isinstance(addresses[0], str) else addresses
     ends = [
@@ -79,7 +82,8 @@ def _is_address(value: Any, classes: dict[str, str]) -> bool:
 def _tensor(address: Address, classes: dict[str, str]) -> dict[str, Any]:
     """Return Keras 3's reference to a tensor.
 
-    The call's index is lowered for nested models: only Keras 2 counts their own node as a call.
+    For a nested model, the index of the call is lowered by 1: only Keras 2 counts the model's own
+    node as a call.
     """
     name, call, output = address
     call -= classes[name] in ("Functional", "Model", "Sequential")

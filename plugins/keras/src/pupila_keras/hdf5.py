@@ -1,4 +1,4 @@
-"""Loads whole models in HDF5: the default format of Keras 2, which Keras 3 can still write."""
+"""Loads whole models from HDF5 files, the default of Keras 2, which Keras 3 can still write."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pupila_keras.safety import check_config
 from pupila_keras.storage import check_storage, open_hdf5
 
 _WEIGHTS_ONLY = ("layer_names", "layers", "_layer_checkpoint_dependencies", "model_weights")
-"""Names of attributes or groups by which a file that has only weights is recognised."""
+"""Names of attributes and groups that show that a file has only weights."""
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Write the model of an HDF5 file into `folder` as a Keras 3 model.
 
     Raises:
-        PupilaError: the file is damaged or not a whole model, would run code or read other files,
-            or is not a classifier of images with the declared output.
+        PupilaError: the file is damaged or not a whole model, the file would run code or read other
+            files, or the model is not a classifier of images with the declared output.
     """
     with file_errors(source):
         check_storage(source)

@@ -10,12 +10,13 @@ from pupila_keras.keras_imports import import_tf_keras
 from pupila_keras.reading import library_errors
 
 _TOO_NEW = {"InputLayer": ("optional",)}
-"""Settings, by class, that tf_keras 2.20 and newer write but 2.19 refuses; none affects outputs."""
+"""Settings by class that tf_keras 2.20 and newer write, but 2.19 refuses. None affects outputs."""
 
 
 def build(config: dict[str, Any], weights: Path, source: Path) -> Any:
-    """Build a `tf_keras` model from a checked config of `source`, with weights from an HDF5 file.
+    """Build a `tf_keras` model from a checked `config`, with weights from the HDF5 file `weights`.
 
+    `source` is the model's file, whose size limits the memory that the model may take.
     `tf_keras.models.load_model` is not used, as it refuses files of newer Keras 2 versions
     ("Unrecognized keyword arguments: ['optional']").
 
@@ -41,7 +42,7 @@ def build(config: dict[str, Any], weights: Path, source: Path) -> Any:
 
 
 def _known_settings(value: Any) -> Any:
-    """Copy a config without settings that this tf_keras does not know."""
+    """Return a copy of a config without the settings that the installed tf_keras does not know."""
     if isinstance(value, list):
         return [_known_settings(item) for item in cast("list[Any]", value)]
     if not isinstance(value, dict):

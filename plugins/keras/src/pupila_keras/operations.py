@@ -1,7 +1,7 @@
-"""Checks from a SavedModel's graph whether running it could affect anything outside the model.
+"""Checks whether running a SavedModel's graph could affect anything outside the model.
 
-TensorFlow runs parts of a SavedModel while loading it, so the graph is checked first. The nodes
-that will run are found in the same way as TensorFlow's loader finds them.
+TensorFlow runs parts of a SavedModel while loading it, so the graph is checked before. The check
+finds the nodes that will run in the same way as TensorFlow's loader.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pupila_keras.allowed_operations import ALLOWED
 
 _RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 _CHECKPOINTS = _RESTORES | {"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"}
-"""Operations of checkpoints. Every SavedModel has some, for saving, which loading does not run."""
+"""Operations that read and write checkpoints. Every SavedModel has some of them, for saving the
+model again; loading the model does not run them."""
 _INITIALISERS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
 """Names of the collections whose nodes the loader of TensorFlow 1 runs."""
 
@@ -27,8 +28,9 @@ Bodies = dict[str, dict[str, Any]]
 def check_operations(saved: Any) -> None:
     """Refuse a `SavedModel` message whose graphs could affect anything outside the model.
 
-    Checkpoint operations may be stored but must not run. The exception is a model of TensorFlow 1:
-    it may restore its variables from the file that the loader names.
+    A graph may have operations that read or write checkpoints, but these must not run. There is one
+    exception: a model of TensorFlow 1 may restore its variables from the file that the loader
+    names.
 
     Raises:
         PupilaError: an operation is not known to be harmless; the message names it.
@@ -44,7 +46,7 @@ def check_operations(saved: Any) -> None:
 
 
 def _check_assets(meta_graph: Any) -> None:
-    """Refuse assets outside the model's folder: saving the model again would copy them."""
+    """Refuse assets outside the model's folder, as saving the model again would copy them."""
     for asset in meta_graph.asset_file_def:
         if PurePath(asset.filename).name != asset.filename:
             raise PupilaError(f"its asset {asset.filename!r} lies outside of its assets: refused.")
@@ -62,19 +64,19 @@ def _refuse(nodes: Iterable[Any], bodies: Bodies, allowed: frozenset[str]) -> No
 
 
 def _calls_back(node: Any) -> bool:
-    """Whether a compiled module calls functions of the program that runs it."""
+    """Return whether a node is a compiled module that calls functions of the running program."""
     return node.op == "XlaCallModule" and b"custom_call" in node.attr["module"].s
 
 
 def _bodies(graph: Any) -> Bodies:
-    """Return the nodes of each function under its name, and the graph's own nodes under `""`."""
+    """Return the nodes of each function by its name, and the graph's own nodes by the name `""`."""
     bodies = {function.signature.name: function.node_def for function in graph.library.function}
     bodies[""] = graph.node
     return {name: {node.name: node for node in nodes} for name, nodes in bodies.items()}
 
 
 def _fetched(meta_graph: Any) -> Iterator[str]:
-    """Yield the graph nodes that run directly: those of signatures and initialisers."""
+    """Yield the names of the nodes that run directly: the nodes of signatures and initialisers."""
     for signature in meta_graph.signature_def.values():
         for output in signature.outputs.values():
             yield from _tensors(output)
@@ -86,7 +88,7 @@ def _fetched(meta_graph: Any) -> Iterator[str]:
 
 
 def _tensors(output: Any) -> Iterator[str]:
-    """Yield the nodes that compute one output of a signature."""
+    """Yield the names of the nodes that compute one output of a signature."""
     sparse = output.coo_sparse
     names = (
         output.name,
@@ -112,10 +114,11 @@ def _callable_functions(meta_graph: Any) -> Iterator[str]:
 
 
 def _restoring(meta_graph: Any, bodies: Bodies) -> Iterator[Any]:
-    """Yield the nodes that restore the variables, except reads of the model's own checkpoint.
+    """Yield the nodes that run to restore variables, except reads of the model's own checkpoint.
 
-    The loader of TensorFlow 1 runs these nodes and feeds the name of the checkpoint. The loader of
-    TensorFlow 2, for models with an object graph, restores variables without running them.
+    The loader of TensorFlow 1 runs restoring nodes, and feeds the name of the checkpoint to them.
+    The loader of TensorFlow 2, which loads models with an object graph, restores variables without
+    running these nodes.
     """
     is_run = not meta_graph.HasField("object_graph_def")
     main, fed = bodies[""], meta_graph.saver_def.filename_tensor_name.removesuffix(":0")
@@ -133,7 +136,7 @@ def _node(reference: str) -> str:
 
 
 def _needed(body: dict[str, Any], names: Iterable[str]) -> set[str]:
-    """Return the named nodes and all nodes that run before them."""
+    """Return the names of the named nodes, and of all nodes that run before these."""
     needed: set[str] = set()
     pending = list(names)
     while pending:
@@ -145,9 +148,9 @@ def _needed(body: dict[str, Any], names: Iterable[str]) -> set[str]:
 
 
 def _nodes_run(bodies: Bodies, names: Iterable[str], functions: Iterable[str]) -> Iterator[Any]:
-    """Yield all nodes that run to compute the named ones, including those of called functions.
+    """Yield all nodes that run to compute the nodes `names`, or when `functions` are called.
 
-    Every node of a called function is included: TensorFlow runs nodes with side effects even if
+    Every node of a called function is included, as TensorFlow runs nodes with side effects even if
     nothing needs their output.
     """
     nodes = [bodies[""][name] for name in _needed(bodies[""], names)]
@@ -163,7 +166,7 @@ def _nodes_run(bodies: Bodies, names: Iterable[str], functions: Iterable[str]) -
 
 
 def _called(node: Any) -> Iterator[str]:
-    """Yield the functions that a node may call."""
+    """Yield the names of the functions that a node may call."""
     yield node.op
     pending = list(node.attr.values())
     while pending:

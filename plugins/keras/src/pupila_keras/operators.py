@@ -1,8 +1,8 @@
 """Translates bare TensorFlow operations in a Keras 2 graph (`x / 127.5`, `x + y`) to Keras layers.
 
-Keras 2 stored each operation as a `TFOpLambda` with the name of the TensorFlow function. The few
-functions that image classifiers use have an equivalent layer. Any other function is refused before
-the model is built.
+Keras 2 stored each such operation as a `TFOpLambda` with the name of the TensorFlow function. For
+the few functions that image classifiers use, Keras has an equivalent layer. Any other function is
+refused before the model is built.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BY_NUMBER: dict[str, Callable[[Any], dict[str, Any]]] = {
     "math.add": lambda value: _rescaling(offset=value),
     "math.subtract": lambda value: _rescaling(offset=_map_numbers(value, lambda number: -number)),
 }
-"""By function: the settings of a `Rescaling` layer that does the same with a constant operand.
+"""For each function with a constant operand: settings of the `Rescaling` layer that does the same.
 
 The operand is one number, or one number per channel.
 """
@@ -34,14 +34,17 @@ _BY_TENSOR = {"math.add": "Add", "math.multiply": "Multiply", "math.subtract": "
 _ACTIVATIONS = {"nn.relu": "relu", "nn.softmax": "softmax", "math.sigmoid": "sigmoid"}
 
 TRANSLATED = frozenset({*_ALIASES, *_BY_NUMBER, *_ACTIVATIONS})
-"""Names, within `tf`, of the functions that have an equivalent layer."""
+"""Names, within `tf`, of the functions with an equivalent layer."""
 
 
 def as_layer(name: str, function: str, call: LayerCall) -> tuple[str, dict[str, Any], LayerCall]:
-    """Return class, settings and call of the layer that does the same as `function`.
+    """Return the class, the settings and the call of the layer that does the same as `function`.
+
+    `name` is the name of the operation in the model, `function` is one of `TRANSLATED`, and `call`
+    is the call of the operation.
 
     Raises:
-        PupilaError: one tensor is divided by another, which no layer does.
+        PupilaError: the operation divides one tensor by another, which no layer does.
     """
     if function in _ACTIVATIONS:
         return "Activation", {"activation": _ACTIVATIONS[function]}, LayerCall(call.tensors, {})

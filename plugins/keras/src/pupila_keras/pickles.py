@@ -1,4 +1,4 @@
-"""Refuses pickles, which run code when they are opened."""
+"""Refuses pickles, because opening a pickle runs the code in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a model on a few fixed random images, to check what it really outputs."""
+"""Runs a model on a few fixed random images, to check its outputs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _IMAGES = 4
 
 
 def draw_probes(height: int, width: int) -> NDArray[np.float32]:
-    """Return the same random images each time, float32 `(4, height, width, 3)` in 0..255.
+    """Return four random images, float32 `(4, height, width, 3)` in 0..255.
 
-    The images differ in brightness, so that a model's outputs differ too.
+    The images are the same in each call. They differ in brightness, so that a model's outputs
+    differ too.
     """
     random = np.random.default_rng(20240229)
     brightness = np.linspace(64, 255, _IMAGES)[:, None, None, None]
@@ -26,7 +27,7 @@ def predict_probes(model: Any) -> NDArray[np.float32]:
     """Return a Keras 2 or 3 model's raw outputs `(4, columns)` for the images of `draw_probes`.
 
     Raises:
-        PupilaError: the model cannot run.
+        PupilaError: the model cannot process the images.
     """
     _, height, width, _ = model.inputs[0].shape
     with library_errors("it cannot process an image"):

@@ -1,4 +1,4 @@
-"""Turns errors about a user's file into one sentence that names the file."""
+"""Turns errors about a user's file into an error of one sentence that names the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ _CAUSE = "Exception encountered:"
 
 @contextmanager
 def file_errors(source: Path) -> Generator[None]:
-    """Prefix errors about a file with its name; refuse an empty file at once."""
+    """Add the name of the file to each `PupilaError` raised in the context.
+
+    Raises:
+        PupilaError: the file is empty, or the context raised the error.
+    """
     if source.is_file() and not source.stat().st_size:
         raise PupilaError(f"{str(source)!r} is empty: copy the model file again.")
     try:
@@ -26,7 +30,10 @@ def file_errors(source: Path) -> Generator[None]:
 
 @contextmanager
 def library_errors(what: str) -> Generator[None]:
-    """Turn any library's error about a file into one sentence: `what`, then the reason."""
+    """Turn any exception in the context into a `PupilaError`: `what`, then the reason.
+
+    It is for calls of libraries that read a file.
+    """
     try:
         yield
     except Exception as error:  # parsers raise all kinds of errors about damaged files
@@ -47,7 +54,7 @@ def parse_config(config: str | bytes) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Return the line with an error's cause: Keras puts it last, after the whole config."""
+    """Return the line of an error that gives its cause. Keras puts it last, after the config."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     causes = [line.partition(_CAUSE)[2] for line in lines if line.startswith(_CAUSE)]
     return causes[-1].strip() if causes else lines[0]

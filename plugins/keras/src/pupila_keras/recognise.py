@@ -1,4 +1,4 @@
-"""Recognises the kind of model in a file by its first bytes, or else by its name.
+"""Recognises the kind of a model file by its content, or else by its name.
 
 The module imports nothing heavy, as it runs for every file that a recipe names.
 """
@@ -21,22 +21,31 @@ _KIND_BY_SUFFIX = {
 
 
 def is_archive(source: Path) -> bool:
-    """Whether `source` is a zip with a Keras config or, if content is unknown, named `.keras`."""
+    """Return whether a file is a `.keras` archive: a zip with a Keras config.
+
+    If the kind of the content is unknown, the suffix `.keras` decides.
+    """
     return _kind(source) == "archive"
 
 
 def is_hdf5(source: Path) -> bool:
-    """Whether `source` is HDF5 or, if content is unknown, named `.h5` or `.hdf5`."""
+    """Return whether a file is HDF5.
+
+    If the kind of the content is unknown, the suffix `.h5` or `.hdf5` decides.
+    """
     return _kind(source) == "hdf5"
 
 
 def is_pickle(source: Path) -> bool:
-    """Whether `source` is a pickle or PyTorch zip or, if content is unknown, named like one."""
+    """Return whether a file is a pickle, or a zip with a pickle in it, as PyTorch writes.
+
+    If the kind of the content is unknown, the suffix `.pkl`, `.pickle` or `.joblib` decides.
+    """
     return _kind(source) == "pickle"
 
 
 def is_savedmodel(source: Path) -> bool:
-    """Whether `source` is a folder with a `saved_model.pb`."""
+    """Return whether `source` is a folder with a `saved_model.pb`."""
     return (source / "saved_model.pb").is_file()
 
 

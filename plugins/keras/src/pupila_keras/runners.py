@@ -1,4 +1,4 @@
-"""Runs Keras 3 models and SavedModels on TensorFlow, compiled for one batch size."""
+"""Runs Keras 3 models and SavedModels on TensorFlow, compiled for a fixed batch size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WARM_UPS = 3
 
 
 def open_keras(artifact: Artifact, threads: int) -> TensorFlowModel:
-    """Open an artifact of format `keras`."""
+    """Open an artifact of format `keras`, to compute on `threads` threads."""
     used = _use_threads(threads)
     model = keras_files.load(artifact)
     runtime = f"Keras {import_keras().__version__}, {_tensorflow()}"
@@ -33,7 +33,7 @@ def open_keras(artifact: Artifact, threads: int) -> TensorFlowModel:
 
 
 def open_savedmodel(artifact: Artifact, threads: int) -> TensorFlowModel:
-    """Open an artifact of format `savedmodel`."""
+    """Open an artifact of format `savedmodel`, to compute on `threads` threads."""
     used = _use_threads(threads)
     model = load_signature(artifact.path)
     fixed_batch = model.input_shape[0]
@@ -45,7 +45,7 @@ def _tensorflow() -> str:
 
 
 def _use_threads(threads: int) -> int:
-    """Set the number of TensorFlow's threads, and return how many it really uses.
+    """Set the number of TensorFlow's threads, and return how many TensorFlow really uses.
 
     The number can only be set before the first computation of the process.
     """
@@ -59,11 +59,14 @@ def _use_threads(threads: int) -> int:
 
 
 class TensorFlowModel:
-    """An `OpenModel` on TensorFlow; `answer` maps float32 images to raw outputs.
+    """An `OpenModel` on TensorFlow.
 
-    Weights stay variables. As constants of the graph they would let TensorFlow fold batch
-    normalisation, which is a third faster on EfficientNet-Lite0, but takes ten times the memory of
-    the weights (0.9 GB for Xception) for each batch size.
+    `answer` is a function from float32 images `(batch, height, width, 3)` to raw outputs
+    `(batch, columns)`.
+
+    Weights stay variables. If they were constants of the graph, TensorFlow could fold batch
+    normalisation. EfficientNet-Lite0 would then be a third faster, but each batch size would take
+    ten times the memory of the weights (0.9 GB for Xception).
     """
 
     def __init__(
@@ -116,7 +119,11 @@ class TensorFlowModel:
         return outputs
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time single-image inferences, from pixels in memory to outputs in memory."""
+        """Return the milliseconds of each of `repeats` inferences of one image, after warm-up.
+
+        `image` is uint8 `(height, width, 3)`. The time is from pixels in memory to outputs in
+        memory.
+        """
         batch = _pad(image[None], self._one)
         for _ in range(_WARM_UPS):
             self._predict_one(batch)

@@ -1,8 +1,8 @@
 """Checks a model file's config for anything that would run code from the file.
 
 The config is read as JSON and checked before Keras deserialises it, as Keras may import or call
-whatever a config names. Only Keras' own classes are accepted, except those that run code or open
-files.
+whatever a config names. Only Keras' own classes are accepted, without the classes that run code or
+open files.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ _NAMESPACES = (
 def check_config(config: Any, is_known: Callable[[str], bool] = lambda name: False) -> None:
     """Refuse a config that names anything but classes and activations of Keras itself.
 
-    `is_known` receives the registered name of any other class and returns whether to accept it.
+    `is_known` takes the registered name of a class, and returns whether to accept the class anyway.
 
     Raises:
         PupilaError: the config has a Lambda layer, a custom class or function, a layer that opens
-            files, or a bare TensorFlow operation; the message names it.
+            files, or an unsupported TensorFlow operation; the message names it.
     """
     for entry in _entries(config):
         objection = None if is_known(str(entry.get("registered_name"))) else _objection(entry)
@@ -71,7 +71,7 @@ def check_config(config: Any, is_known: Callable[[str], bool] = lambda name: Fal
 
 
 def is_registered(name: str) -> bool:
-    """Whether installed code has registered a class under this name (`mine>Layer`)."""
+    """Return whether installed code has registered a class under this name (`mine>Layer`)."""
     return (
         ">" in name and keras_imports.import_keras().saving.get_registered_object(name) is not None
     )
@@ -141,7 +141,7 @@ def _is_activation(entry: dict[str, Any]) -> bool:
 
 @cache
 def _keras_activations() -> frozenset[str]:
-    """Return the names of Keras 3's activations, without its functions that look activations up."""
+    """Return the names of Keras 3's activations, without the functions that look activations up."""
     space = vars(import_module(f"{keras_imports.import_keras().__name__}.activations"))
     named = {name for name, value in space.items() if callable(value) and name[0] != "_"}
     return frozenset(named - {"deserialize", "get", "serialize"})

@@ -25,7 +25,7 @@ _ENTRIES = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 
 @dataclass(frozen=True)
 class ServingFunction:
-    """A loaded SavedModel's function that maps images to outputs."""
+    """The function of a loaded SavedModel that computes outputs from images."""
 
     function: Any
     input_name: str
@@ -34,20 +34,20 @@ class ServingFunction:
     output_name: str
     output_shape: tuple[int | None, ...]
     owner: Any
-    """The loaded object, which keeps the variables alive."""
+    """The loaded SavedModel, which keeps the variables alive."""
 
     def __call__(self, images: Any) -> Any:
-        """Map float images `(batch, height, width, 3)` to raw outputs `(batch, columns)`."""
+        """Return the raw outputs `(batch, columns)` of float images `(batch, height, width, 3)`."""
         cast = import_tensorflow().cast(images, self.input_type)
         return self.function(**{self.input_name: cast})[self.output_name]
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
-    """Copy a SavedModel into `folder`, if it matches its declaration.
+    """Copy a SavedModel into `folder`, after checking that it has the declared output.
 
     Raises:
-        PupilaError: the model is damaged, reads or writes files, or is not a classifier of images
-            with the declared output.
+        PupilaError: the model is damaged, contains links, reads or writes files, or is not a
+            classifier of images with the declared output.
     """
     with file_errors(source):
         for name in _ENTRIES:
@@ -65,7 +65,7 @@ def check(artifact: Artifact) -> None:
     """Refuse an artifact that could affect anything outside the model.
 
     Raises:
-        PupilaError: the artifact is damaged, holds links, or reads or writes files.
+        PupilaError: the artifact is damaged, contains links, or reads or writes files.
     """
     with file_errors(artifact.path):
         for name in _ENTRIES:
@@ -132,16 +132,17 @@ def _predict_probes(model: ServingFunction) -> Any:
 
 
 def _parameters(loaded: Any) -> int | None:
-    """Count the weights; None if they are constants of the graph."""
+    """Return the number of weights; None if the weights are constants of the graph."""
     variables = getattr(loaded, "variables", ())
     return sum(math.prod(variable.shape) for variable in variables) or None
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file or folder of a SavedModel.
+    """Copy a file or folder of a SavedModel, if it exists.
 
     Raises:
-        PupilaError: the source is or contains a link, or anything else but files and folders.
+        PupilaError: the source is or contains something other than files and folders, such as a
+            link.
     """
     _check_files(source)
     if source.is_dir():

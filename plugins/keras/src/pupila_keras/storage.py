@@ -1,7 +1,7 @@
-"""Opens HDF5 files, and makes sure that they do not refer to other files.
+"""Opens HDF5 files, and checks that they do not refer to other files.
 
-An HDF5 file may name other files that hold a dataset's bytes or whole groups. Reading it then reads
-those files, wherever they are on this machine.
+The bytes of a dataset, or whole groups, may be in other files that the HDF5 file names. Reading the
+HDF5 file then reads those files, wherever they are on this machine.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ h5py: Any = import_module("h5py")  # has no type annotations
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """Exceptions that h5py raises for damaged files, depending on what is damaged."""
 _CUT_SHORT = re.compile(r"truncated file: eof = (\d+),.* stored_eof = (\d+)")
-"""The HDF5 library's message that a file has fewer bytes than it should; it gives both numbers."""
+"""The HDF5 library's message for a file that is cut short, with its actual and expected sizes."""
 _SMALL_BYTES = 1 << 28
 _MOST_TIMES = 50
 """Largest allowed ratio of unpacked to stored bytes.
 
-Weights with 90 % zeros shrink to about a tenth, a decompression bomb to a thousandth.
+Weights with 90 % zeros are compressed to about a tenth, a decompression bomb to a thousandth.
 """
 _MOST_WRITTEN = 10**15
 _HARD_LINK = 0
@@ -34,7 +34,7 @@ _HARD_LINK = 0
 
 @contextmanager
 def open_hdf5(path: Path) -> Generator[Any]:
-    """Open an HDF5 file as an `h5py.File`, and turn errors of reading it into one sentence.
+    """Open an HDF5 file as an `h5py.File`, and turn reading errors into an error of one sentence.
 
     Raises:
         PupilaError: the file is cut short, damaged, or not HDF5.
@@ -58,10 +58,11 @@ def _explain(error: Exception) -> str:
 
 
 def check_unpacked(unpacked: int, stored: int) -> None:
-    """Refuse content that takes far more memory than its file has bytes.
+    """Refuse a file of `stored` bytes whose content would take far more memory, `unpacked` bytes.
 
     Raises:
-        PupilaError: the content takes too much memory.
+        PupilaError: the content takes more than 50 times the bytes of the file, and more than
+            268 MB.
     """
     if unpacked > max(_SMALL_BYTES, _MOST_TIMES * stored):
         raise PupilaError(
@@ -72,16 +73,17 @@ def check_unpacked(unpacked: int, stored: int) -> None:
 
 
 def format_number(number: int) -> str:
-    """Return a number as text of at most 16 digits, as a damaged file may state a huge number."""
+    """Return a number as text; huge numbers, as in a damaged file, are cut off at 10^15."""
     return f"{number:,}" if number < _MOST_WRITTEN else f"{_MOST_WRITTEN:,} or more"
 
 
 def check_storage(path: Path) -> None:
-    """Refuse an HDF5 file that refers to other files, or unpacks to far more than its size.
+    """Refuse an HDF5 file that refers to other files, or takes far more memory than its size.
 
     Raises:
-        PupilaError: the file has a soft or external link, or a virtual or external dataset, which
-            the message names; its datasets take far more memory than it; or it cannot be read.
+        PupilaError: the file has a soft or external link, or a virtual or external dataset (the
+            message names it); the datasets take far more memory than the file's size; or the file
+            cannot be read.
     """
     with open_hdf5(path) as file:
         datasets: list[Any] = []
@@ -95,10 +97,10 @@ def check_storage(path: Path) -> None:
 
 
 def _references(file: Any, datasets: list[Any]) -> Iterator[tuple[str, str]]:
-    """Yield path and kind of each reference to other objects or files, without following any.
+    """Yield the path and the kind of each reference to other objects or files.
 
-    Adds the other datasets to `datasets`. h5py's own visitors are not used, as they crash on
-    damaged files.
+    References are not followed. Datasets without references are added to `datasets`. h5py's own
+    visitors are not used, as they crash on damaged files.
     """
     pending: list[Any] = [file]
     seen: set[Any] = set()  # groups may contain each other

@@ -1,8 +1,8 @@
 """Translates a Keras 2 model (`tf_keras`) to Keras 3.
 
 Config and weights are translated layer by layer, and nested models stay nested. Some activations
-differ between Keras 2 and 3 under the same name (`hard_sigmoid`). So both models run on the same
-images, and a translation with different outputs is refused.
+have the same name in Keras 2 and 3 but compute something else, such as `hard_sigmoid`. So both
+models run on the same images, and a translation with different outputs is refused.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ _NOT_NEEDED = frozenset({"dtype", "sparse", "ragged"})
 
 
 def to_keras_3(legacy: Any) -> tuple[Any, float]:
-    """Translate `legacy` to Keras 3; return the model and how much its outputs differ.
+    """Translate the Keras 2 model `legacy`; return the Keras 3 model, and how much outputs differ.
+
+    The difference is the largest on a few random images, as `TOLERANCE` defines it.
 
     Raises:
-        PupilaError: a layer has no counterpart, or the outputs differ by more than `TOLERANCE`.
+        PupilaError: a layer has no counterpart in Keras 3, or the outputs differ by more than
+            `TOLERANCE`.
     """
     entry = _layer(json.loads(legacy.to_json()))
     with library_errors("it cannot be rebuilt in Keras 3"):
@@ -50,7 +53,7 @@ def to_keras_3(legacy: Any) -> tuple[Any, float]:
 
 
 def _difference(expected: NDArray[np.float32], outputs: NDArray[np.float32]) -> float:
-    """Return the largest difference, relative as in `TOLERANCE`; NaN if an output is NaN."""
+    """Return the largest difference, as `TOLERANCE` defines it; NaN if an output is NaN."""
     scale = max(1.0, float(np.abs(expected).max()))
     return float(np.abs(expected - outputs).max()) / scale
 
@@ -62,7 +65,10 @@ def _copy_weights(legacy: Any, model: Any) -> None:
 
 
 def _leaves(model: Any) -> Iterator[Any]:
-    """Yield all layers with weights, also of nested models, in the same order for Keras 2 and 3."""
+    """Yield all layers with weights, including those of nested models.
+
+    The order is the same for Keras 2 and 3.
+    """
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _leaves(layer)
@@ -71,7 +77,7 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 
 def _layer(entry: dict[str, Any]) -> dict[str, Any]:
-    """Translate one serialised layer or model, without its calls in the graph."""
+    """Translate one serialised layer or model, but not its calls in the graph."""
     name, config = entry["class_name"], entry["config"]
     if name in ("Functional", "Model"):
         return _keras_object("keras.src.models.functional", "Functional", _functional(config))
@@ -86,7 +92,7 @@ def _keras_object(module: str, name: str, config: dict[str, Any]) -> dict[str, A
 
 
 def _settings(name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that the Keras 3 class takes, under the names that it uses.
+    """Return the settings that the Keras 3 class `name` takes, under the names that Keras 3 uses.
 
     Initialisers are dropped, as the weights are set later. Data types are dropped, as all layers
     use float32.
@@ -103,7 +109,11 @@ def _settings(name: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(name: str, layer: str) -> set[str]:
-    """Return the settings that a Keras 3 layer class takes."""
+    """Return the names of the settings that the Keras 3 layer class `name` takes.
+
+    Raises:
+        PupilaError: Keras 3 has no such class; the message names the layer `layer`.
+    """
     kind = getattr(import_keras().layers, name, None)
     if kind is None:
         raise PupilaError(
@@ -131,7 +141,7 @@ def _functional(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _layer_with_calls(entry: dict[str, Any], classes: dict[str, str]) -> dict[str, Any]:
-    """Translate a layer together with its calls."""
+    """Translate a layer together with its calls in the graph."""
     name = entry["name"]
     calls = [LayerCall.of(node, name) for node in entry["inbound_nodes"]]
     if entry["class_name"] in OPERATOR_CLASSES:
