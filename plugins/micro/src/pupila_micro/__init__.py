@@ -1,4 +1,4 @@
-"""Exports models to TFLite Micro as C sources, and runs them in its interpreter."""
+"""Exports models as C sources for TFLite Micro, and runs models in TFLite Micro's interpreter."""
 
 from __future__ import annotations
 

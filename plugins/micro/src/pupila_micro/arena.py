@@ -1,8 +1,8 @@
 """Measures the arena: the memory in which TFLite Micro keeps everything outside the flatbuffer.
 
 Nothing is estimated. The model runs once in more memory than any microcontroller has, and the
-interpreter records how much it used. The model then runs again in an arena of the recorded size. If
-it does not fit, a search finds the smallest arena that is large enough.
+interpreter records how much memory it used. The model then runs again in an arena of the recorded
+size. If this arena is too small, a search finds the smallest arena that is large enough.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from pathlib import Path
 from pupila import PupilaError
 
 _AMPLE_BYTES = 256 * 2**20
-"""Size of the first arena; only the part that a model uses takes memory of this computer."""
+"""Size of the first arena. Only the part that a model uses takes memory of this computer."""
 _ALIGNMENT = 16
 _ROOM_BYTES = 2**18
 """How far beyond the recorded size the search goes.
 
-It is more than the interpreter needs to lay out tensors, which it does not record.
+The interpreter also needs memory to lay out tensors, which it does not record. This is more than
+that memory.
 """
 _TOO_SMALL = re.compile(r"^(Failed to (allocate|resize)|Too many buffers).*", re.MULTILINE)
 _RECORDED = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
@@ -35,22 +36,23 @@ class Arena:
     """How many bytes of an arena a model uses."""
 
     total: int
+    """Size of the whole arena in bytes."""
     activations: int
     """Bytes of images and feature maps, which share memory."""
     persistent: int
-    """Bytes of data that operators keep; more with 64-bit pointers than with 32-bit ones."""
+    """Bytes of data that operators keep. With 64-bit pointers they are more than with 32-bit."""
 
 
 @dataclass(frozen=True)
 class _RuntimeCheck:
     arena: Arena | None
-    """None if the model did not run."""
+    """The arena as the model used it; None if the model did not run."""
     stderr: str
     exit_status: int
 
 
 def measure_arena(model: Path) -> Arena:
-    """Return the smallest arena in which a flatbuffer runs.
+    """Return the smallest arena in which the flatbuffer at `model` runs.
 
     Raises:
         PupilaError: TFLite Micro cannot run the flatbuffer; the message names the operator.
@@ -60,7 +62,10 @@ def measure_arena(model: Path) -> Arena:
 
 
 def _smallest(model: Path, recorded: int) -> int:
-    """Return the smallest arena size that suffices: as recorded, or larger for a tiny model."""
+    """Return the size in bytes of the smallest arena that suffices.
+
+    It is the recorded size, rounded up to the alignment, or more for a tiny model.
+    """
 
     def is_enough(total: int) -> bool:
         return _probe(model, total).arena is not None
@@ -73,10 +78,11 @@ def _smallest(model: Path, recorded: int) -> int:
 
 
 def check_arena(model: Path, arena_bytes: int) -> None:
-    """Make sure that a flatbuffer runs in an arena of `arena_bytes`.
+    """Check that the flatbuffer at `model` runs in an arena of `arena_bytes`.
 
     Raises:
-        PupilaError: it does not run; the message names the operator, or says what is too small.
+        PupilaError: the flatbuffer does not run; the message names the operator, or says what is
+            too small.
     """
     _used_arena(model, arena_bytes)
 
@@ -89,7 +95,7 @@ def _used_arena(model: Path, arena_bytes: int) -> Arena:
 
 
 def _probe(model: Path, arena_bytes: int) -> _RuntimeCheck:
-    """Run the model in a child process, as TFLite Micro may crash."""
+    """Run the model in an arena of `arena_bytes`, in a child process, as TFLite Micro may crash."""
     program = Path(__file__).with_name("probe_arena.py")
     command = [sys.executable, "-P", program, model, str(arena_bytes)]
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)

@@ -1,9 +1,10 @@
 """Compares TFLite Micro's outputs with LiteRT's, which runs the same model on phones and computers.
 
-There are two comparisons. LiteRT's default kernels round differently from TFLite Micro, and the
-differences add up over the layers: probabilities differed by 0.1 and 0.3 in networks of 20 and 40
-layers with random weights. LiteRT's reference kernels round as TFLite Micro does, so any difference
-from them means a defect. On the same networks there was none.
+There are two comparisons. The first is with LiteRT's default kernels. They round differently from
+TFLite Micro, and the differences add up over the layers: probabilities differed by 0.1 and 0.3 in
+networks of 20 and 40 layers with random weights. The second is with LiteRT's reference kernels.
+They round in the same way as TFLite Micro, so any difference means a defect. On the same networks,
+nothing differed.
 
 The images are synthetic, as an exporter gets no data. The artifact is evaluated on real images
 later.
@@ -24,27 +25,28 @@ from pupila.runtime import ignore_progress
 from pupila_micro.runner import MicroModel
 
 _SUSPICIOUS = 0.1
-"""Largest unsuspicious difference, as a fraction of the span of LiteRT's outputs.
-
-Kernels that round alike differ far less.
-"""
+"""Largest difference from the reference kernels without a warning, as a fraction of the range of
+LiteRT's outputs. Kernels that round in the same way differ far less."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Probabilities `(n, classes)` of the same images from three sets of kernels."""
+    """Probabilities `(images, classes)` of the same images from three sets of kernels."""
 
     micro: NDArray[np.float32]
+    """Probabilities from TFLite Micro."""
     shipped: NDArray[np.float32]
-    """Outputs of LiteRT with its default kernels, as on phones and computers."""
+    """Probabilities from LiteRT with its default kernels, as on phones and computers."""
     reference: NDArray[np.float32]
-    """Outputs of LiteRT with its reference kernels, which round as TFLite Micro does."""
+    """Probabilities from LiteRT with its reference kernels, which round like TFLite Micro."""
 
     @property
     def measured(self) -> Measured:
-        """Differences of TFLite Micro from LiteRT, and a warning if they are suspicious.
+        """Differences between TFLite Micro and LiteRT, and a warning if they are suspicious.
 
-        `label_agreement` and `max_difference` compare with LiteRT's default kernels.
+        `label_agreement` and `max_difference` compare TFLite Micro with LiteRT's default kernels,
+        and `reference_difference` compares it with LiteRT's reference kernels. `answer_span` is the
+        largest range of a class's probability over the images.
         """
         comparison = RuntimeComparison(
             probe_images=len(self.micro),
@@ -80,7 +82,10 @@ class Comparison:
 def compare(
     model: MicroModel, source: Path, output: OutputSpec, probes: NDArray[np.uint8]
 ) -> Comparison:
-    """Compare an open TFLite Micro model with LiteRT, which runs its flatbuffer `source`."""
+    """Compare an open TFLite Micro model with LiteRT, which runs the flatbuffer `source`.
+
+    `output` is the model's output spec, and `probes` are uint8 images `(images, height, width, 3)`.
+    """
     shipped = Interpreter(source, threads=1)
     reference = Interpreter(source, threads=1, reference_kernels=True)
     micro, *others = (

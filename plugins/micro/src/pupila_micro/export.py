@@ -1,4 +1,4 @@
-"""The exporter `export-tflite-micro`: an int8 flatbuffer as C sources, with the memory it needs."""
+"""The exporter `export-tflite-micro`: writes an int8 flatbuffer as C sources."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ _STAGES = 3
 
 
 def export(step: Step[Config]) -> StepResult:
-    """Write `model.tflite`, laid out for the interpreter, and the sources `model.h`, `model.c`.
+    """Write `model.tflite`, laid out for the interpreter, and the sources `model.h` and `model.c`.
 
     The layout matters because the interpreter reads the file in flash memory. Constants stored
-    behind the flatbuffer would count as empty, and the model would answer nonsense. Constants that
-    do not start at a multiple of 16 bytes are slow or fail on some processors.
+    behind the flatbuffer would count as empty, and the model's outputs would be nonsense. Constants
+    that do not start at a multiple of 16 bytes are slow on some processors, or fail.
 
-    `measured` has the `operators` with their counts; `flash_bytes`, the size of the flatbuffer;
-    `arena_bytes`, the smallest arena in which it ran on this computer; how many of these bytes are
-    activations and how many persistent data; and how the outputs compare with LiteRT's (see
-    `pupila_micro.comparison`).
+    `measured` has
+
+    * `operators`, the number of operators of each name;
+    * `flash_bytes`, the size of the flatbuffer;
+    * `arena_bytes`, the size of the smallest arena in which the model ran on this computer;
+    * `activation_bytes` and `persistent_bytes`, which are parts of the arena;
+    * how the outputs compare with LiteRT's outputs (see `pupila_micro.comparison`).
 
     Raises:
         PupilaError: the model does not compute in integers, or TFLite Micro cannot run it; the

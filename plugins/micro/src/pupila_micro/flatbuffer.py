@@ -21,14 +21,14 @@ class Operator:
 
     number: int
     name: str
-    """Name as in the TFLite schema, such as CONV_2D; a custom operator has its own name."""
+    """Name in the TFLite schema, such as CONV_2D. A custom operator has its own name."""
     custom: bool
     types: frozenset[str]
     """Data types of the operator's inputs and outputs, such as INT8."""
 
 
 def read_operators(content: bytes) -> list[Operator]:
-    """Return the operators of all subgraphs, in order."""
+    """Return the operators of all subgraphs of a flatbuffer, in order."""
     model = parse_model(content)
     return [operator for graph in subgraphs(model) for operator in _operators(model, graph)]
 

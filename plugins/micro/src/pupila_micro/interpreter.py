@@ -1,4 +1,4 @@
-"""The interpreter of the package `tflite-micro`."""
+"""Imports the interpreter of the package `tflite-micro`."""
 
 from __future__ import annotations
 

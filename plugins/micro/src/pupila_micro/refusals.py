@@ -8,22 +8,23 @@ from pupila import PupilaError
 from pupila_micro.flatbuffer import Operator
 
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
-"""Operators between float and integer, which are allowed at both ends of a model."""
+"""Operators that convert between float and integer, which may be at both ends of a model."""
 _LAST = ("SOFTMAX", "LOGISTIC")
-"""Operators that may compute in float if they are the last.
+"""Operators that may compute in float if they are a model's last operator.
 
-`quantize-int8` writes such a model if its output is float.
+`quantize-int8` writes such a model with `io_type: float`.
 """
 _INTEGERS = frozenset({"INT4", "INT8", "INT16"})
 
 
 def check_operators(operators: Sequence[Operator]) -> None:
-    """Refuse a model that does not compute in int8 or int16.
+    """Refuse a model with operators that do not compute in int8 or int16.
 
-    The model's input and output may be float, and so may a final softmax or sigmoid.
+    The model's input and output may be float, and a final softmax or sigmoid may compute in float.
 
     Raises:
-        PupilaError: an operator computes in another type; the message names the first one.
+        PupilaError: an operator computes in another type, or is a custom operator; the message
+            names the operator.
     """
     checked = operators[:-1] if _ends_in_float(operators) else operators
     for is_refused, reason in _REFUSED:

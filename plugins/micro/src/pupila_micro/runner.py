@@ -43,7 +43,7 @@ def open_artifact(artifact: Artifact, threads: int) -> MicroModel:
 class MicroModel:
     """A flatbuffer with one input and one output, run on one image at a time.
 
-    Operators and arena are the same as on a microcontroller; the speed is that of this computer.
+    Operators and arena are the same as on a microcontroller, but the speed is this computer's.
     """
 
     threads = 1
@@ -55,21 +55,30 @@ class MicroModel:
 
     @property
     def runtime(self) -> str:
-        """Name, as in `"TFLite Micro 0.dev20261023182759, reference kernels, on the host"`."""
+        """Name and version: `"TFLite Micro 0.dev20261023, reference kernels, on the host"`."""
         return f"{NAME}, reference kernels, on the host"
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-        """Return the raw outputs `(n, columns)`, dequantised if the output is an integer."""
+        """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
+
+        Integer outputs are dequantised.
+        """
         return predict_each(self._answer, images, int(np.prod(self.output.shape)), progress)
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time `repeats` runs of one image on this computer, after five untimed runs."""
+        """Return the milliseconds of each of `repeats` runs on this computer, after warm-up.
+
+        `image` is uint8 `(height, width, 3)`. Five untimed runs come first.
+        """
         for _ in range(_WARM_UP_RUNS):
             self._timed_ms(image)
         return [self._timed_ms(image) for _ in range(repeats)]
 
     def peak_memory_bytes(self) -> int:
-        """Return this process's peak memory; a microcontroller needs only arena and flatbuffer."""
+        """Return the peak resident memory of this process in bytes.
+
+        A microcontroller needs far less: only the arena and the flatbuffer.
+        """
         return peak_memory_bytes()
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""Writes a model as C sources: `model.c` with the flatbuffer, and `model.h` to use it.
+"""Writes a model as C sources: `model.c` with the flatbuffer, and `model.h` to use the model.
 
-Both are valid C11 and C++17. The header ends with a C++ template that registers exactly the model's
-operators in a `tflite::MicroMutableOpResolver`; it does not include TFLite Micro.
+Both files are valid C11 and C++17. The header ends with a C++ template that registers exactly the
+model's operators in a `tflite::MicroMutableOpResolver`. The header does not include TFLite Micro.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What the header says about a model."""
+    """What the header `model.h` says about a model."""
 
     source: str
-    """Which artifact the sources were made from, and by which program."""
+    """From which artifact the sources were made, and by which program."""
     arena_bytes: int
+    """Size of the smallest arena in which the model ran."""
     input: InputSpec
     output: OutputSpec
     input_tensor: TensorIO
@@ -40,7 +41,7 @@ class ModelDescription:
 
 
 def write_sources(folder: Path, content: bytes, description: ModelDescription) -> None:
-    """Write `model.h` and `model.c` for a flatbuffer."""
+    """Write `model.h` and `model.c` into `folder`, for a flatbuffer with the given content."""
     header = _header(len(content), description)
     definitions = _definitions(content, description.output.classes)
     (folder / HEADER).write_text(header, encoding="utf-8")

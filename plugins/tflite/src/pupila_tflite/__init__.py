@@ -9,7 +9,7 @@ from pupila import Exporter, Loader, Runner, hookimpl
 
 _IDENTIFIER = b"TFL3"
 _IDENTIFIER_START = 4
-"""Position of the file identifier, after the four bytes of the root's offset."""
+"""Position of the file identifier, which follows the four bytes of the root table's offset."""
 
 
 @hookimpl
@@ -49,7 +49,7 @@ def pupila_runners() -> Iterable[Runner]:
 
 
 def is_flatbuffer(source: Path) -> bool:
-    """Whether a file has the identifier of a TFLite flatbuffer."""
+    """Return whether a file has the identifier of a TFLite flatbuffer."""
     if not source.is_file():
         return False
     with source.open("rb") as stream:

@@ -1,7 +1,7 @@
-"""The exporter `export-tflite`: a float32 flatbuffer, from which all quantised ones are made.
+"""The exporter `export-tflite`: writes the float32 flatbuffer that quantisation starts from.
 
-Its input is `(1, height, width, 3)` float32, raw RGB 0..255; preprocessing is part of the model.
-LiteRT.js and the calibration of int8 need the fixed batch of one.
+The flatbuffer's input is `(1, height, width, 3)` float32, raw RGB 0..255; preprocessing is part of
+the model. LiteRT.js and the calibration of int8 need the fixed batch size of one.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ _TOLERANCE = 1e-4
 
 
 def export(step: Step[Config]) -> StepResult:
-    """Write `model.tflite` and check that LiteRT gives the same outputs as the model.
+    """Convert a model to `model.tflite`, and check that LiteRT returns the same outputs.
 
-    For a VGG19 of 574 MB the process needed 5.3 GB of memory.
+    The export of a VGG19 of 574 MB needed 5.3 GB of memory.
 
     Raises:
-        PupilaError: the outputs differ from the model's, or LiteRT cannot run the flatbuffer.
+        PupilaError: the flatbuffer's outputs differ from the model's, or LiteRT cannot run the
+            flatbuffer.
     """
     (artifact,) = step.inputs
     target = step.output / MODEL_NAME
@@ -59,13 +60,17 @@ def export(step: Step[Config]) -> StepResult:
 
 
 def _free_model() -> None:
-    """Free the Keras model: the converter makes its own copies of the weights."""
+    """Free the memory of the Keras model, as the converter makes its own copies of the weights."""
     keras_files.import_keras().utils.clear_session()
     gc.collect()
 
 
 def _difference(target: Path, probes: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
-    """Return the largest absolute difference of the flatbuffer's outputs from `expected`."""
+    """Return the largest absolute difference of the flatbuffer's outputs from `expected`.
+
+    Raises:
+        PupilaError: the difference is too large.
+    """
     outputs = LiteRTModel(target, model_threads()).predict(probes, ignore_progress)
     difference = float(np.abs(outputs - expected.reshape(outputs.shape)).max())
     limit = _TOLERANCE * max(1.0, float(np.abs(expected).max()))

@@ -1,6 +1,6 @@
-"""Counts the weights of a flatbuffer and the multiply-accumulates of one image.
+"""Counts the weights of a flatbuffer, and the multiply-accumulates for one image.
 
-Files can have any size, as they are mapped into memory. They must be valid: open a file in LiteRT
+Files can have any size, as they are mapped into memory. A file must be valid: open it in LiteRT
 first, which verifies it.
 """
 
@@ -39,11 +39,11 @@ class Graph:
 
     @cached_property
     def parameters(self) -> int:
-        """Number of weights: elements of all constants that represent real numbers.
+        """Number of weights: the elements of all constants that represent real numbers.
 
-        Shared constants count once. The number is not quite that of Keras: the converter folds
-        batch normalisation into kernels, and constants of preprocessing count here. Integer
-        parameters of operators (shapes, axes, paddings) have no scale and do not count.
+        Shared constants count once. Integer parameters of operators (shapes, axes, paddings) have
+        no scale, and do not count. The number differs a little from Keras' number: the converter
+        folds batch normalisation into kernels, and constants of preprocessing count here.
         """
         elements: dict[int, int] = {}
         for tensor in tensors(self._main):
@@ -53,11 +53,11 @@ class Graph:
 
     @cached_property
     def macs(self) -> int:
-        """Multiply-accumulates of one image in convolutions and fully connected layers."""
+        """Multiply-accumulates for one image, in convolutions and fully connected layers."""
         return sum(map(self._operator_macs, operators(self._model, self._main)))
 
     def _operator_macs(self, operator: Operator) -> int:
-        """Multiply-accumulates of an operator: one per kernel element at each kernel position."""
+        """Return an operator's multiply-accumulates: one per kernel element and kernel position."""
         if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             positions = self._shape(operator.outputs[0])[:-1]
         elif operator.name == "TRANSPOSE_CONV":  # inputs: output shape, kernel, feature map
@@ -71,7 +71,10 @@ class Graph:
         return _shape(self._main.Tensors(index))
 
     def _is_constant(self, tensor: Any) -> bool:
-        """Whether the file has the tensor's values, in the flatbuffer or (offset > 1) behind it."""
+        """Return whether the file has the tensor's values: in the flatbuffer, or behind it.
+
+        An offset above 1 means behind it.
+        """
         buffer = self._model.Buffers(tensor.Buffer())
         return buffer.DataLength() > 0 or buffer.Offset() > 1
 

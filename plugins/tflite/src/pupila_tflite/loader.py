@@ -1,4 +1,4 @@
-"""The loader of flatbuffers: checks a flatbuffer by running it, and copies the file unchanged."""
+"""The loader of TFLite flatbuffers: checks a flatbuffer by running it, and copies it unchanged."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ from pupila_tflite.runner import LiteRTModel
 _ONE_IMAGE = (1, -1)
 _PROBE_SEED = 0
 _SUM_ERROR = 0.02
-"""How far the sum of a softmax may be from 1, not counting the rounding of quantised columns."""
+"""Largest difference of a softmax's sum from 1, in addition to rounding of quantised columns."""
 _HIGHEST_LOW_END = 20
 _HIGH_ENDS = (200, 320)
-"""Allowed range of a quantised input's upper end.
+"""Lowest and highest allowed value of the upper end of a quantised input's range.
 
-The range is what calibration on images in 0..255 gives, with a margin.
+Calibration on images in 0..255 gives such an upper end; the limits add a margin.
 """
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Copy a flatbuffer, float or quantised, that takes one RGB image in 0..255.
 
+    `output` is the declared output.
+
     Raises:
-        PupilaError: LiteRT cannot run the model; its input is not an RGB image, or is quantised for
-            a range other than 0..255; its number of columns differs from that of `output`; or its
-            outputs are not of the declared kind.
+        PupilaError: LiteRT cannot run the model; the input is not an RGB image, or is quantised for
+            a range other than 0..255; the number of output columns differs from the declared
+            number; or the outputs are not of the declared kind.
     """
     model = LiteRTModel(source, threads=1)
     spec = _input_spec(source, model)
@@ -73,7 +75,7 @@ def _input_spec(source: Path, model: LiteRTModel) -> InputSpec:
 
 
 def _check_range(source: Path, image: TensorIO) -> None:
-    """Refuse a quantised input that would clip raw pixels, or turn all of them nearly black."""
+    """Refuse a quantised input whose range would clip raw pixels, or turn all nearly black."""
     if not image.scale:
         return
     low, high = image.real_range
@@ -96,7 +98,7 @@ def _check_columns(source: Path, model: LiteRTModel, output: OutputSpec) -> None
 def _check_kind(
     source: Path, outputs: NDArray[np.float32], output: OutputSpec, sum_error: float
 ) -> None:
-    """Refuse a model whose outputs for synthetic images cannot be of the declared kind."""
+    """Refuse a model whose `outputs` `(images, columns)` cannot be of the declared kind."""
     fractions = outputs.min() >= -_SUM_ERROR and outputs.max() <= 1 + _SUM_ERROR
     sums = outputs.sum(axis=1)
     sum_to_one = np.abs(sums - 1).max() <= sum_error

@@ -12,7 +12,10 @@ _THREADS = Path("/proc/self/task")
 
 @contextmanager
 def pin(cores: int) -> Generator[None]:
-    """Keep all threads on the first `cores` allowed cores. Does nothing except on Linux."""
+    """Keep all threads on the first `cores` allowed cores while the context is open.
+
+    On systems other than Linux, do nothing.
+    """
     if not _THREADS.is_dir():
         yield
         return

@@ -1,4 +1,4 @@
-"""Synthetic images for trying a model without real images."""
+"""Draws synthetic images, for trying a model without real images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ _NOISE_IMAGES = 3
 
 
 def draw_probes(spec: InputSpec, seed: int) -> NDArray[np.uint8]:
-    """Return uint8 `(images, height, width, 3)`: black, white, a colour ramp and noise."""
+    """Return images of the size `spec`: black, white, a colour ramp, and random noise.
+
+    The images are uint8 `(images, height, width, 3)`.
+    """
     random = np.random.default_rng(seed)
     plain = [np.full(spec.shape, level, np.uint8) for level in (0, 255)]
     noise = random.integers(0, 256, (_NOISE_IMAGES, *spec.shape), np.uint8)

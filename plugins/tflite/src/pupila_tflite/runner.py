@@ -1,4 +1,4 @@
-"""The LiteRT runtime. Never imports TensorFlow (a test checks this)."""
+"""Runs flatbuffers in LiteRT. This module never imports TensorFlow, as a test checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WARM_UP_RUNS = 5
 
 
 def open_artifact(artifact: Artifact, threads: int) -> LiteRTModel:
-    """Open an artifact of format `tflite`.
+    """Open an artifact of format `tflite`, to compute on `threads` threads.
 
     Raises:
         PupilaError: LiteRT cannot run the model; the message gives LiteRT's reason.
@@ -54,20 +54,24 @@ class LiteRTModel:
 
     @cached_property
     def runtime(self) -> str:
-        """Name and version, such as `"LiteRT 2.3.0, XNNPACK"`; names a delegate only if used."""
+        """Name and version, such as `"LiteRT 2.3.0, XNNPACK"`, with XNNPACK only if it is used."""
         kernels = "XNNPACK" if self._interpreter.is_delegated else "built-in kernels"
         return f"{LITERT}, {kernels}"
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-        """Return the raw outputs `(n, columns)`, dequantised if the output is an integer."""
+        """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
+
+        Integer outputs are dequantised.
+        """
         return self._interpreter.predict(images, progress)
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time `repeats` runs of one image on pinned cores, after five untimed runs.
+        """Return the milliseconds of each of `repeats` runs, after five untimed runs.
 
-        Only `Interpreter.invoke` is timed: the operators of the flatbuffer, including its own
-        conversions between float and integer. Decoding and resizing the image, filling the input
-        tensor (which may quantise it) and reading the output are not.
+        `image` is uint8 `(height, width, 3)`. Threads are pinned to cores. Only
+        `Interpreter.invoke` is timed: the operators of the flatbuffer, including its own
+        conversions between float and integer. Filling the input tensor, which may quantise the
+        image, and reading the output are not timed.
         """
         self._interpreter.set_image(image)
         for _ in range(_WARM_UP_RUNS):
@@ -94,7 +98,7 @@ def _open(path: Path, threads: int) -> Interpreter:
 
 @contextmanager
 def _explain_errors(path: Path) -> Generator[None]:
-    """Turn LiteRT's errors about a flatbuffer into one sentence that names the file."""
+    """Turn LiteRT's errors in the context into a `PupilaError` that names the file."""
     try:
         yield
     except PupilaError as error:
@@ -108,7 +112,11 @@ def _explain_errors(path: Path) -> Generator[None]:
 
 
 def _only(path: Path, end: str, tensors: list[TensorIO]) -> TensorIO:
-    """Return the only input or output of a flatbuffer."""
+    """Return the only input or output of a flatbuffer.
+
+    Raises:
+        PupilaError: there is not exactly one, or its type is not supported.
+    """
     if len(tensors) != 1 or tensors[0].dtype.name not in _IO_TYPES:
         names = ", ".join(f"{tensor.dtype.name} {tensor.shape}" for tensor in tensors)
         raise PupilaError(

@@ -1,8 +1,8 @@
-"""Writes a model as a SavedModel that takes exactly one image, for the converter.
+"""Writes a model as a SavedModel with a batch size of one, for the TFLite converter.
 
-Two other ways do not work well. Calibration cannot read what
-`TFLiteConverter.from_concrete_functions` makes of a Keras 3 model; and `from_keras_model` prints a
-banner and leaves the batch size open.
+Two other ways do not work well. `TFLiteConverter.from_concrete_functions` makes a flatbuffer of a
+Keras 3 model that calibration cannot read. `TFLiteConverter.from_keras_model` prints a banner, and
+leaves the batch size open.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ _SIGNATURE = "serving_default"
 
 
 def save_static(artifact: Artifact, probes: NDArray[np.uint8], folder: Path) -> NDArray[np.float32]:
-    """Save an artifact into `folder` and return its outputs for `probes`, `(n, columns)`.
+    """Save an artifact as a SavedModel into `folder`, and return its outputs for `probes`.
 
+    `probes` are uint8 images `(images, height, width, 3)`, and the outputs are `(images, columns)`.
     No reference to the model is kept, so that its memory can be freed.
 
     Raises:
@@ -51,7 +52,7 @@ def _save_savedmodel(
 
 
 class _OneImage(tf.Module):
-    """A SavedModel with a signature whose batch is one."""
+    """A SavedModel, wrapped to have a signature with a batch size of one."""
 
     def __init__(self, artifact: Artifact) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  - TensorFlow has no types
@@ -91,6 +92,6 @@ def _tensor_spec(spec: InputSpec) -> Any:
 
 
 def _predict(answer: Callable[[Any], Any], probes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Run one image at a time, as the flatbuffer will."""
+    """Return the outputs `(images, columns)`, computed one image at a time like the flatbuffer."""
     batches = probes[:, np.newaxis].astype(np.float32)
     return np.concatenate([np.asarray(answer(tf.constant(batch))) for batch in batches])
