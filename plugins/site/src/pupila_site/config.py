@@ -32,7 +32,11 @@ class Site(Config):
     )
 
     def check_inputs(self, count: int) -> None:
-        """Make sure that there is a model besides the filter, and that each input has a name."""
+        """Check that there is a model besides the filter, and that `names` names each input.
+
+        Raises:
+            PupilaError: the filter is the only input, or the number of names differs from `count`.
+        """
         if self.filter is not None and count < 2:
             raise PupilaError(
                 f"`filter: {self.filter}` makes the last input a filter, and there is no other: "

@@ -18,21 +18,22 @@ from pupila_site.tensor_io import check_tensor_io
 
 MODELS = "models"
 _NOT_KEPT = ("_headers", "sw.js", "precache.js", "index.html")
-"""Files that the service worker does not cache.
+"""Files that are not in the list for the service worker to cache.
 
-The browser itself updates the worker's scripts, and the page is cached as `./`.
+The browser itself updates the worker's scripts. The page is cached under another name, `./`.
 """
 
 
 def export(step: Step[Site]) -> StepResult:
     """Write a site that shows each model's probability beside its threshold.
 
-    The metrics are from the run's test images. The threshold is the one that a model ships, if that
-    is for the positive class, or else the one chosen on the validation images.
+    The site also shows each model's metrics on the test images of the run. If a model ships a
+    threshold for the positive class, the site uses it; otherwise it uses the threshold that was
+    chosen on the validation images.
 
     Raises:
-        PupilaError: the page is not built, a model does not run in browsers or was not evaluated,
-            or a class is misspelt.
+        PupilaError: the page is not built, a model does not run in browsers, a model was not
+            evaluated, or the class `filter` does not exist.
     """
     built = page.PAGES.find()
     models, image_filter = _split_inputs(step)
@@ -56,7 +57,11 @@ def export(step: Step[Site]) -> StepResult:
 
 
 def _split_inputs(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None]:
-    """Split the inputs of a step into the models and the filter, if there is one."""
+    """Split the inputs of a step into models and filter; the filter is None if settings have none.
+
+    Raises:
+        PupilaError: the class `filter` is not a class of the last input.
+    """
     accepts = step.config.filter
     if accepts is None:
         return step.inputs, None
@@ -75,7 +80,7 @@ def _name(artifact: Artifact) -> str:
 
 
 def _model(artifact: Artifact, name: str, site: Path) -> dict[str, Any]:
-    """Copy a model into the site, under a name that changes with its content."""
+    """Copy a model into the site, under a name that depends on its content; describe the model."""
     source = artifact.file(".tflite")
     file = f"{MODELS}/{artifact.digest[:16]}.tflite"
     (site / MODELS).mkdir(exist_ok=True)
@@ -93,7 +98,7 @@ def _model(artifact: Artifact, name: str, site: Path) -> dict[str, Any]:
 
 
 def _acceptance(artifact: Artifact, config: Site) -> dict[str, Any]:
-    """Return the class that a filter accepts, and its threshold: the one it ships, or else 0.5."""
+    """Return the class that a filter accepts, and the filter's own threshold, or 0.5."""
     accepts = str(config.filter)
     return {"accepts": accepts, "threshold": artifact.record.threshold_of(accepts)}
 
@@ -130,9 +135,9 @@ def _interval(estimate: Estimate) -> dict[str, float]:
 
 
 def _write_precache(site: Path) -> None:
-    """List the files for the service worker to cache.
+    """Write the list of files that the service worker caches, and a version of their content.
 
-    A changed version makes browsers fetch the files again.
+    When the version changes, browsers fetch the files again.
     """
     files = sorted(
         path.relative_to(site).as_posix()

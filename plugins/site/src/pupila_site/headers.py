@@ -1,4 +1,4 @@
-"""Writes `_headers`, HTTP headers as Netlify, Cloudflare Pages and `pupila serve` read them."""
+"""Writes `_headers`, a file of HTTP headers for Netlify, Cloudflare Pages and `pupila serve`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ _OTHERS = {
 
 
 def write(site: Path) -> None:
-    """Write the headers of a site, with the Content-Security-Policy of its page.
+    """Write the headers of the site in the folder `site`, with its page's Content-Security-Policy.
 
-    The header is needed because only it, not the page, can say which sites may frame the page.
+    The page states the policy itself, but only a header can say which sites may frame the page.
+
+    Raises:
+        PupilaError: the page has no Content-Security-Policy.
     """
     policy = f"{_policy(site / 'index.html')}; frame-ancestors 'none'"
     lines = [f"  {name}: {value}\n" for name, value in _headers(policy).items()]

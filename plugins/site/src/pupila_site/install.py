@@ -1,6 +1,7 @@
 """Builds the site's page: `python -m pupila_site.install`.
 
-It downloads the JavaScript packages of `app/package-lock.json` and builds the page with Vite.
+The command downloads the JavaScript packages of `app/package-lock.json` and builds the page with
+Vite.
 """
 
 from __future__ import annotations

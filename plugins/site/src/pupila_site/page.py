@@ -1,6 +1,6 @@
-"""The page of all sites: its sources are in `app/`, and Vite builds them.
+"""The page that all sites share: its sources are in `app/`, and Vite builds them.
 
-An exported site adds the models and the data about them.
+An exported site consists of this page, the models, and the data about the models.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The study's measurements in browsers, which the page shows beside the visitor's own.
+"""The study's latencies in browsers, which the page shows beside those of the visitor's device.
 
-A. García Perdomo, "Optimización de modelos de redes neuronales convolucionales para diagnóstico
-de glaucoma", bachelor's thesis, Universidad de La Laguna, May 2023: TensorFlow.js on WebGL, and
-tfjs-tflite 0.0.1-alpha.9; Chrome on a phone, Firefox on a PC. Milliseconds for one inference.
+The study is A. García Perdomo, "Optimización de modelos de redes neuronales convolucionales para
+diagnóstico de glaucoma", bachelor's thesis, Universidad de La Laguna, May 2023. It measured
+milliseconds for one inference with TensorFlow.js on WebGL, and with tfjs-tflite 0.0.1-alpha.9, in
+Chrome on a phone and in Firefox on a PC.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ MILLISECONDS = {
     ("Inception v3", "computer"): (15, 14, 12, 480, 473, 317),
     ("Xception", "computer"): (8, 8, 7, 689, 687, 492),
 }
-"""Milliseconds by model and device; the numbers are in the order of `COLUMNS`."""
+"""Milliseconds for one inference, by model and device, in the order of `COLUMNS`."""
 
 
 def table() -> dict[str, Any]:

@@ -10,10 +10,10 @@ from pupila.litert.tensor_io import read_tensor_io
 
 
 def check_tensor_io(artifact: Artifact) -> None:
-    """Make sure that a flatbuffer takes and returns float32, in a batch of one.
+    """Check that a flatbuffer takes and returns float32, with a batch size of one.
 
     Raises:
-        PupilaError: the flatbuffer uses another type or batch; the message says what to do.
+        PupilaError: the flatbuffer has another type or batch size; the message says what to do.
     """
     inputs, outputs = read_tensor_io(artifact.file(".tflite"))
     dtypes = [tensor.dtype for tensor in inputs + outputs]

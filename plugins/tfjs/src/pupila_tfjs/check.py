@@ -11,7 +11,7 @@ from pupila import Artifact, PupilaError
 
 _MODEL = "model.json"
 _MAX_BYTES = 1 << 26
-"""Largest allowed `model.json`, which is read whole; that of a large classifier has half a MB."""
+"""Largest allowed `model.json`, as it is read whole. A large classifier's file has half a MB."""
 _BYTES = {"float32": 4, "int32": 4, "float16": 2, "uint16": 2, "uint8": 1, "bool": 1}
 
 
@@ -27,7 +27,7 @@ class _Weight(BaseModel):
 
     @property
     def bytes(self) -> int:
-        """Size of the weight in the shards; in memory it takes at most four times as much."""
+        """Size of the weight in the shards; in memory, it is at most four times as large."""
         return math.prod(self.shape) * _BYTES[(self.quantization or self).dtype]
 
 
@@ -46,7 +46,7 @@ class _Topology(BaseModel):
 
 
 class _GraphModel(BaseModel):
-    """The fields of `model.json` that say which files are read, and how much memory they take."""
+    """The fields of `model.json` that say which files are read, and how large the weights are."""
 
     modelTopology: _Topology  # noqa: N815 - as TF.js names it
     weightsManifest: list[_Group]  # noqa: N815
@@ -56,8 +56,8 @@ def check(artifact: Artifact) -> None:
     """Refuse a graph model that would read files other than its own, or take too much memory.
 
     Raises:
-        PupilaError: the model is damaged, takes too much memory, or names files or addresses
-            outside its folder.
+        PupilaError: the model is damaged, takes too much memory, or names files or addresses that
+            are not files of the artifact.
     """
     try:
         problem = _problem(artifact)

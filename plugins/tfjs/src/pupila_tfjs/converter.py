@@ -21,12 +21,12 @@ _QUANTIZATION: dict[Weights, list[str]] = {
 }
 """Options of the converter by type of weights.
 
-uint8 has one scale for a whole weight tensor, into which batch normalisation was folded before.
+uint8 has one scale for a whole weight tensor, into which batch normalisation has been folded.
 
-Two values were measured on 20 ACRIMA test images: the largest difference of probabilities, and the
-fraction of images given the same class. With uint8 they are 0.11 and 0.95 for SqueezeNet, and 0.56
-and 0.70 for EfficientNet-Lite0; with float16, at most 0.005 and 1. Quantising only kernels helped
-too little: 0.46 and 0.90 for EfficientNet-Lite0.
+Two values were measured on 20 ACRIMA test images: the largest difference of probabilities from the
+float32 model, and the fraction of images with the same predicted class. With uint8 they are 0.11
+and 0.95 for SqueezeNet, and 0.56 and 0.70 for EfficientNet-Lite0. With float16 they are at most
+0.005, and 1. Quantising only kernels helped too little: 0.46 and 0.90 for EfficientNet-Lite0.
 """
 _LOG_LINE = re.compile(r"[IWEF]\d{4,}|\d{4}-\d\d-\d\d |WARNING:|INFO:")
 _EXCEPTION_LINE = re.compile(r"[\w.]*(Error|Exception)\b")
@@ -63,17 +63,20 @@ def convert(saved_model: Path, output: Path, weights: Weights) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without variables that change the converter's graph.
+    """Return this process's environment, changed so that the converter writes a graph for TF.js.
 
-    tfmot sets `TF_USE_LEGACY_KERAS` for all child processes. With oneDNN on, Grappler makes fused
-    operations (`_FusedHardSwish`) that no backend of TF.js has.
+    `TF_USE_LEGACY_KERAS`, which tfmot sets for all child processes, is removed. oneDNN is switched
+    off: with it, Grappler makes fused operations (`_FusedHardSwish`) that no backend of TF.js has.
     """
     kept = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
     return kept | {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def _reason(stderr: str) -> str:
-    """Return the last exception in a log with all lines of its message, or else the last line."""
+    """Return the last exception in a log, with all lines of its message.
+
+    If there is no exception, return the last line.
+    """
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     lines = [line for line in lines if not _LOG_LINE.match(line)]
     starts = [number for number, line in enumerate(lines) if _EXCEPTION_LINE.match(line)]

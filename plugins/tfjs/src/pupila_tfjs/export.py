@@ -16,9 +16,9 @@ _STAGES = 2
 
 
 def export(step: Step[ExportTfjs]) -> StepResult:
-    """Write `model.json` and its weight shards.
+    """Convert a Keras model, and write `model.json` and its weight shards.
 
-    The model takes one image at a time, `(1, height, width, 3)` float32.
+    The written model takes one image at a time, `(1, height, width, 3)` float32.
 
     Raises:
         PupilaError: the model has an operation that TF.js lacks; the message names it.
@@ -37,7 +37,7 @@ def export(step: Step[ExportTfjs]) -> StepResult:
 
 
 def _save(model: Any, spec: InputSpec, folder: Path) -> None:
-    """Write a SavedModel with a batch of one, so that every shape in the graph is known."""
+    """Write a SavedModel with a batch size of one, so that every shape in the graph is known."""
     keras = keras_files.import_keras()
     image = keras.InputSpec(shape=(1, *spec.shape), dtype="float32", name="image")
     model.export(folder, format="tf_saved_model", verbose=False, input_signature=[image])

@@ -13,17 +13,17 @@ _BIAS = 2
 _PLAIN = {"_FusedConv2D": "Conv2D", "FusedDepthwiseConv2dNative": "DepthwiseConv2dNative"}
 _CONVOLUTION_ATTRIBUTES = frozenset({"T", "strides", "dilations", "padding", "data_format"})
 _ACTIVATIONS = frozenset({"Relu", "Relu6", "Elu"})
-"""Activations that are also operators of the same name and need no further attributes."""
+"""Fused activations that also exist as operators of the same name, without further attributes."""
 
 
 def flatten_biases(model_json: Path) -> int:
     """Give every fused convolution a bias of rank 1; return the number of changed constants.
 
     `BatchNormalization(axis=3)`, as in all of `keras.applications`, reshapes its constants to
-    `(1, 1, 1, channels)`. Folded into a convolution, such a constant becomes the bias, which the
-    WebAssembly backend refuses ("FusedConv2D only supports rank-1 bias but got rank 4"). Only the
-    shapes change, and other uses of the constants stay valid: `(channels,)` broadcasts in the same
-    way.
+    `(1, 1, 1, channels)`. When it is folded into a convolution, such a constant becomes the bias.
+    The WebAssembly backend refuses a bias of this shape ("FusedConv2D only supports rank-1 bias but
+    got rank 4"). Here the shape becomes `(channels,)`. Other uses of the constant stay valid, as
+    this shape broadcasts in the same way.
 
     Inserting a `Squeeze` would not help: the backend uses the shape with which the constant was
     loaded.
@@ -41,13 +41,13 @@ def flatten_biases(model_json: Path) -> int:
 
 
 def separate_sums(model_json: Path) -> int:
-    """Split fused convolutions whose bias is a feature map; return how many there were.
+    """Split fused convolutions whose bias is a feature map; return how many were split.
 
-    The converter turns whatever is added to a convolution without a bias into its bias. In a
-    residual network whose batch normalisation has no offset, as before training, this is the
-    feature map of the shortcut, which the WebAssembly backend refuses as a bias. Such a convolution
-    is replaced by a convolution without a bias, a sum and the activation. The last of these nodes
-    keeps the original name.
+    If a tensor is added to a convolution without a bias, the converter makes this tensor the bias.
+    In a residual network whose batch normalisation has no offset, as before training, the tensor is
+    the feature map of the shortcut. The WebAssembly backend refuses a feature map as a bias. So
+    this function replaces the fused convolution by a convolution without a bias, a sum, and the
+    activation. The last of these nodes keeps the original name.
     """
     model = json.loads(model_json.read_text())
     nodes: list[dict[str, Any]] = model["modelTopology"]["node"]
@@ -61,8 +61,8 @@ def separate_sums(model_json: Path) -> int:
 def sort_nodes(model_json: Path) -> None:
     """Sort the graph's nodes by name, and also the attributes of each node.
 
-    The converter writes them in a different order each time, which would change the artifact's
-    digest. TF.js determines the order of computation itself.
+    The converter writes nodes and attributes in a different order each time, which would change the
+    artifact's digest. TF.js determines the order of computation itself.
     """
     model = json.loads(model_json.read_text())
     model["modelTopology"]["node"].sort(key=itemgetter("name"))

@@ -1,7 +1,7 @@
 """Downloads the JavaScript packages of the TF.js runner: `python -m pupila_tfjs.install`.
 
-Versions and checksums are from `node/package-lock.json`. npm's own settings say which registry the
-packages come from.
+Versions and checksums come from `node/package-lock.json`. npm's own settings determine from which
+registry the packages are downloaded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The TF.js runtime: a Node child process that loads one graph model and runs it until closed."""
+"""The TF.js runtime: a Node child process that loads one graph model and runs it on images."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TfjsModel:
         """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
 
         Raises:
-            RuntimeError: TF.js threw, or Node crashed; the message gives the reason.
+            RuntimeError: TF.js threw an error, or Node crashed; the message gives the reason.
         """
         outputs = np.empty((len(images), self._opened["columns"]), np.float32)
         for row, image in enumerate(images):
@@ -92,7 +92,11 @@ class TfjsModel:
         return outputs
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time, inside Node, how long running the graph and reading its output take."""
+        """Return the milliseconds of each of `repeats` runs, measured inside Node after warm-up.
+
+        `image` is uint8 `(height, width, 3)`. A run is the computation of the graph and the reading
+        of its output.
+        """
         answer, _ = self._ask({"command": "time", "repeats": repeats}, image)
         return answer["times"]
 

@@ -15,7 +15,7 @@ _SENSITIVITY = 0.95
 
 
 class Operating(Config):
-    """Settings that choose the probability at or above which an image is called positive."""
+    """Settings for choosing the threshold: an image is positive if its probability reaches it."""
 
     positive: str = Field(description="Class whose probability is compared with the threshold.")
     sensitivity: float | None = Field(
@@ -45,12 +45,12 @@ class Operating(Config):
         check_class("positive", self.positive, classes)
 
     def uses(self) -> Sequence[Runner]:
-        """Return the runners that may run the model, since the threshold depends on them."""
+        """Return the runners that may run the model, as the threshold depends on their outputs."""
         return [runner for runner in installed().all(Runner) if runner.primary]
 
     @property
     def target(self) -> tuple[Literal["sensitivity", "specificity"], float]:
-        """The figure that the threshold must reach: its name and value."""
+        """What the threshold must reach: the name of the metric, and its value as a fraction."""
         if self.specificity is not None:
             return "specificity", self.specificity
         return "sensitivity", _SENSITIVITY if self.sensitivity is None else self.sensitivity

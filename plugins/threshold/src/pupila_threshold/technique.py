@@ -1,7 +1,7 @@
 """Chooses the operating threshold of a model on the validation images.
 
-The model's files are copied unchanged. A quantised model's probabilities differ from those of the
-model it was made from, so this is the last step before a model is shipped.
+The model's files are copied unchanged. The threshold is chosen in the last step before a model is
+shipped, because the probabilities of a quantised model differ from those of its float model.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ def threshold(step: Step[Operating]) -> StepResult:
     on the validation images; both are optimistic, as the threshold was chosen on these images.
 
     Raises:
-        PupilaError: the positive class is unknown, it or the rest has no validation images, or no
-            image of it is detected at that specificity.
+        PupilaError: the data has no class `positive`; the positive class has no validation images,
+            or all validation images are positive; or, at the requested specificity, no positive
+            image is detected.
     """
     (model,), config = step.inputs, step.config
     images = step.split("validation")
