@@ -298,7 +298,10 @@ class AttentionDistillation(Teaching):
 
 
 class EmbeddingDistillation(Distillation):
-    """Settings of `distill-embedding`, which equals `distill` if its three own weights are 0."""
+    """Settings of `distill-embedding`.
+
+    It equals `distill` if `subclass_weight`, `distance_weight` and `angle_weight` are 0.
+    """
 
     subclasses: int = Field(
         default=8,

@@ -37,8 +37,8 @@ def distance_loss(teacher: Any, student: Any) -> Any:
 def angle_loss(teacher: Any, student: Any) -> Any:
     """Return the angle loss of each image, `(batch,)`: the mean over its triplets.
 
-    The triplets of an image are those in which the vertex of the angle is this image. `teacher` and
-    `student` are features `(batch, features)`.
+    In the triplets of an image, this image is the vertex of the angle. `teacher` and `student` are
+    features `(batch, features)`.
     """
     return ops.mean(keras.losses.huber(_cosines(teacher), _cosines(student)), axis=-1)
 

@@ -1,7 +1,7 @@
 """Finds the stages of a convolutional net, so that any two nets can be compared stage by stage.
 
-A *stage* is what a net computes between two halvings of its feature maps. It is represented by its
-last feature map, `(batch, height, width, channels)`.
+A *stage* is the part of a net between two halvings of its feature maps. The last feature map of the
+part, `(batch, height, width, channels)`, represents the stage.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def _mean_of_views(views: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
-    """Train a student, image by image, on the teachers that are right, else on the label.
+    """Train a student on the teachers that are right about an image, or on the label if none is.
 
     Kang et al. 2020; see `pupila.training.oracle` for the equation. A single teacher works too: the
     student imitates it only where the teacher is right.

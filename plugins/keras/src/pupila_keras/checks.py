@@ -20,7 +20,7 @@ def input_spec(shapes: Sequence[Sequence[int | None]]) -> InputSpec:
     """Return the input spec of a model whose inputs have these shapes.
 
     Raises:
-        PupilaError: the model takes anything other than one RGB image of fixed size.
+        PupilaError: the model does not take exactly one RGB image of fixed size.
     """
     if len(shapes) != 1:
         raise PupilaError(f"The model takes {len(shapes)} inputs: {_EXPECTED}.")

@@ -1,4 +1,4 @@
-"""Reads layer calls in the notation of Keras 2's files, and writes them in that of Keras 3."""
+"""Translates layer calls in a stored graph from the notation of Keras 2 to that of Keras 3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loads whole models from HDF5 files, the default of Keras 2, which Keras 3 can still write."""
+"""Loads whole models from HDF5 files, the default format of Keras 2. Keras 3 writes it too."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pupila_keras.keras_imports import import_tf_keras
 from pupila_keras.reading import library_errors
 
 _TOO_NEW = {"InputLayer": ("optional",)}
-"""Settings by class that tf_keras 2.20 and newer write, but 2.19 refuses. None affects outputs."""
+"""Settings by class that tf_keras 2.20 and newer write, but 2.19 refuses. Outputs are the same."""
 
 
 def build(config: dict[str, Any], weights: Path, source: Path) -> Any:

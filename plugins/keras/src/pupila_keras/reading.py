@@ -32,7 +32,7 @@ def file_errors(source: Path) -> Generator[None]:
 def library_errors(what: str) -> Generator[None]:
     """Turn any exception in the context into a `PupilaError`: `what`, then the reason.
 
-    It is for calls of libraries that read a file.
+    Use it around calls of libraries that read a file.
     """
     try:
         yield

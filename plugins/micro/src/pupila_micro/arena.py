@@ -40,7 +40,8 @@ class Arena:
     activations: int
     """Bytes of images and feature maps, which share memory."""
     persistent: int
-    """Bytes of data that operators keep. With 64-bit pointers they are more than with 32-bit."""
+    """Bytes of data that operators keep. A computer with 64-bit pointers needs more of them than a
+    microcontroller with 32-bit pointers."""
 
 
 @dataclass(frozen=True)

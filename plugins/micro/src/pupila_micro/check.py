@@ -20,14 +20,14 @@ _FIRST_LINE = re.compile(r"/\* (Written by pupila-micro [\w.+!]+ of artifact [0-
 
 
 def check(artifact: Artifact) -> None:
-    """Refuse an artifact whose files are not those that `export-tflite-micro` writes.
+    """Refuse an artifact unless its files are exactly what `export-tflite-micro` writes.
 
     C sources are code, so they must match the exporter's sources byte for byte. TFLite Micro does
     not verify flatbuffers, so LiteRT verifies the flatbuffer here.
 
     Raises:
-        PupilaError: a file is missing or too many, the flatbuffer is damaged, has custom operators
-            or operators that TFLite Micro refuses, or the sources were not written from it.
+        PupilaError: a file is missing or superfluous, the flatbuffer is damaged, TFLite Micro does
+            not support one of its operators, or the sources were not written from it.
     """
     path, files = artifact.path / _MODEL, sorted(artifact.record.files)
     if files != sorted([_MODEL, HEADER, SOURCE]):
@@ -51,7 +51,7 @@ def _check_sources(
     outputs: list[TensorIO],
     operators: tuple[str, ...],
 ) -> None:
-    """Refuse an artifact whose sources differ from those that the exporter writes again."""
+    """Refuse an artifact whose sources are not what `write_sources` makes of its flatbuffer."""
     memory = artifact.record.measured.read(MicrocontrollerMemory)
     with (artifact.path / HEADER).open(encoding="utf-8", errors="replace") as header:
         source = _FIRST_LINE.fullmatch(header.readline(200))

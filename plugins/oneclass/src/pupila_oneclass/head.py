@@ -13,7 +13,7 @@ classifier c learns to distinguish h from n by cross-entropy:
 
 All h have the length sqrt(columns), and pseudo-negatives lie near 0, so the classifier learns the
 direction of the class, and needs few epochs. More augmented views of the images left every test
-figure the same to three digits (frozen EfficientNet-Lite0, one seed).
+metric the same to three digits (frozen EfficientNet-Lite0, one seed).
 
 There are two differences from the authors' code. The classifier has a hidden layer. And the ReLU
 after the normalisation is left out, as it discards all features below their mean: AUROC on fundus
@@ -27,9 +27,9 @@ that a fraction s of these images reaches, and m is the median of their logits:
 
     z' = (z - t) · ln(s / (1 - s)) / (m - t)
 
-The softmax of z' is 0.5 at t, and s at m: it says how far an image is from the median of the class,
-in units of the spread of the class. As z' is linear in z, the last layer's weights can compute z',
-and the order of the images does not change.
+The softmax of z' is 0.5 at t, and s at m. So it says how far an image is from the median of the
+class, in units of the spread of the class. As z' is linear in z, the last layer can compute z' with
+changed weights, and the order of the images does not change.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Divides the images of a step by what they may be used for."""
+"""Divides the images of a step by their use: training, calibration and measuring."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def splits_of(step: Step[OneClass]) -> Splits:
     """Return the images of a step, divided by use.
 
     Raises:
-        PupilaError: the data does not have two classes, none of them is `positive`, or the class
-            has no training image or no validation image.
+        PupilaError: the data does not have exactly two classes, has no class `positive`, or has no
+            training or no validation image of this class.
     """
     all_validation = step.split("validation")
     step.config.check_classes(all_validation.classes)

@@ -19,7 +19,7 @@ _PATTERN_SETTINGS: dict[str, Any] = {"sparsity": 0.5, "rounds": 1, "scope": "lay
 
 
 class Retraining(SoftTargets, EpochChoice, Schedule):
-    """Settings of retraining a changed model, and how much accuracy it may lose."""
+    """Settings of retraining a cut or clustered model, and how much accuracy it may lose."""
 
     budget: float = Field(
         default=0.02,
@@ -60,7 +60,7 @@ class Cycle(Retraining):
 
 
 class FilterPruning(Cycle):
-    """Settings of `prune-filters`: how much is cut, by which score, and how it is retrained."""
+    """Settings of `prune-filters`: how much is cut, by which score, and the retraining."""
 
     former_names: ClassVar[Mapping[str, str]] = {"least": "min_fraction_kept"}
 
@@ -123,7 +123,7 @@ class MagnitudePruning(WeightPruning):
 
 
 class Clustering(Retraining):
-    """Settings of `cluster`: how many values a kernel may have, and how they are retrained."""
+    """Settings of `cluster`: how many different values a kernel may have, and the retraining."""
 
     clusters: int = Field(
         default=16,

@@ -3,12 +3,12 @@
 A `Strategy` decides which weights a round cuts, and keeps them cut during retraining. A round
 trains on the labels and on the uncut model's predictions for the same images, which are computed
 once (see `pupila.training.loss`). The cycle ends after its last round, or after two rounds in a row
-that lose more than the budget: of accuracy on the validation images, or, with `choose_by:
-fidelity`, of fidelity to the uncut model on altered images.
+that lose more than the budget. The budget is a loss of accuracy on the validation images; with
+`choose_by: fidelity`, it is a loss of fidelity to the uncut model on altered images.
 
 The smallest model within the budget is kept. If no model is within the budget, the model that lost
 the least is kept, and `measured` says so. The accuracy of the kept model on the validation images
-is optimistic, as it was chosen on them: the test images give the final figures.
+is optimistic, as it was chosen on them. The final metrics are those on the test images.
 
 A killed run continues at its last epoch: `scratch` has the model of each finished round and the
 state of the current round. For this to work, the weights that a round cuts must depend only on the

@@ -23,10 +23,10 @@ def min_filters(channels: Channels, min_fraction_kept: float) -> dict[str, int]:
 def choose(
     channels: Channels, scores: Scores, target: float, min_filters: Mapping[str, int]
 ) -> Keep:
-    """Return which units to keep: those with the lowest scores are cut until the target is reached.
+    """Return which units to keep: the lowest scores are cut until `target` parameters remain.
 
-    `target` is the number of parameters that shall remain. A unit is kept if a layer would have
-    fewer than its `min_filters` without it, so more than `target` parameters may remain.
+    A unit is not cut if a layer would then have fewer filters than `min_filters` says. So more than
+    `target` parameters may remain.
     """
     order = _within(channels, np.argsort(scores, kind="stable").tolist(), min_filters)
 

@@ -109,7 +109,7 @@ def by_obd(step: Step[WeightPruning]) -> MaskRule:
 
 
 by_synflow: MaskRule = synflow_masks
-"""The rule that cuts the weights with the least synaptic flow."""
+"""Rule that cuts the weights with the least synaptic flow (see `pupila_prune.synflow`)."""
 
 
 def _pattern_mask(kernel: Kernel, scores: Any) -> Any:

@@ -53,7 +53,7 @@ def pupila_techniques() -> Iterable[Technique]:
 
 
 def _after_training(name: str, summary: str, config: type[Config] = Config) -> Technique:
-    """Describe a technique that rewrites a flatbuffer. It is calibrated if it has settings."""
+    """Describe a technique that rewrites a flatbuffer. Data is needed only for calibration."""
     return Technique(
         name=name,
         summary=summary,

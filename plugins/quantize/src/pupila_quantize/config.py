@@ -31,7 +31,7 @@ class WithIoType(Config):
 
 
 class Calibrated(Config):
-    """Common settings of the calibrated techniques; `quantize-int16x8` has no others."""
+    """Common settings of the calibrated techniques, and the only settings of `quantize-int16x8`."""
 
     calibration_images: int = Field(
         default=100,

@@ -8,7 +8,7 @@ ends in its logits, its output spec says so, and the caller computes the softmax
 
 Alternatives are compared in `docs/results/quantisation.md`. A last layer with float weights is
 larger and not better. Most accelerators do not support a softmax from int8 to int16, and none
-supports such a sigmoid.
+supports a sigmoid from int8 to int16.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _DAMPING = 0.01
+"""Fraction of the diagonal's mean that is added to the diagonal of H."""
 _AT_ONCE = 64
 """Number of inputs that are rounded before the weights of all later inputs are updated."""
 

@@ -197,7 +197,7 @@ def _to_flatbuffer(model: Any, io_type: IoType) -> bytes:
 def _export_difference(
     step: Step[Qat], model: Any, pixels: Pixels, target: Path, written: OutputSpec
 ) -> dict[str, float]:
-    """Compare the trained model's probabilities for every image with those of the written file."""
+    """Compare the probabilities of the trained model and the written file for every image."""
     output = step.inputs[0].record.output
     starts = range(0, len(pixels), _AT_A_TIME)
     batches = (pixels[start : start + _AT_A_TIME].astype(np.float32) for start in starts)

@@ -120,7 +120,7 @@ def _members(kernel: NDArray[np.float32], shared: tuple[int, ...]) -> tuple[_Num
 def _number_values(rows: NDArray[np.float32]) -> tuple[_Numbers, int] | None:
     """Number the different values of each row separately; None if a row has too many.
 
-    Zeros do not count, so that a sparse kernel is not taken for a clustered one.
+    Zeros do not count, so that a sparse kernel does not count as clustered.
     """
     numbers, most, start = np.empty(rows.shape, np.int64), 0, 0
     row: NDArray[np.float32]

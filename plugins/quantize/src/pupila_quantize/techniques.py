@@ -1,6 +1,6 @@
 """Techniques that quantise after training: each one rewrites a float32 flatbuffer.
 
-`benchmarks/quantize_memory.py` compares their memory with that of TensorFlow's converter.
+`benchmarks/quantize_memory.py` compares how much memory they and TensorFlow's converter need.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def quantize_int16x8(step: Step[Calibrated]) -> StepResult:
 def quantize_mixed(step: Step[QuantizeMixed]) -> StepResult:
     """Write the flatbuffer in int8, with as few layers in float as the accuracy budget allows.
 
-    See `pupila_quantize.mixed` for the method. `measured` has what it has for `quantize_int8`, and
-    two more entries:
+    See `pupila_quantize.mixed` for the method. `measured` has the entries of `quantize_int8`, and
+    two more:
 
     * `sensitivity` lists every layer, the most sensitive first: the divergence and the accuracy
       when only this layer is in int8, and whether the layer stayed in float;

@@ -58,7 +58,7 @@ def load(model: Any, weights: Weights) -> None:
 
 
 def freeze_first(model: Any, genome: Genome) -> None:
-    """Freeze the first half of the blocks, so that training changes only the others."""
+    """Freeze the first half of the blocks, so that training changes only the second half."""
     frozen = {block.name for block in genome.blocks[: len(genome.blocks) // 2]}
     for layer in model.layers:
         layer.trainable = "_".join(layer.name.split("_")[:2]) not in frozen

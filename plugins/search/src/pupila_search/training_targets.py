@@ -159,7 +159,7 @@ def _open(path: Path) -> NDArray[Any]:
 def _digest(step: Step[Search], train: Dataset, validation: Dataset) -> str:
     """Return a digest of everything that determines what a candidate learns.
 
-    The budget and the number of workers do not.
+    The digest leaves out the budget and the number of workers, which do not.
     """
     unimportant = {"minutes", "max_candidates", "target", "workers", "finalists", "tuning_epochs"}
     settings = step.config.model_dump(mode="json", exclude=unimportant)

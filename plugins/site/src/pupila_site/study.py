@@ -1,4 +1,4 @@
-"""The study's latencies in browsers, which the page shows beside those of the visitor's device.
+"""The study's latencies in browsers, which the page shows beside the latencies it measures.
 
 The study is A. García Perdomo, "Optimización de modelos de redes neuronales convolucionales para
 diagnóstico de glaucoma", bachelor's thesis, Universidad de La Laguna, May 2023. It measured

@@ -1,7 +1,7 @@
 """Chooses the operating threshold of a model on the validation images.
 
-The model's files are copied unchanged. The threshold is chosen in the last step before a model is
-shipped, because the probabilities of a quantised model differ from those of its float model.
+The model's files are copied unchanged. Use this technique as the last step before a model is
+shipped: quantisation changes probabilities, and a threshold chosen before it would no longer fit.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from pupila import Runner, hookimpl
 def pupila_runners() -> Iterable[Runner]:
     """Yield the runners of browser runtimes.
 
-    They are used only for runtime checks that a recipe names. None of them is the primary runtime
-    of a format.
+    These runners are used only for runtime checks that a recipe names. None of them is the primary
+    runner of its format.
     """
     yield _runner("litertjs-wasm", "tflite", "LiteRT.js in Chromium, on WebAssembly", threaded=True)
     yield _runner("litertjs-webgpu", "tflite", "LiteRT.js in Chromium, on WebGPU")

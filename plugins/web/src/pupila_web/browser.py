@@ -79,13 +79,14 @@ class OpenedPage:
         """Call a JavaScript function of the page, and return the value that it resolves to.
 
         Raises:
-            RuntimeError: the function threw, or the browser crashed; the message gives the reason.
-            TimeoutError: there was no answer within `seconds`.
+            RuntimeError: the function threw an error, or the browser crashed; the message gives
+                the reason.
+            TimeoutError: the function did not return within `seconds`.
         """
         return self._do(lambda: self._page.evaluate(function, list(arguments)), seconds)
 
     def peak_memory_bytes(self, *, with_gpu: bool) -> int | None:
-        """Return the peak resident memory of the page's process; None on systems without `/proc`.
+        """Return the peak resident memory of the page's process in bytes; None without `/proc`.
 
         The memory includes JavaScript's heap and WebAssembly's memory. `with_gpu` adds the memory
         of Chromium's GPU process.

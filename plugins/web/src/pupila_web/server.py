@@ -65,7 +65,7 @@ class Server:
         return sorted(self._served)
 
     def open(self, path: str) -> IO[bytes] | None:
-        """Open the file that is served under a path; None if no file is."""
+        """Open the file that is served under a path; None if there is no file for this path."""
         if path == "/images.bin":
             return BytesIO(self.images)
         file = self.files.get(path)
