@@ -48,9 +48,9 @@ class TrainingTargets:
     measured: Measured
     """What the artifact's record reports about the teachers."""
     wrap: Callable[[Any], Any] = _unchanged
-    """Makes the model that is trained from the student.
+    """Takes the student, and returns the model to train.
 
-    The only output of that model has everything that the loss needs, side by side. The student's
+    The only output of this model has everything that the loss needs, side by side. The student's
     logits come first.
     """
 

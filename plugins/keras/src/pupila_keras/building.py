@@ -45,9 +45,9 @@ def check_weights(config: dict[str, Any], source: Path) -> None:
 def legacy_sizes(build: Callable[[], Any]) -> tuple[int, int]:
     """Return the two sizes of a Keras 2 model that `check_sizes` takes.
 
-    They are the number of weights, and the number of values in the largest feature map. `build`
-    must return the model. It is called in a graph that is never run, where variables only have
-    shapes.
+    The sizes are the number of weights, and the number of values in the largest feature map.
+    `build` must return the model. The function calls `build` in a graph that is never run, where
+    variables only have shapes.
     """
 
     def sizes() -> tuple[int, int]:

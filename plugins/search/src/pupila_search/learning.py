@@ -52,7 +52,7 @@ class SubTask(BaseModel):
     latency_ms: float | None = None
     """The latency if it was measured before; None otherwise."""
     last: bool = True
-    """Whether no stage but fine-tuning follows. Latency is measured only in this stage."""
+    """Whether at most fine-tuning follows this stage. Latency is measured only then."""
 
 
 @dataclass(frozen=True)
