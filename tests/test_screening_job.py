@@ -173,7 +173,7 @@ def test_the_site_shows_what_the_run_measured_on_the_test_images(folder: Path, r
 def test_a_step_excludes_some_images_and_is_evaluated(folder: Path, result: RunResult):
     entries = {entry.name: entry for entry in result.entries}
     pupil = entries["pupil"]
-    assert pupil.without == {"source": ("there",)}
+    assert pupil.excluded == {"source": ("there",)}
     assert pupil.record and entries["page"].record
     assert pupil.record.origin.dataset != entries["page"].record.origin.dataset
     assert pupil.evaluation and pupil.evaluation.metrics.images == 12

@@ -47,7 +47,7 @@ OPENS: dict[str, str] = {
     "plugins/quantize/src/pupila_quantize/techniques.py": "the input of a step",
     "plugins/quantize/src/pupila_quantize/weighted.py": "the input of a step",
     "plugins/search/src/pupila_search/latency.py": "what the step itself built",
-    "plugins/search/src/pupila_search/learning.py": "what the step itself wrote",
+    "plugins/search/src/pupila_search/stage_training.py": "what the step itself wrote",
     "plugins/search/src/pupila_search/techniques.py": "what the step itself wrote",
     "plugins/tfjs/src/pupila_tfjs/export.py": "the input of a step",
     "plugins/tflite/src/pupila_tflite/export.py": "what the step itself wrote",

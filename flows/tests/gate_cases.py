@@ -93,7 +93,7 @@ def shift_figures(
         validation=chosen_by,
         unaltered=step(None, 0.99),
         families=(family("hue", value - 0.3), family("blur", value)),
-        parted=(Disagreement(row=0, probability=0.2, reference=0.9),),
+        disagreements=(Disagreement(row=0, probability=0.2, reference=0.9),),
     )
 
 

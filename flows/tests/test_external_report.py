@@ -55,7 +55,7 @@ def run(folder: Path) -> RunResult:
     def with_external(entry: Entry) -> Entry:
         teacher = entry.kind == "teacher"
         first = TEACHER if teacher else np.clip(TEACHER + RANDOM.normal(0, 0.2, 60), 0.01, 0.99)
-        parted = ImageDisagreement(
+        disagreements = ImageDisagreement(
             path=str(shown),
             truth=None,
             answer="normal",
@@ -66,7 +66,7 @@ def run(folder: Path) -> RunResult:
         results = {
             name: ExternalEvaluation(
                 figures=_figures(first, labelled=labelled, teacher=teacher),
-                parted=() if teacher else (parted,),
+                disagreements=() if teacher else (disagreements,),
                 probabilities="-",
             )
             for name, labelled in (("clinic-b", True), ("clinic-c", False))

@@ -49,7 +49,11 @@ def test_a_release_is_compared_by_its_rule_with_the_version_before_and_with_the_
         ("version 2", "version 1"),
         ("version 3", None),
     ]
-    counts = [len(gate.asked.answers) for gate in (first, second, third, unchanged) if gate.asked]
+    counts = [
+        len(gate.reused_test_images.answers)
+        for gate in (first, second, third, unchanged)
+        if gate.reused_test_images
+    ]
     assert counts == [1, 2, 3, 3]
     compared = [
         finding

@@ -56,7 +56,7 @@ def test_no_path_of_this_machine_is_published(folder: Registry, tmp_path: Path):
     )
     assert (result.external[0].path, result.external[0].skipped[0].path) == ("b.csv", "bad one.jpg")
     evaluation = result.entries[0].external[0].evaluation
-    assert evaluation and evaluation.parted[0].path == "parted.jpg"
+    assert evaluation and evaluation.disagreements[0].path == "disagreements.jpg"
     assert result.entries[-1].record == given.result.entries[-1].record
     assert "pupila run &#39;recipe.yaml&#39;" in texts[REPORT]
     assert 'title="test/eye &amp; lid' in texts[REPORT]
@@ -119,7 +119,7 @@ def _external() -> ExternalSet:
 
 def _failing(entry: Entry, here: Path) -> Entry:
     image = ImageDisagreement(
-        path="/srv/elsewhere/clinic b/far off/parted.jpg",
+        path="/srv/elsewhere/clinic b/far off/disagreements.jpg",
         truth=None,
         answer="normal",
         other="glaucoma",
@@ -128,7 +128,7 @@ def _failing(entry: Entry, here: Path) -> Entry:
     )
     evaluation = ExternalEvaluation(
         figures=ExternalMetrics(images=9),
-        parted=(image,),
+        disagreements=(image,),
         probabilities=f"{here / '.pupila' / 'b.npy'!s}",
     )
     changes = {

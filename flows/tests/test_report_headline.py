@@ -250,7 +250,7 @@ def test_what_was_not_shown_all_images_is_not_put_forward_nor_what_was_made_from
         Node("part", "distill", ("vgg16",), 0.0, "keras", 1_000_000),
         Node("part-lite", "export-tflite", ("part",), 0.0, "tflite", 500_000),
     ]
-    result = _changed(sample_run(tmp_path, nodes), "part", without={"source": ("acrima",)})
+    result = _changed(sample_run(tmp_path, nodes), "part", excluded={"source": ("acrima",)})
     verdict = headline(
         result, Lineage.of(result.entries), predictions.read_predictions(result, tmp_path)
     )

@@ -47,7 +47,7 @@ def test_each_distinct_set_of_predictions_counts_once_under_any_name(
     assert count(inputs(gate_model, "shipped", 5, shipped=0.4)) == 3
     fresh = TEST.model_copy(update={"fingerprint": "fresh"})
     assert count(first.model_copy(update={"test": fresh})) == 1
-    assert not list((workspace.root / "asked").glob("*/.*"))
+    assert not list((workspace.root / "test-images").glob("*/.*"))
 
 
 def test_another_workspace_continues_the_count_of_the_published_version(
@@ -68,8 +68,8 @@ def test_another_workspace_continues_the_count_of_the_published_version(
 
 def test_an_error_is_raised_if_a_verdict_cannot_be_counted(gate_model: GateModels, tmp_path: Path):
     workspace = Workspace.at(tmp_path / "place")
-    (workspace.root / "asked").mkdir(parents=True)
-    (workspace.root / "asked" / TEST.fingerprint).write_text("not a folder")
+    (workspace.root / "test-images").mkdir(parents=True)
+    (workspace.root / "test-images" / TEST.fingerprint).write_text("not a folder")
     with pytest.raises(PupilaError, match="verdicts on these test images cannot be counted: "):
         count_verdicts(workspace, inputs(gate_model, "int8", 4), None, "clinic")
 
@@ -78,7 +78,7 @@ def published(registry: Registry, folder: Path, known: ReusedTestImages) -> None
     run = publishable_run(folder)
     result = read_run(run)
     assert result.gate
-    gate = result.gate.model_copy(update={"asked": known})
+    gate = result.gate.model_copy(update={"reused_test_images": known})
     store: Store = Workspace.at(folder / ".pupila").store
     release = release_of(result.model_copy(update={"gate": gate}), run, PublishSection(), store)
     assert publish(registry, release).outcome == "published"
@@ -97,7 +97,7 @@ def test_the_report_gives_the_chance_that_one_of_several_models_at_the_margin_pa
 ):
     known = ReusedTestImages(test="-", answers=tuple(map(str, range(models))))
     assert known.chance == pytest.approx(chance, abs=1e-3)
-    (note,) = notes(GateResult(verdict="fail", artifacts=(), asked=known))
+    (note,) = notes(GateResult(verdict="fail", artifacts=(), reused_test_images=known))
     assert words in note
 
 

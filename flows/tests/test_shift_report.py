@@ -21,7 +21,9 @@ def run(tmp_path: Path) -> RunResult:
     images = [picture(tmp_path / f"{row}.png", (150, 90, 60), seed=row) for row in range(30)]
     run = sample_run(tmp_path, NODES_OF_SHIFT, images=images)
     values = {"pupil": 0.45, "pupil-int8": 0.4, "control": 0.3}
-    parted = tuple(Disagreement(row=row, probability=0.1, reference=0.8) for row in range(30))
+    disagreements = tuple(
+        Disagreement(row=row, probability=0.1, reference=0.8) for row in range(30)
+    )
     entries = tuple(
         entry.model_copy(
             update={
@@ -29,7 +31,7 @@ def run(tmp_path: Path) -> RunResult:
                     *(values[entry.name], values[entry.name] - 0.1, values[entry.name] + 0.1),
                     validation=0.5,
                     images=30,
-                ).model_copy(update={"reference": "vgg16", "parted": parted})
+                ).model_copy(update={"reference": "vgg16", "disagreements": disagreements})
             }
         )
         if entry.name in values

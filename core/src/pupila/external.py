@@ -67,7 +67,7 @@ class ExternalEvaluation(_FrozenModel):
         default=None,
         description="Whether the model is above chance on these images; None without labels.",
     )
-    parted: tuple[ImageDisagreement, ...] = Field(
+    disagreements: tuple[ImageDisagreement, ...] = Field(
         default=(),
         description="Images whose logits differ most from the teacher's, largest difference first.",
     )
@@ -164,7 +164,7 @@ def evaluate_external(
             for name in groups
         },
         chance=_chance(artifact, images, answers, positive) if labelled else None,
-        parted=_disagreements(images, answers, teacher[1], column, labelled=labelled)
+        disagreements=_disagreements(images, answers, teacher[1], column, labelled=labelled)
         if teacher
         else (),
         measurement=measured or None,

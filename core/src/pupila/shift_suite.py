@@ -145,7 +145,7 @@ def evaluate_shift(
         unaltered=comparison.unaltered,
         families=families,
         left_out=tuple(sorted(comparison.silent)),
-        parted=comparison.disagreements(families[0].name),
+        disagreements=comparison.disagreements(families[0].name),
     )
 
 

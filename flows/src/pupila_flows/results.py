@@ -150,7 +150,7 @@ class Entry(_Model):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Values that a sweep set, by `step.setting`."
     )
-    without: dict[str, tuple[str, ...]] = Field(
+    excluded: dict[str, tuple[str, ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
         description="Which images were excluded from training: values by manifest column.",
     )
@@ -348,7 +348,7 @@ class GateResult(_Model):
         description="Names of compared models that may have been trained on test images. Nothing "
         "records the training images of such a model, or of a model that it was made from.",
     )
-    asked: ReusedTestImages | None = Field(
+    reused_test_images: ReusedTestImages | None = Field(
         default=None,
         description="Models decided on these test images so far; None if the gate did not decide.",
     )

@@ -34,8 +34,8 @@ _TITLE_CHARACTERS = 120
 class Workspace:
     """A workspace folder `root`, the paths in it, and its locks.
 
-    All its subfolders except `store`, `runs`, `asked`, `registry`, `teachers` and `station` may be
-    deleted while nothing runs.
+    All its subfolders except `store`, `runs`, `test-images`, `registry`, `teachers` and `station`
+    may be deleted while nothing runs.
     """
 
     root: Path
@@ -153,7 +153,7 @@ class Workspace:
 
         `test` is the fingerprint of these test images.
         """
-        folder = self.root / "asked" / test
+        folder = self.root / "test-images" / test
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -20,7 +20,7 @@ from pupila.training.schedule import Schedule
 from pupila_search.candidates import CandidateMetrics
 from pupila_search.config import Search
 from pupila_search.genome import Block, Genome, Head
-from pupila_search.learning import SubTask
+from pupila_search.stage_training import SubTask
 from pupila_search.techniques import search
 from pupila_search.workers import workers
 

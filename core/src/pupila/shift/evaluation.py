@@ -78,7 +78,7 @@ class ShiftEvaluation(_Model):
         description="Families that do not count, because the teacher gives nearly the same answer "
         "to all of their images.",
     )
-    parted: tuple[Disagreement, ...] = Field(
+    disagreements: tuple[Disagreement, ...] = Field(
         description="Images of the worst family at the middle severity on which pupil and teacher "
         "differ most, largest difference first."
     )

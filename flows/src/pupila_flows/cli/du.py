@@ -19,7 +19,10 @@ _FOLDERS = {
     "teachers": ("the teacher store", "no"),
     "registry": ("what was published", "no"),
     "runs": ("results and reports", "old ones, by `pupila gc`"),
-    "asked": ("which models the test images decided about", "never: the count would start again"),
+    "test-images": (
+        "which models the test images decided about",
+        "never: the count would start again",
+    ),
     "station": ("Prefect's database of the station", "no: schedules and past runs are in it"),
     "data-docs": ("pages of data checks", "yes, when nothing runs"),
     "cache": ("resized images, answers of models", "yes, when nothing runs: made again"),

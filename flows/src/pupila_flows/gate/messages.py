@@ -35,13 +35,13 @@ _IT_WAS = "it, or what it was made from, was"
 def notes(gate: GateResult) -> list[str]:
     """Return remarks that help to read the verdicts."""
     remarks: list[str] = []
-    if gate.asked:
-        models = len(gate.asked.answers)
+    if reused := gate.reused_test_images:
+        models = len(reused.answers)
         remarks.append(
             f"These test images have decided about {models:,} different "
             f"{'model' if models == 1 else 'models'} so far. If each were worse by exactly the "
             f"margin, at least one would pass with a probability of up to "
-            f"{percent(gate.asked.chance)}: that is for models with independent errors; with "
+            f"{percent(reused.chance)}: that is for models with independent errors; with "
             f"similar errors it is less."
         )
     if gate.artifacts:

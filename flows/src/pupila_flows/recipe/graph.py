@@ -50,7 +50,7 @@ class Graph:
         return cls(
             {
                 entry.name: Vertex(
-                    entry.inputs, known.get(entry.uses), bool(entry.without), entry.control
+                    entry.inputs, known.get(entry.uses), bool(entry.excluded), entry.control
                 )
                 for entry in entries
                 if entry.kind == "step"

@@ -102,7 +102,7 @@ def _listed(result: RunResult) -> Iterator[str]:
         for external in entry.external:
             if external.evaluation:
                 yield external.evaluation.probabilities
-                yield from (image.path for image in external.evaluation.parted)
+                yield from (image.path for image in external.evaluation.disagreements)
     for images in result.external:
         yield images.path
         yield from (image.path for image in images.skipped)

@@ -47,7 +47,9 @@ class Lineage:
 
     def is_partial(self, entry: Entry) -> bool:
         """Return whether an entry, or a step it was made from, was trained without some images."""
-        return bool(entry.without) or any(self.is_partial(parent) for parent in self.parents(entry))
+        return bool(entry.excluded) or any(
+            self.is_partial(parent) for parent in self.parents(entry)
+        )
 
     def trained(self, entry: Entry) -> Entry:
         """Return the entry in which a model was trained, such as the step before an export."""

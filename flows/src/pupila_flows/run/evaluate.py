@@ -91,7 +91,7 @@ def _entries(run: Run) -> list[Entry]:
             control=node.control,
             taught=node.taught,
             settings=dict(node.settings),
-            without=dict(node.exclude),
+            excluded=dict(node.exclude),
         )
         for node in sorted(run.nodes, key=lambda node: order.index(node.step))
     ]

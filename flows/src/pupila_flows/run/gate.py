@@ -56,7 +56,7 @@ def _decide(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateRes
         reused = count_verdicts(run.workspace, inputs, registry, published_name(run))
     except PupilaError as error:
         return GateResult(verdict="fail", artifacts=(), reason=str(error))
-    return result.model_copy(update={"untraced": untraced, "asked": reused})
+    return result.model_copy(update={"untraced": untraced, "reused_test_images": reused})
 
 
 def gate_failures(gate: GateResult | None) -> list[str]:

@@ -68,5 +68,5 @@ def _published(registry: Registry, name: str, fingerprint: str) -> Iterator[str]
     for number in numbers:
         version = registry.find(name, number)
         gate = version.manifest.gate if version else None
-        if gate and gate.asked and gate.asked.test == fingerprint:
-            yield from gate.asked.answers
+        if gate and gate.reused_test_images and gate.reused_test_images.test == fingerprint:
+            yield from gate.reused_test_images.answers

@@ -48,7 +48,7 @@ def pupila_techniques() -> Iterator[Technique]:
     )
     yield Technique(
         name="distill-oracle",
-        summary="Learn from those teachers that are right, picture by picture (Kang et al. 2020)",
+        summary="Learn from the teachers that are right about each picture (Kang et al. 2020)",
         implementation="pupila_distill.techniques:distill_oracle",
         config=OracleDistillation,
         accepts=ANY_FORMAT,
@@ -71,7 +71,7 @@ def pupila_techniques() -> Iterator[Technique]:
     )
     yield Technique(
         name="distill-embedding",
-        summary="Learn what teachers see in an image beside its class (Loo 2024, Park et al. 2019)",
+        summary="Learn a teacher's features too, not only its answers (Loo 2024, Park et al. 2019)",
         implementation="pupila_distill.embedding:distill_embedding",
         config=EmbeddingDistillation,
         accepts=frozenset({"keras"}),
@@ -83,7 +83,7 @@ def pupila_techniques() -> Iterator[Technique]:
     )
     yield Technique(
         name="distill-evolutionary",
-        summary="Learn beside a larger teacher that starts from nothing (Zhang et al. 2021)",
+        summary="Learn beside a larger teacher that is trained with it (Zhang et al. 2021)",
         implementation="pupila_distill.evolutionary:distill_evolutionary",
         config=EvolutionaryDistillation,
         accepts=frozenset(),
@@ -131,7 +131,7 @@ def pupila_students() -> Iterator[Student]:
     )
     yield Student(
         name="conv-64-64-128",
-        summary="0.92 M parameters at 224 px: three convolutions, the study's gate",
+        summary="0.92 M parameters at 224 px: three convolutions, the study's filter",
         implementation="pupila_distill.students:conv_64_64_128",
         size=224,
     )

@@ -183,7 +183,7 @@ def _check_student(name: str) -> None:
         raise ValueError(str(error)) from None
 
 
-class Teaching(SoftTargets, EpochChoice, Training):
+class BaseDistillation(SoftTargets, EpochChoice, Training):
     """Settings of every training with a teacher: the images, and the weights of the loss."""
 
     unlabelled: bool = Field(
@@ -198,7 +198,7 @@ class Teaching(SoftTargets, EpochChoice, Training):
     )
 
 
-class Distillation(Teaching):
+class Distillation(BaseDistillation):
     """Settings of `distill`."""
 
     student: _Student = Field(
@@ -243,7 +243,7 @@ class Distillation(Teaching):
             )
 
 
-class OracleDistillation(Teaching):
+class OracleDistillation(BaseDistillation):
     """Settings of `distill-oracle`. By default, labels have no weight where a teacher is right."""
 
     alpha: float = Field(
@@ -287,7 +287,7 @@ class ConsistentDistillation(Distillation):
     )
 
 
-class AttentionDistillation(Teaching):
+class AttentionDistillation(BaseDistillation):
     """Settings of `distill-attention`."""
 
     beta: float = Field(

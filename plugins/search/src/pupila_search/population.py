@@ -17,11 +17,11 @@ from pupila.training.schedule import Schedule
 from pupila_search.candidates import Candidate, CandidateMetrics
 from pupila_search.config import Search
 from pupila_search.genome import Space, int8_bytes, macs
-from pupila_search.learning import SubTask
 from pupila_search.morphism import Child
 from pupila_search.multiple_comparisons import MultipleComparisons
 from pupila_search.progress_text import describe_progress
 from pupila_search.selection import fronts
+from pupila_search.stage_training import SubTask
 from pupila_search.training_targets import TrainingTargets
 from pupila_search.workers import Workers
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from pupila import SubTaskFailed, WorkerPool
 from pupila_search.candidates import CandidateMetrics
 from pupila_search.latency import latency_of
-from pupila_search.learning import (
+from pupila_search.stage_training import (
     SubTask,
     TargetsFile,
     describe_failure,

@@ -65,7 +65,7 @@ class ExternalPanel:
     images: ExternalSet
     columns: tuple[str, ...]
     rows: tuple[ExternalRow, ...]
-    parted: tuple[ExternalPictures, ...]
+    disagreements: tuple[ExternalPictures, ...]
     """Images on which the most important models differ from their teachers."""
 
 
@@ -103,7 +103,7 @@ def _panel(
             )
             for artifact, external_result in results
         ),
-        parted=tuple(
+        disagreements=tuple(
             _pictures(artifact, external_result.evaluation, folder)
             for artifact, external_result in _important(results, lineage, chosen)
             if external_result.evaluation
@@ -122,7 +122,7 @@ def _important(
         (artifact, external_result)
         for artifact, external_result in results
         if external_result.evaluation
-        and external_result.evaluation.parted
+        and external_result.evaluation.disagreements
         and artifact.entry.reference
         if artifact.name == chosen
         or (lineage.is_final(artifact.entry) and not lineage.is_control(artifact.entry))
@@ -142,7 +142,7 @@ def _pictures(
         teacher=str(artifact.entry.reference),
         pictures=tuple(
             ExternalPicture(image, thumbnail(locate(image.path, folder)))
-            for image in evaluation.parted[:_IMAGES]
+            for image in evaluation.disagreements[:_IMAGES]
         ),
     )
 

@@ -217,9 +217,9 @@ def thresholds_note(lineage: Lineage, specificity: float) -> str:
 
 
 def _made_by(entry: Entry) -> str:
-    without = [f"{column} {' or '.join(values)}" for column, values in entry.without.items()]
+    excluded = [f"{column} {' or '.join(values)}" for column, values in entry.excluded.items()]
     made = f"{entry.uses} ← {', '.join(entry.inputs)}" if entry.inputs else entry.uses
-    return f"{made}, without {', '.join(without)}" if without else made
+    return f"{made}, without {', '.join(excluded)}" if excluded else made
 
 
 def warning_of(entry: Entry) -> str:

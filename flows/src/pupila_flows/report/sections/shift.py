@@ -219,7 +219,7 @@ def _pictures(
     cells = Suite((shift.worst.name,), shift.images, shift.seed, ("middle",)).cells(labels)
     rows: list[int] = cells[0].rows.tolist()
     index_of = {row: index for index, row in enumerate(rows)}
-    if not all(image.row in index_of for image in shift.parted):
+    if not all(image.row in index_of for image in shift.disagreements):
         return ()
     files = [locate(result.test_images[row], folder) for row in index_of]
     try:
@@ -243,4 +243,4 @@ def _pictures(
             teacher=f"{image.reference:.2f}",
         )
 
-    return tuple(map(picture, shift.parted[:_PICTURES]))
+    return tuple(map(picture, shift.disagreements[:_PICTURES]))
