@@ -447,9 +447,9 @@ class RunResult(_Model):
 
     @property
     def withheld(self) -> str | None:
-        """Why nothing is published, as one line.
+        """Why nothing is published, as one line; None if no reason is known.
 
-        None unless the gate is inconclusive, or publication was withheld.
+        A reason is known if the gate is inconclusive or publication was withheld.
         """
         if self.gate is None:
             return None

@@ -75,7 +75,7 @@ class Stop:
 
     @contextmanager
     def clearing(self, display: Callable[[], None]) -> Generator[None]:
-        """During the block, let a signal call `display` before the sentence is printed."""
+        """If a signal stops the command during the block, call `display`, then print `sentence`."""
         self._display = display
         try:
             yield

@@ -23,7 +23,7 @@ def collect(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what no registry, teacher or recent run needs; never during a run.
+    """Remove what no registry, teacher or recent run needs; refused during a run.
 
     The last run of each name stays, and the last that published, with everything that lets the next
     night reuse their results.

@@ -67,7 +67,7 @@ def read_headers(site: Path) -> dict[str, str]:
 
 
 def serve(site: Path, port: int, say: Callable[[str], None]) -> None:
-    """Serve a site until Ctrl-C; `say` gets a line with the address once the server answers.
+    """Serve a site until Ctrl-C; pass the address to `say` once the server answers.
 
     Raises:
         PupilaError: the port is taken, or `_headers` cannot be read.

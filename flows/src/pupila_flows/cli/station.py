@@ -123,7 +123,7 @@ def server(
     url: Urls = None,
     workspace: WorkspaceFolder = HERE,
 ) -> None:
-    """Run only the server, until Ctrl-C; for `deploy` and `work`."""
+    """Run only the server, until Ctrl-C; `deploy` and `work` connect to it."""
     import os
 
     from pupila_flows.station.address import check_free, listen_address

@@ -35,8 +35,9 @@ def images_for_step(dataset: Dataset, exclude: Exclude) -> Dataset:
 def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, str]]:
     """Yield a location in `exclude` and a message for each mistake in `exclude`.
 
-    A mistake is a column or a value that the images in `frame` do not have. If there are none, each
-    class that would lose all its training or validation images is a mistake.
+    A mistake is a column or a value that the images in `frame` do not have. If `exclude` has only
+    known columns and values, each class that would lose all its training or validation images is a
+    mistake.
     """
     wrong = [
         ((column, *location), message)

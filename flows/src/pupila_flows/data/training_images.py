@@ -48,7 +48,7 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def put_aside_damaged(cls, folder: Path) -> bool:
-        """Move an artifact's file of training images aside if unreadable; return whether it was."""
+        """Move an artifact's file of training images aside if unreadable; return True if moved."""
         damaged = (folder / TRAINING_IMAGES_NAME).exists() and cls.read(folder) is None
         if damaged:
             put_aside(folder / TRAINING_IMAGES_NAME)
@@ -62,7 +62,7 @@ class TrainingImages(BaseModel):
     def merge(cls, sources: Iterable[TrainingImages | None]) -> Self:
         """Return the images of a model that was made from several models.
 
-        A source is None if the images of that model are unknown.
+        `sources` has the images of each of these models; None if they are unknown.
         """
         every = list(sources)
         known = [source for source in every if source]

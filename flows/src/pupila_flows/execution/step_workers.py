@@ -22,7 +22,7 @@ from pupila_flows.workspace import Workspace
 
 
 def with_workers(call: ProcessCall, cluster: dask.Cluster) -> ProcessCall:
-    """Return the call of a step with a connection to the cluster, on which its subtasks run."""
+    """Return a step's call with a connection added, so that its subtasks run on the cluster."""
     connection = ClusterConnection(address=cluster.address, requirements=cluster.requirements)
     return replace(call, connection=connection)
 

@@ -95,9 +95,9 @@ def find(
 ) -> list[Garbage]:
     """List the files and folders that may be removed.
 
-    The runs `kept`, the published artifacts `digests`, stored teachers and everything used since
-    `cutoff`, a Unix time, are kept, with all files and artifacts that they name. In the list, an
-    entry comes before the entries that it names.
+    These are all except the runs `kept`, the published artifacts `digests`, stored teachers,
+    everything used since `cutoff` (a Unix time), and all files and artifacts that these name. In
+    the list, an entry comes before the entries that it names.
     """
     names = {*digests, *in_teacher_store(workspace)}
     names.update(text for run in kept for text in texts_in(run.result))

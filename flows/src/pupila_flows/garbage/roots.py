@@ -101,7 +101,7 @@ def _artifacts_in(address: str) -> Iterator[str]:
 
 
 def in_teacher_store(workspace: Workspace) -> set[str]:
-    """Return the digests of artifacts that are stored teachers, or were imported from one."""
+    """Return the digests of artifacts that are, or were imported from, stored teachers."""
     teacher_store = TeacherStore.of(workspace.root)
     names = teacher_store.names()
     teachers = [teacher for name in names for teacher in teacher_store.versions(name)]

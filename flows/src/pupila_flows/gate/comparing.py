@@ -47,10 +47,10 @@ def compare_metrics(
 ) -> Iterator[Finding]:
     """Compare an artifact with another model, and yield a finding for each metric in `margins`.
 
-    The images are those of `inputs.test`. If `group` is given, only the images with this value in
-    this column count. `ours` holds the predictions of the artifact, and `theirs` those of the other
-    model, which findings call `against`. `external` is the name of the external set, if the images
-    come from one.
+    `ours` holds the predictions of the artifact, and `theirs` those of the other model. `against`
+    is the name of the other model in the findings. The images are those of `inputs.test`. If
+    `group` is a column and a value, only the images with that value in that column count. If the
+    images are an external set, `external` is its name.
     """
     rows = _rows(inputs.test, group)
     for field, margin in margins.items():

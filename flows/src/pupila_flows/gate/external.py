@@ -24,8 +24,8 @@ def check_external(inputs: GateInputs, case: Case) -> Iterator[Finding]:
     """Compare an artifact with its teacher on each external set, and yield the findings.
 
     On sets with labels, the gate's margins are checked. If the teacher is not above chance on a
-    set, one inconclusive finding replaces those on the margins. If the gate requires fidelity, the
-    correlation of the logits is checked on each set.
+    set, one inconclusive finding replaces the findings on the margins. If the gate requires
+    fidelity, the correlation of the logits is checked on each set.
     """
     floor = inputs.section.external.fidelity
     for external in inputs.external:
@@ -40,9 +40,9 @@ def differences(
 ) -> dict[str, Estimate]:
     """Return the paired differences, artifact minus teacher, on an external set, by metric.
 
-    The differences are computed as in the gate. If `group` is given, only the images with this
-    value in this column count. Metrics that cannot be compared are left out. Without labels, the
-    result is empty.
+    The differences are computed as in the gate. If `group` is a column and a value, only the images
+    with that value in that column count. Metrics that cannot be compared are left out. Without
+    labels, the result is empty.
     """
     pair = _pair(inputs, case, external) if external.labelled else None
     if pair is None:

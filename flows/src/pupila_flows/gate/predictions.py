@@ -41,8 +41,8 @@ class ModelPredictions:
     ) -> ModelPredictions:
         """Read a model's predictions on the test and validation images.
 
-        The threshold is chosen by the model's own rule. If `like` is given, the threshold is chosen
-        by the rule of the model in `like`.
+        If `like` has the predictions of another model, the threshold is chosen by that model's
+        rule; otherwise, by the model's own rule.
 
         Raises:
             PupilaError: a predictions file is missing, or belongs to other data.
@@ -109,7 +109,7 @@ class ModelPredictions:
 
     @property
     def uses_most_probable(self) -> bool:
-        """Whether `chosen` is the most probable class, as no shipped threshold decides."""
+        """Whether `chosen` is the most probable class because no shipped threshold decides."""
         return not self.threshold.ships or self.scores.shape[1] > 2
 
     @property

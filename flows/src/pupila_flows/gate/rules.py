@@ -91,7 +91,7 @@ def _no_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> st
 
 @dataclass(frozen=True, kw_only=True)
 class MarginRule:
-    """Compares a metric of two models: the fraction of the test images that each gets right."""
+    """Compares two models by the fraction of the test images that they classify correctly."""
 
     correct: Callable[[ModelPredictions], Bools] = _right
     """Returns whether each image is classified correctly, `(images,)`.

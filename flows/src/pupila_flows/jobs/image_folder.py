@@ -21,7 +21,7 @@ class ImageFolder(BaseModel):
 
 
 class ImageFolderJob(Job[ImageFolder]):
-    """Base of the jobs that make images; if one is missing later, all images are made again."""
+    """Base of the jobs that make images; if an image is missing later, all are made again."""
 
     returns: ClassVar[Any] = ImageFolder
     kind: ClassVar[str]

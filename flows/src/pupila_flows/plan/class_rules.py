@@ -48,7 +48,7 @@ def gives_only_features(teacher: str, graph: Graph) -> bool:
 
 
 def labels_of(data: str, labels: Collection[str]) -> str:
-    """Say which labels the images of `data` have, a folder or a CSV."""
+    """Say which labels the images in the folder or CSV `data` have."""
     what = "labels" if data.lower().endswith(".csv") else "folders of classes"
     return f"the {what} in {data!r} are {list_names(labels)}"
 

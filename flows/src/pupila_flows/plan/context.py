@@ -72,7 +72,7 @@ class Context(RecipeFacts):
 
     @cached_property
     def bound_teachers(self) -> Mapping[str, str]:
-        """Teachers that must have the classes of the data: the reason, by name of the teacher.
+        """Why a teacher must have the classes of the data, by name of each such teacher.
 
         Teachers whose classes are unknown are left out.
         """

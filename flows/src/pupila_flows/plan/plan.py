@@ -106,7 +106,7 @@ class Plan:
         return self.data, *(teacher.path for teacher in self.teachers)
 
     def swept(self, step: str) -> dict[str, tuple[str, ...]]:
-        """Return the path of each setting of a step that the sweep varies, by key of `sweep`."""
+        """Map each key of `sweep` that varies a setting of `step` to the path of that setting."""
         split = {key: split_key(key, self.recipe.steps) for key in self.recipe.sweep}
         return {key: path for key, (name, path) in split.items() if name == step}
 
@@ -140,7 +140,7 @@ def split_key(key: str, steps: Iterable[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def configure(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Config:
-    """Return a step's settings with changes; `changes` has the new value by path of the setting.
+    """Return a step's settings with changes; `changes` maps paths of settings to new values.
 
     Raises:
         ValidationError: the changed settings are invalid.
@@ -171,8 +171,7 @@ def contradictions(
 ) -> Iterator[tuple[str, str]]:
     """Yield the name of each field that contradicts the model's record, and a message.
 
-    `spec` is the output in the record. The message calls the record `whose` record, such as `the
-    artifact's` record.
+    `spec` is the output in the record. `whose` says in the message whose record it is.
     """
     differing: dict[str, tuple[object, object]] = {}
     if section.classes not in (None, spec.classes):

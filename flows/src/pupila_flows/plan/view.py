@@ -21,7 +21,7 @@ class ValidSection(Generic[SectionT]):
     """Whether every field was valid, so that none was left out."""
 
     def says(self, field: str) -> bool:
-        """Whether a field's value is known to be valid, not a default in place of a wrong value."""
+        """Whether a field has the value meant by the recipe, not a default for a wrong value."""
         return self.whole or field in self.section.model_fields_set
 
 

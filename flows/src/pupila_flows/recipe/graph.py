@@ -67,7 +67,7 @@ class Graph:
         return tuple(other for other in _reachable([name], self._inputs) if other != name)
 
     def working_on(self, name: str) -> tuple[str, ...]:
-        """Return the steps that use a teacher's predictions or a model made from it, nearest first.
+        """Return the steps that use a teacher, or a model made from that teacher, nearest first.
 
         A step that uses only the teacher's features is left out, and so are the steps after it.
         """
@@ -91,7 +91,7 @@ class Graph:
         return plugin is not None and plugin.features_only
 
     def is_taught(self, name: str) -> bool:
-        """Whether a teacher contributed to a step, or to a step that it is made from."""
+        """Whether a step, or a step that it is made from, was made with a teacher."""
         return name in self._taught
 
     def is_partial(self, name: str) -> bool:
@@ -140,9 +140,9 @@ class Graph:
     def unproven(self, name: str, proven: Collection[str]) -> Iterator[str]:
         """Yield the models that must still pass the gate before a step can be published.
 
-        An evaluated step must pass itself. A step that makes no model, such as a site, needs the
-        steps and teachers that it is made from to pass. Teachers, and steps with an unknown plugin,
-        count as models. Names in `proven` have passed and are left out.
+        If the step makes a model, that model must pass. If not, as for a site, the models that the
+        step is made from must pass. Teachers, and steps with an unknown plugin, count as models.
+        Names in `proven` have passed and are left out.
         """
 
         def made_from(step: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pupila_flows.recipe.section import Section
 
 
 class ShiftSection(Section):
-    """Compares pupils with their teachers on images altered as images of other places differ."""
+    """Compares pupils with their teachers on images altered to resemble those of other places."""
 
     families: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default=FAMILIES,

@@ -37,8 +37,8 @@ def verify_version(
 ) -> Verification:
     """Verify a version and the whole log of its name.
 
-    Without `number`, verify the current version. `head` is the SHA-256 of an event, which a user
-    noted outside the registry: the log must contain that event.
+    Without `number`, verify the current version. If `head` is given, the log must contain an event
+    with this SHA-256, which a user has noted outside the registry.
 
     Raises:
         PupilaError: the version does not exist.

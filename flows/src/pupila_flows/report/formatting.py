@@ -59,7 +59,7 @@ def threshold(metrics: Metrics) -> str:
 def threshold_origin(metrics: Metrics, specificity: float) -> str:
     """Say how the threshold of a model's operating point was chosen.
 
-    `specificity` is the target for which the threshold was chosen if it does not ship.
+    If the threshold does not ship with the model, it was chosen to reach `specificity`.
     """
     point = metrics.point
     if point is None:

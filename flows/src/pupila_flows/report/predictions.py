@@ -42,7 +42,7 @@ class RunPredictions:
         return self.chosen(name) == self.labels
 
     def compare(self, name: str, other: str) -> Comparison | None:
-        """Return the paired comparison of two entries' accuracies, as in the gate, with `MARGIN`.
+        """Return the paired comparison of two entries' accuracies, as in a gate with `MARGIN`.
 
         Return None if the predictions of either entry are missing.
         """
@@ -96,9 +96,9 @@ def paired_difference(
 ) -> Estimate:
     """Return the difference of two accuracies on the same images, first minus second.
 
-    `first` and `second` say for each image whether that model is right, `(images,)`. `patients` has
-    the patient of each image. The interval is computed as in the release gate, by patient if
-    `patients` is given.
+    `first` and `second` say for each image whether the first and the second model are right, and
+    `patients` has the patient of each image, all `(images,)`. The interval is computed as in the
+    release gate, by patient if `patients` is given.
     """
     return compare_proportions(first, second, MARGIN, patients).difference
 

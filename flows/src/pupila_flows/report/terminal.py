@@ -64,7 +64,7 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
 def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
     """Explain the metrics of `evaluation_row` in sentences: class, threshold, patients, ties.
 
-    `specificity` is the target for which the threshold was chosen if it does not ship.
+    If the threshold does not ship with the model, it was chosen to reach `specificity`.
     """
     metrics = evaluation.metrics
     point = metrics.point
@@ -104,7 +104,7 @@ def measurement_row(measurement: Measurement, metrics: dict[str, str]) -> dict[s
 
 
 def runtime_rows(result: RunResult) -> list[dict[str, str]]:
-    """Return one row per artifact, runtime and number of threads of its runtime checks."""
+    """Return one row for each runtime check of an artifact, with runtime and thread count."""
     return [
         {"name": entry.name, "checked in": outcome.runtime, **_runtime_row(outcome)}
         for entry in result.entries

@@ -101,7 +101,10 @@ def _entries(run: Run) -> list[Entry]:
 def evaluate_entry(
     run: Run, entry: Entry, state: ArtifactState, teacher: Entry | None = None, *, evaluate: bool
 ) -> Entry:
-    """Return the entry with its artifact and its evaluation, or with the reason why it has none."""
+    """Return the entry with its artifact and, if `evaluate`, its evaluation.
+
+    If one of them is missing, the entry has the reason.
+    """
     if not state.is_completed():
         return entry.model_copy(update={"error": reason_of(state)})
     result = result_of(state)

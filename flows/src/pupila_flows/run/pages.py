@@ -15,9 +15,9 @@ _NOT_MADE = "Not made: what it builds on was not made."
 
 
 def make_pages(run: Run, entries: Sequence[Entry], states: States) -> list[Entry]:
-    """Make each page, and return the entries with the results of the pages added.
+    """Make each page, and return all entries, those of the pages with their results.
 
-    `states` has the state of the task of each teacher and of each other node.
+    `states` maps each teacher, and each node that is not a page, to the state of its task.
     """
     by_name = {entry.name: entry for entry in entries}
     made = {

@@ -22,7 +22,7 @@ from pupila_flows.workspace import Workspace
 def count_verdicts(
     workspace: Workspace, inputs: GateInputs, registry: Registry | None, name: str
 ) -> ReusedTestImages:
-    """Record the gate's models, and return all models decided on the same test images so far.
+    """Record the gate's models; return all that got a verdict on the same test images so far.
 
     A model is recorded as the digest of its predictions and threshold. If there is a `registry`,
     models recorded in its published versions of `name` count too.

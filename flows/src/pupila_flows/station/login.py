@@ -76,7 +76,7 @@ def cookie_value(auth: str) -> str:
 
 
 def is_password(text: str, auth: str) -> bool:
-    """Return whether a text equals `auth` (`user:password`), or only its password."""
+    """Return whether a text is `auth` (`user:password`), or only the password in `auth`."""
     given = text.strip().encode()
     whole = hmac.compare_digest(given, auth.encode())
     return hmac.compare_digest(given, auth.partition(":")[2].encode()) or whole

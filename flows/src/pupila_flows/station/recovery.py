@@ -26,8 +26,8 @@ def unfinished_runs(api: Api) -> list[dict[str, Any]]:
 def resume(api: Api) -> list[str]:
     """Reschedule runs whose processes are gone, and return their names.
 
-    The runs continue from their checkpoints. A run that was being cancelled is marked as cancelled
-    and not in the list. Call this only while no worker of the pool is up.
+    The runs continue from their checkpoints. A run that was being cancelled is marked as cancelled;
+    its name is not returned. Call this only while no worker of the pool is up.
 
     Raises:
         OSError: the server does not answer.

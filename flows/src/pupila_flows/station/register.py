@@ -35,8 +35,8 @@ def register(deployments: Iterable[Deployment], notify: str | None = None) -> No
 
     Args:
         deployments: All deployments that should exist; if empty, the registered ones stay.
-        notify: Block for notifications of a failed or late night and of a changed verdict, for
-            example `slack-webhook/my-channel`.
+        notify: Prefect block for notifications of a failed or late night and of a changed verdict,
+            for example `slack-webhook/my-channel`.
 
     Raises:
         PupilaError: the block does not exist, or the server does not answer or refuses.

@@ -68,7 +68,7 @@ def running(
 
     The station's database is in the workspace and keeps all runs, except those that ended more than
     `keep_seconds` ago. If this process dies, server and worker end too. `notify` is the Prefect
-    block for notifications, and `say` gets lines of text about the start.
+    block for notifications, and `say` is called with lines of text about the start.
 
     Raises:
         PupilaError: another station is up, the port is in use, the server does not start, or the

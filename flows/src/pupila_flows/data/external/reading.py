@@ -107,9 +107,9 @@ def refuse_repeats(
 ) -> None:
     """Refuse external images that are the same as other images, or nearly the same.
 
-    `hashes` has the perceptual hash of each other image, by the SHA-256 of its file. Images are
-    nearly the same if their perceptual hashes differ in at most `distance` of 64 bits. `where`
-    says in the message where the other images are.
+    `hashes` maps the SHA-256 of the file of every other image to the image's perceptual hash.
+    Images are nearly the same if their perceptual hashes differ in at most `distance` of 64 bits.
+    `where` says in the message where the other images are.
 
     Raises:
         PupilaError: some external images repeat other images.

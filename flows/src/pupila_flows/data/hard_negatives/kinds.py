@@ -25,7 +25,7 @@ _LIT = 16
 
 
 def recolour(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Give an image the colours of another class, as in Reinhard et al. 2001 (IEEE CG&A 21:34).
+    """Give `own` the colours of `other`, as in Reinhard et al. 2001 (IEEE CG&A 21:34).
 
     Computes `(x - mean) / deviation · deviation' + mean'` in each channel. Unlike the paper, it
     works in RGB and ignores black pixels in means and deviations: in the paper's logarithmic colour
@@ -60,7 +60,7 @@ def draw_disc(own: Pixels, other: Pixels, random: Random) -> Pixels:
 
 
 def fill(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Fill an image with a colour of another class, or mix two in a gradient, stripes or noise."""
+    """Return an image in one colour of `other`, or two mixed as gradient, stripes or noise."""
     mean, deviation = _colours(other)
     first, second = (mean + random.normal(0, 1) * deviation for _ in range(2))
     patterns = (_flat, _slope, _stripes, _soft_noise)

@@ -27,7 +27,8 @@ def check_probabilities(
 ) -> Check:
     """Return a warning that lists the images below the threshold, the lowest probability first.
 
-    `probabilities` `(images,)` are those that the filter named `teacher` gives the class `accepts`.
+    `probabilities` `(images,)` has each image's probability of the class `accepts`, as predicted by
+    the filter named `teacher`.
     """
     below = np.flatnonzero(probabilities < threshold)
     worst: list[int] = below[np.argsort(probabilities[below], kind="stable")][

@@ -10,7 +10,7 @@ from pupila_flows.plan.facts import Mistake
 
 
 def images(context: Context) -> Iterator[Mistake]:
-    """Check that the labels of the external images are classes of the data, by `map` if needed.
+    """Check that the labels of external images, renamed by `map`, are classes of the data.
 
     Mistakes in finding and reading the images are reported too.
     """

@@ -21,7 +21,7 @@ def inputs(context: Context) -> Iterator[Mistake]:
 
 
 def pages(context: Context) -> Iterator[Mistake]:
-    """Check that no step has a page with results on the test images as its input.
+    """Check that no step takes as input a page that shows results on the test images.
 
     Pages with results are made last, after all evaluations.
     """

@@ -78,9 +78,10 @@ def disagreements(
     chosen: str | None,
     folder: Path,
 ) -> Disagreements:
-    """Return the images on which the chosen pupil, or another final one, differs from its teacher.
+    """Return the images on which the chosen pupil or a final pupil differs from its teacher.
 
-    At most five pupils are shown. Relative paths of images are also looked up in `folder`.
+    A final pupil is one that nothing else was made from. At most five pupils are shown, the chosen
+    one first. Relative paths of images are also looked up in `folder`.
     """
     pairs = _important(result, lineage, predictions, chosen)
     differing = {pupil.name: _differing(predictions, pupil, teacher) for pupil, teacher in pairs}

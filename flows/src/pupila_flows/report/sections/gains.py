@@ -89,10 +89,10 @@ class Gain:
 
 
 def gains(entries: Sequence[Entry], predictions: RunPredictions) -> list[Gain]:
-    """Compare every pupil with its control, if both were evaluated with at least one seed.
+    """Compare every pupil with its control, if both were evaluated with a common seed.
 
-    With one seed, the interval is over images, as in the gate. With several seeds, it is over
-    images and seeds.
+    With one common seed, the interval is over images, as in the gate. With several common seeds, it
+    is over images and seeds.
     """
     by_name = {entry.name: entry for entry in entries}
     compared = [

@@ -59,9 +59,10 @@ def mistakes(
     chosen: str | None,
     folder: Path,
 ) -> list[Mistakes]:
-    """Return the worst mistakes of two artifacts: the chosen one, then the smallest final ones.
+    """Return the worst mistakes of the chosen artifact, then of the smallest final one.
 
-    A final artifact is one that nothing else was made from. Relative paths of images are also
+    A final artifact is one that nothing else was made from. Without a chosen artifact, the two
+    smallest final ones are taken. Relative paths of images are also
     looked up in `folder`.
     """
     return [

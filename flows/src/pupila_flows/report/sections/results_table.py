@@ -190,7 +190,7 @@ def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
 def thresholds_note(lineage: Lineage, specificity: float) -> str:
     """Say at which thresholds the metrics hold, and how thresholds that do not ship were chosen.
 
-    `specificity` is the target for which a threshold is chosen if it does not ship.
+    A threshold that does not ship with its model was chosen to reach `specificity`.
     """
     metrics = [artifact.evaluation.metrics for artifact in lineage.evaluated()]
     points = [model.point for model in metrics if not model.shipped]

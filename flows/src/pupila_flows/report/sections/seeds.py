@@ -62,14 +62,14 @@ class SeedRuns:
 
     @property
     def validation(self) -> Spread | None:
-        """Accuracy on the validation images; None unless known for every evaluated seed."""
+        """Accuracy on the validation images; None if unknown for an evaluated seed."""
         known = [artifact.evaluation.validation for artifact in self.evaluated]
         values = [estimate.value for estimate in known if estimate]
         return Spread.of(values) if len(values) == len(known) else None
 
     @property
     def fidelity(self) -> Spread | None:
-        """Fidelity on altered validation images; None unless known for every evaluated seed."""
+        """Fidelity on altered validation images; None if unknown for an evaluated seed."""
         known = [
             artifact.entry.shift.validation if artifact.entry.shift else None
             for artifact in self.evaluated

@@ -1,6 +1,7 @@
 """The lines of a sweep's plot.
 
-The entries of a line differ only in the setting of the axis, or are all the same entry.
+The entries of a line differ only in the setting of the axis. An entry that does not depend on this
+setting has a line of its own, which shows this entry at every value.
 """
 
 from __future__ import annotations
