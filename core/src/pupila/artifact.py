@@ -135,8 +135,8 @@ class Record(BaseModel):
     def shipped_for(self, name: str) -> Threshold | None:
         """Return the shipped threshold if it decides which images are `name`, else None.
 
-        A threshold for the class `name` decides that. With two classes, a threshold for the other
-        class decides it too.
+        A threshold for the class `name` decides this. With two classes, a threshold for the other
+        class does too, because an image that is not of that class is then classified as `name`.
         """
         shipped = self.threshold
         if shipped and (shipped.positive == name or len(self.output.classes) == 2):

@@ -87,7 +87,10 @@ class ChanceCheck(BaseModel):
 
     @property
     def order_hint(self) -> str:
-        """Text on what the classes in the order `order` would reach; empty if `order` is None."""
+        """Hint that another order of the classes would be above chance; empty if none would.
+
+        The hint names that order, and the AUC or accuracy that the model would reach with it.
+        """
         if not self.order:
             return ""
         names = ", ".join(self.order)
@@ -191,8 +194,8 @@ def auc_and_p_value(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[flo
     `scores` and `is_positive` are `(images,)`. Consider every way to label the same number of these
     images positive. The p-value is the fraction of these labellings in which the positive images'
     sum of (mid)ranks is at least as large as observed. All labellings are counted if that takes no
-    more than some seconds. Otherwise the fraction is taken over `_SHUFFLES` random labellings and
-    the given one, which also keeps the level of the test (Dwass 1957, Annals of Mathematical
+    more than some seconds. Otherwise only the given labelling and `_SHUFFLES` random labellings are
+    counted; the test keeps its level in this case too (Dwass 1957, Annals of Mathematical
     Statistics 28:181).
     """
     # for the smaller class, ranked from the end at which it should be

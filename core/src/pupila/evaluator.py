@@ -63,10 +63,10 @@ def evaluate(
 
     `dataset` holds every split. The runner of the artifact's format computes the answers, which are
     kept in `predictions`. A threshold for the class `positive` with the given `specificity` is
-    chosen on the validation split, if there is one. `reference` is a name and an artifact, normally
-    a teacher, whose answers are compared image by image. Latency is measured with `threads`
-    threads, by default those of the run. With `open_set`, the artifact is also evaluated as a
-    filter.
+    chosen on the validation split, if there is one. `reference` is the name and the artifact of
+    another model, normally a teacher; the answers of both models are compared image by image.
+    Latency is measured with `threads` threads, by default those of the run. With `open_set`, the
+    artifact is also evaluated as a filter.
 
     Raises:
         PupilaError: the split is empty, the classes do not match, or the answers are not
@@ -159,9 +159,9 @@ def check_runtime(
     """Run `artifact` in the runtime `runtime` on the images of `dataset`, and measure its answers.
 
     The answers are compared with those in the primary runtime of the artifact's format. If
-    `runtime` is that primary runtime, the answers are compared with those of `source`, the artifact
-    that `artifact` was exported from. Without a `source`, they are then not compared. Latency,
-    memory and start-up are measured too.
+    `runtime` is this primary runtime itself, the answers are compared with those of `source`, the
+    artifact that `artifact` was exported from, or with nothing if `source` is None. Latency, memory
+    and start-up are measured too.
 
     Raises:
         PupilaError: the runtime refuses the artifact or is not available here, or the outputs do

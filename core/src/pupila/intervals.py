@@ -132,10 +132,10 @@ def resampling_interval(
     """Return a mean `value` in 0..`most` with the percentile interval of its bootstrap draws.
 
     `draws` are the means of the resamples, `(draws,)`. The interval is widened where needed, so
-    that it includes `value` even if the draws are biased. It also allows for a kind of image that
-    the sample lacks. The fraction of such images may be as large as Wilson's upper end for 0 of
-    `independent` images, and all of them may be answered wrong, or all right. So the interval has
-    a width even if all draws are equal.
+    that it includes `value` even if the draws are biased. The interval also allows for a
+    kind of image that the sample lacks. The fraction of such images may be as large as the upper
+    end of Wilson's interval for 0 of `independent` images, and the model may answer all of them
+    wrong, or all of them right. So the interval has a width even if all draws are equal.
     """
     low, high = (float(limit) for limit in np.quantile(draws, [0.025, 0.975]))
     unseen = wilson(0, independent)[1]

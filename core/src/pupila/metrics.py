@@ -43,15 +43,16 @@ def metrics_of(
     `validation` has their probabilities and labels, if given. The second is chosen on the evaluated
     images themselves, so its operating point is optimistic.
 
-    `shipped` is the threshold in the model's record. If it is for the other of two classes, an
-    image is positive above 1 minus that threshold. If it is for another of more than two classes,
-    it is ignored. With two classes, accuracy is measured at the shipped threshold, and the
-    confusion matrix at the shipped or the validation threshold. Without such a threshold, or with
-    more classes, the most probable class counts for both.
+    `shipped` is the threshold in the model's record. It may be for another class than `positive`.
+    With two classes, an image is then positive above 1 minus the threshold; with more classes, the
+    threshold is ignored. With two classes, accuracy is measured at the shipped threshold. The
+    confusion matrix is measured at the shipped threshold or, without one, at the threshold chosen
+    on validation images. Where such a threshold is missing, and always with more than two classes,
+    the most probable class counts.
 
     AUC and operating points are left out if the evaluated images lack a class that they need. An
-    operating point is also left out if the images that choose its threshold lack one. If `patients`
-    gives the patient of each image, intervals are by patient.
+    operating point is also left out if its threshold was to be chosen on images that lack such a
+    class. If `patients` gives the patient of each image, intervals are by patient.
 
     Raises:
         PupilaError: there are no images, shapes do not fit, a value is not a probability, a label
@@ -233,10 +234,11 @@ def operating_point(
     images: int | None = None,
     patients: ArrayLike | None = None,
 ) -> OperatingPoint:
-    """Measure sensitivity and specificity if an image is positive from `threshold` on.
+    """Measure sensitivity and specificity of a threshold.
 
-    `scores` and `is_positive` are `(images,)`, with positive and other images. `chosen_on` names
-    the images on which the threshold was chosen, and `images` is their number, if known.
+    An image is classified as positive if its score is at least `threshold`. `scores` and the true
+    classes `is_positive` are `(images,)`, with positive and other images. `chosen_on` names the
+    images on which the threshold was chosen, and `images` is their number, if known.
     """
     return _measure_point(scores >= threshold, is_positive, threshold, chosen_on, images, patients)
 

@@ -152,8 +152,8 @@ class Student(Plugin):
 class Loader(Plugin):
     """A plugin that reads a model file that a user brings.
 
-    `recognises` tells whether the loader reads a file; it looks at names and magic bytes only. The
-    implementation is `load(source: Path, output: OutputSpec, folder: Path) -> StepResult`. It
+    `recognises` tells whether the loader reads a file, by names and magic bytes only. The
+    implementation is `load(source: Path, output: OutputSpec, folder: Path) -> StepResult`. `load`
     writes the model into `folder` in the format `produces`, and raises `PupilaError` for a file
     that it must refuse.
     """

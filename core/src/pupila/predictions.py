@@ -147,13 +147,14 @@ class Predictions:
         distribution: str,
         opened: Callable[[], AbstractContextManager[Compute]],
     ) -> list[Rows]:
-        """Return any quantity that is computed from pictures: `(images, columns)` for each view.
+        """Return any quantity that is computed from pictures, from the cache if possible.
 
-        The result has the rows of each augmented view; they are read from disk on access.
+        The result is a list with one array `(images, columns)` for each augmented view; rows are
+        read from disk on access.
 
-        `opened` returns a context manager, which is entered only if a view is missing. It gives a
-        function that computes the quantity from pictures `(n, height, width, 3)`: raw RGB in the
-        artifact's input size.
+        `opened` returns a context manager, which is entered only if a view is not in the cache. It
+        yields a function that computes the quantity `(n, columns)` from pictures
+        `(n, height, width, 3)`: raw RGB in the artifact's input size.
 
         The cache key contains artifact, images and view, and also `what`, a text that names the
         quantity and everything else that it depends on. `distribution` is the distribution whose

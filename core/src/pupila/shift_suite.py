@@ -112,9 +112,9 @@ def evaluate_shift(
     """Return how well an artifact agrees with the teacher `reference` on altered images.
 
     The images are those of one split of `dataset`, which holds every split. `reference` is the
-    teacher's name and artifact. With `validated`, the value is also computed on the validation
-    images, if there are any; choices between models are based on that value. Answers are cached in
-    `predictions`.
+    teacher's name and artifact. With `validated`, the suite's value is also computed on the
+    validation images, if there are any; choices between models are based on those images.
+    Answers are cached in `predictions`.
 
     Raises:
         PupilaError: the classes do not match, or the teacher gives every image the same answer.

@@ -38,10 +38,10 @@ class WorkerPool(Protocol):
         a file name; two attempts with the same `name` never run at the same time.
 
         Raises:
-            PupilaError: the function raised it, or no machine can run the function.
+            PupilaError: `target` raised it, or no machine can run `target`.
             SubTaskFailed: the subtask's process crashed twice (on two machines if there are two),
-                or every machine that ran it was lost.
-            Exception: all machines were lost. Do not catch this exception: the step is retried.
+                or every machine that ran this subtask was lost.
+            Exception: the whole pool was lost. Do not catch this exception: the step is retried.
         """
         ...
 
@@ -123,9 +123,10 @@ class StepResult:
 
     @classmethod
     def like(cls, model: Artifact, *, format: str, **changes: Any) -> StepResult:
-        """Describe the files of `model` in another format: keep its input, output and cost.
+        """Describe files that a step made from `model`; input, output and cost are the model's.
 
-        `changes` are values of other fields, or replace the values kept.
+        `format` is the format of the new files. `changes` are values of other fields, or replace
+        the model's values.
         """
         kept = {name: getattr(model.record, name) for name in _KEPT}
         return cls(format=format, **(kept | changes))

@@ -34,14 +34,20 @@ def false_accepts(
 ) -> Estimate:
     """Return the fraction of `others` that is accepted at the threshold for 95 % of `accepted`.
 
-    `accepted` are the scores of the images to accept and `others` those of the images to reject,
-    `(images,)`. `accepted_patients` and `patients` have the patient of each of these images.
+    `accepted` are the scores of the images to accept, `others` the scores of the images to reject,
+    both `(images,)`. `accepted_patients` has the patient of each image to accept, and `patients`
+    the patient of each image to reject.
 
-    The interval includes the uncertainty of the threshold, which also comes from a sample: by the
-    binomial distribution of ranks, the true 5 % quantile lies between two of the scores. The
-    effect of this uncertainty at each end is combined with Wilson's interval by squares, as in Zou
-    and Donner 2008 (Statistics in Medicine 27:1693). With fewer than 72 images (or patients) to
-    accept, all scores may lie above the quantile; the upper end is then not bounded.
+    The interval combines two intervals of the fraction p. With their ends low₁, high₁ and low₂,
+    high₂, its ends are (Zou and Donner 2008, Statistics in Medicine 27:1693)
+
+        p - √((p - low₁)² + (p - low₂)²)  and  p + √((high₁ - p)² + (high₂ - p)²)
+
+    The first is Wilson's interval, for a fixed threshold. The second is for the threshold, which
+    was chosen on a sample: by the binomial distribution of ranks, the true 5 % quantile of the
+    scores to accept lies between two of the observed scores. low₂ and high₂ are the fractions of
+    `others` accepted at these two scores. With fewer than 72 images (or patients) to accept, the
+    quantile may lie below all observed scores; high₂ is then 1.
     """
     threshold = threshold_accepting(accepted)
     fixed = share(others >= threshold, patients)

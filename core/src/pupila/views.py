@@ -101,7 +101,7 @@ class Augmentation(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Digest of the settings and the code, as cache key of the views.
+        """Digest of the settings and the code, for the cache key of the views.
 
         The number of views is not part of it, because it does not change any view.
         """

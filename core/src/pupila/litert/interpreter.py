@@ -117,8 +117,8 @@ class Interpreter:
         """Return the model's outputs `(images, columns)`, dequantised.
 
         `images` are `(images, height, width, 3)`, 0..255. `what` names the unit that `progress`
-        counts. If the input holds integers, images are quantised in `precision` (see
-        `TensorIO.quantize`).
+        counts. If the input holds integers, quantisation is computed in the float type
+        `precision` (see `TensorIO.quantize`).
         """
 
         def answer(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -117,8 +117,9 @@ class PairedAuc:
     def tilting(self, null: float, *, above: bool) -> tuple[TiltingTest, float]:
         """Return a test of the hypothesis that the true difference is `null` or less.
 
-        With `above`, the hypothesis is that it is `null` or more. The second value returned is the
-        distance from `null` to the observed difference, an argument of the test's methods.
+        With `above`, the hypothesis is that the difference is `null` or more. The second value
+        returned is the distance from `null` to the observed difference, an argument of the test's
+        methods.
         """
         sign = -1 if above else 1
         distance = sign * (self.new - self.reference - null)
@@ -127,7 +128,7 @@ class PairedAuc:
     def p_value(self, null: float, *, above: bool = False) -> float:
         """Return the p-value of the hypothesis that the true difference is `null` or less.
 
-        With `above`, the hypothesis is that it is `null` or more.
+        With `above`, the hypothesis is that the difference is `null` or more.
         """
         test, distance = self.tilting(null, above=above)
         return test.p_value(distance)

@@ -51,10 +51,10 @@ def mean_test(
 ) -> tuple[TiltingTest, float]:
     """Return a test of the hypothesis that the true mean of `values` is `null` or less.
 
-    `values` and the clusters `members` are `(images,)`. `minimum` is the lowest possible value. In
-    the worst possible cluster, all images have this value; it is as large as the cluster of an
-    average image. The second value returned is the distance from `null` to the observed mean, an
-    argument of the test's methods.
+    `values` and the clusters `members` are `(images,)`. `minimum` is the lowest possible value. All
+    images of the worst possible cluster have this value; this cluster has as many images as the
+    cluster of an average image. The second value returned is the distance from `null` to the
+    observed mean, an argument of the test's methods.
     """
     images, sizes = len(values), np.bincount(members)
     added = (np.bincount(members, values) - null * sizes) / images

@@ -26,8 +26,8 @@ Floats = NDArray[np.float64]
 def score(gained: ArrayLike, lost: ArrayLike, images: int, null: float) -> Floats:
     """Return Tango's score for a true difference of `null`.
 
-    `gained` and `lost` are numbers of images, out of `images`; they may be arrays of one shape,
-    which the result has too. Tango 1998, equations 3 and 4:
+    `gained` and `lost` are numbers of images, out of `images`. Both may be arrays of the same
+    shape; the result then has this shape. Tango 1998, equations 3 and 4:
     `(g - l - n·null) / sqrt(n (2q + null (1 - null)))`, where `q` is the most likely probability of
     a lost image if `null` is true.
     """

@@ -114,9 +114,10 @@ def power(images: int, margin: float, discordance: float, difference: float = 0.
 def images_needed(gained: int, lost: int, images: int, margin: float) -> int | None:
     """Return how many images would decide the test; None if no number would.
 
-    The observed discordance and difference are assumed to be true, but a gain counts as no
-    difference. If the difference is below `-margin`, this many images would show that the new
-    classifier is worse by more than the margin; otherwise, that it is not.
+    The observed discordance and difference are assumed to be true, but a positive difference counts
+    as 0. If the difference is below `-margin`, this many images would show that the new classifier
+    is worse by more than the margin. Otherwise they would show that it is worse by less than the
+    margin, or not worse.
     """
     difference = min(0.0, (gained - lost) / images)
     discordance = max((gained + lost) / images, -difference)

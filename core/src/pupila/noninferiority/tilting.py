@@ -66,7 +66,7 @@ class TiltingTest:
         return student_tail(normal * math.sqrt(self.degrees / (self.degrees + 1)), self.degrees)
 
     def deviation(self, distance: float) -> float:
-        """Return the standard deviation of the sum under the hypothesis of `p_value`."""
+        """Return the standard deviation of the sum if the hypothesis of `p_value` is true."""
         support, chances = self._null(max(distance, 0.0))
         return math.sqrt(len(self.values) * _variance(support, chances))
 
@@ -100,9 +100,9 @@ def compare_by_tilting(
     """Compare a figure of a new classifier with that of a reference.
 
     `figures` has the new classifier's figure, then the reference's. `test_of(null, above=False)`
-    returns a test and the distance from `null` to the observed difference. The test is of the
-    hypothesis that the true difference is `null` or less; with `above=True`, `null` or more.
-    `method` names the test in the result.
+    returns a test of the hypothesis that the true difference is `null` or less (with `above=True`,
+    `null` or more), and the distance from `null` to the observed difference. `method` names the
+    test in the result.
     """
     value = figures[0] - figures[1]
 

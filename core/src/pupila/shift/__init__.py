@@ -1,10 +1,10 @@
 """Families of alterations, which imitate how images from other hospitals differ.
 
 A family is a plugin (`Shift`). Core has the families in `FAMILIES`; a package can add its own. Some
-families are of the kinds of Hendrycks and Dietterich 2019 (arXiv 1903.12261); others imitate how
-cameras, light and framing differ between hospitals. The direction of an alteration is random for
-each image, and a severity sets its amount. Distances are relative to the sides of an image, so that
-teacher and pupil can read different resolutions.
+families are kinds of corruption from Hendrycks and Dietterich 2019 (arXiv 1903.12261); others
+imitate how cameras, light and framing differ between hospitals. The direction of an alteration is
+random for each image, and a severity sets its amount. Distances are relative to the sides of an
+image, so that teacher and pupil can read different resolutions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Helpers for tests in a browser: skip a test without pages; a model that LiteRT.js cannot run."""
+"""Helpers for tests in a browser: to skip them, and to make a model that LiteRT.js cannot run."""
 
 from __future__ import annotations
 

@@ -236,7 +236,8 @@ class TechniqueContract(_StepContract):
 class ExporterContract(_StepContract):
     """Tests of an exporter: inherit as `class TestMine(ExporterContract)` and set `plugin`.
 
-    `tolerance` also limits how far the exported model's answers may differ from the input model's.
+    In these tests, `tolerance` limits not only how far the answers of two runs of the exporter may
+    differ, but also how far the exported model's answers may differ from the input model's.
     The docstring of `pupila.testing` has an example.
     """
 

@@ -8,7 +8,7 @@ With weights θ_i after step i and decay β, the mean after step n is
 
 The denominator corrects the bias of the first steps, as in Kingma and Ba 2015 ("Adam", section 3).
 Keras' own `use_ema` does not correct this bias, leaves out the statistics of batch normalisation,
-and replaces the weights by the mean at the end of each `fit`, which here is each epoch.
+and replaces the weights by the mean at the end of each `fit`; here each epoch is one `fit`.
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ def oracle_teaching(
 ) -> OracleTeaching:
     """Return the fractions of the labelled pictures on which all, some or no teachers are right.
 
-    `labels` has the labels `(images, classes)` of each view; `views` has the probabilities
-    `(views, images, classes)` of each teacher.
+    `labels` is a list over augmented views, with labels `(images, classes)` of each view. `views`
+    is a list over teachers, with probabilities `(views, images, classes)` of each teacher.
     """
     answers = np.stack(views, axis=1)
     counts = np.concatenate(

@@ -25,8 +25,8 @@ for several pictures by chance."""
 def build_student(student: Student, input: InputSpec, classes: int) -> Any:
     """Return a new student: a model of raw RGB that gives logits `(batch, classes)`.
 
-    `student` is the plugin that builds the model. Its input is `(batch, height, width, 3)`, with
-    height and width from `input`.
+    `student` is the plugin that builds the model. The model's input is `(batch, height, width, 3)`,
+    with height and width from `input`.
 
     Raises:
         PupilaError: the plugin refuses the input size, or builds another kind of model.

@@ -32,7 +32,10 @@ class Penultimate:
 
     @property
     def features(self) -> Any:
-        """The features: `read`, or the input of the dropout layer that returns `read`."""
+        """The features: `read`, before dropout.
+
+        If a dropout layer returns `read`, the features are the input of this layer.
+        """
         operation = _made_by(self.read)
         return inputs_of(self.read)[0] if isinstance(operation, layers.Dropout) else self.read
 

@@ -1,7 +1,10 @@
 """Small architectures that take raw RGB 0..255, return logits, and lose little in int8.
 
+Two of them, `conv-32-64-8` and `conv-64-64-128`, are nets of the study behind Pupila (A. García
+Perdomo, bachelor's thesis, Universidad de La Laguna, 2023).
+
 All activations are ReLU or ReLU6, whose range suits a single int8 scale. Every convolution, except
-in the two nets of the study, is followed by batch normalisation, which a converter folds into the
+in the study's two nets, is followed by batch normalisation, which a converter folds into the
 kernel. Squeeze-and-excitation and swish lose most when quantised to int8, so these architectures do
 not use them. The Lite variants of EfficientNet leave them out for the same reason.
 """

@@ -18,8 +18,9 @@ def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> Ste
     """Write a loaded Keras 2 or 3 model into `folder` as a Keras 3 model, after checking it.
 
     `output` is the declared output, and `written_by` is the Keras version that wrote the model's
-    file. `measured` has `written_by`, and for Keras 2 `translation_difference`, the difference of
-    the outputs after translation (see `pupila_keras.translate`).
+    file. `measured` of the result contains `written_by`. For a model of Keras 2 it also contains
+    `translation_difference`, how much translation changed the outputs (see
+    `pupila_keras.translate`).
 
     Raises:
         PupilaError: the model does not take one RGB image, does not have the declared output, or

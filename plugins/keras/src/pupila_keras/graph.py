@@ -60,9 +60,9 @@ def graph_ends(addresses: list[Any], classes: dict[str, str]) -> Any:
     """Translate the addresses of a graph's inputs or outputs from Keras 2 to Keras 3.
 
     `classes` has the class name of each layer. A single address is returned without a list around
-    it; with a list, the Keras 3 model would return a list. Keras 2 counts the own node of a nested
-    model as its first call. In these addresses, Keras 3 does the same for a Functional, but not for
-    a Sequential.
+    it; with a list, the Keras 3 model would return a list. A nested model has a node of its own,
+    which Keras 2 counts as the model's first call. In the addresses of inputs and outputs, Keras 3
+    counts this node too for a Functional, but not for a Sequential.
     """
     flat = [addresses] if isinstance(addresses[0], str) else addresses
     ends = [

@@ -1,7 +1,7 @@
 """Checks whether running a SavedModel's graph could affect anything outside the model.
 
-TensorFlow runs parts of a SavedModel while loading it, so the graph is checked before. The check
-finds the nodes that will run in the same way as TensorFlow's loader.
+TensorFlow runs parts of a SavedModel while loading it, so the graph is checked before loading. The
+check determines which nodes will run by the same rules as TensorFlow's loader.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ _NOT_NEEDED = frozenset({"dtype", "sparse", "ragged"})
 def to_keras_3(legacy: Any) -> tuple[Any, float]:
     """Translate the Keras 2 model `legacy`; return the Keras 3 model, and how much outputs differ.
 
-    The difference is the largest on a few random images, as `TOLERANCE` defines it.
+    The difference is the largest absolute difference between outputs for a few random images. It is
+    divided by the largest absolute output of `legacy` if that exceeds 1.
 
     Raises:
         PupilaError: a layer has no counterpart in Keras 3, or the outputs differ by more than

@@ -1,4 +1,4 @@
-"""Compares TFLite Micro's outputs with LiteRT's, which runs the same model on phones and computers.
+"""Compares TFLite Micro's outputs with those of LiteRT, the runtime of phones and computers.
 
 There are two comparisons. The first is with LiteRT's default kernels. They round differently from
 TFLite Micro, and the differences add up over the layers: probabilities differed by 0.1 and 0.3 in

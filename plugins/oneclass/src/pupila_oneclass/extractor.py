@@ -46,8 +46,8 @@ def unfreeze_last_stage(model: Any) -> None:
     """Make the last stage of an extractor trainable, and freeze the rest.
 
     The last stage consists of the layers with a kernel whose output has the same height and width
-    as the output of the last layer with a kernel. Batch normalisation stays frozen, since the
-    statistics of images of only one class would differ from its own.
+    as the output of the last layer with a kernel. Batch normalisation stays frozen, since
+    images of only one class have other statistics than the images that the net was trained on.
 
     Raises:
         PupilaError: no layer has a kernel.

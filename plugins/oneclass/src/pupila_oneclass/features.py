@@ -40,7 +40,7 @@ def cached_features(
 ) -> list[NDArray[np.float32]]:
     """Return the teacher's features `(images, columns)` of each view, from the cache if possible.
 
-    `net` is the extractor that computes them. The cache is shared by all runs.
+    `net` is the extractor that computes the features. All runs share the cache.
 
     Raises:
         PupilaError: some features are NaN or infinite.

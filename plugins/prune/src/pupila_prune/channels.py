@@ -64,7 +64,7 @@ class Channels:
         return sum(sizes.values())
 
     def costs(self) -> NDArray[np.float64]:
-        """Return how many parameters are removed if only this unit is cut, for each unit.
+        """Return, for each unit, how many parameters are removed if only that unit is cut.
 
         The result is `(units,)`.
         """

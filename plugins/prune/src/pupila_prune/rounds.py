@@ -95,7 +95,7 @@ class Rounds:
     def chosen(self) -> int:
         """Number of the last round within the budget.
 
-        If no round is, the number of the round that lost least.
+        If no round is within the budget, it is the number of the round that lost least.
         """
         cut = range(1, len(self.curve))
         within = [number for number in cut if self.is_within_budget(number)]

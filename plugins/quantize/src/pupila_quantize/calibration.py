@@ -31,7 +31,7 @@ def choose_rows(train: Dataset, count: int, seed: int) -> list[int]:
     """Return up to `count` random row numbers of `train`, as evenly from its classes as possible.
 
     Raises:
-        PupilaError: `train` has fewer images than `count` and fewer than ten.
+        PupilaError: `train` has fewer than ten images, and fewer than `count`.
     """
     if len(train) < min(count, _FEWEST_IMAGES):
         raise PupilaError(

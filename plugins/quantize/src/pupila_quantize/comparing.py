@@ -90,8 +90,9 @@ def accuracy_lost(comparison: FloatComparison) -> Fraction:
 def add_warning(comparison: FloatComparison, warning: str | None = None) -> Measured:
     """Return a comparison together with its warnings, if any.
 
-    There can be three: `warning`; that accuracy has collapsed; and that too many images share the
-    highest probability of a class, more than in the float model (see `pupila.ties`).
+    `warning` is a warning of the caller. Two more are added where they are true: accuracy has
+    collapsed; too many images share the highest probability of a class, more than in the float
+    model (see `pupila.ties`).
     """
     warnings = (warning, _collapse(comparison), _ties(comparison))
     sentences = " ".join(sentence for sentence in warnings if sentence)

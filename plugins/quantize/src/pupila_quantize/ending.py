@@ -64,7 +64,10 @@ class Ending:
 
 
 def append_activation(flatbuffer: bytes, kind: OutputKind) -> bytes:
-    """Return a flatbuffer that has float output with a float softmax or sigmoid appended."""
+    """Append a softmax or sigmoid in float to a flatbuffer, and return the new flatbuffer.
+
+    The output of `flatbuffer` must be in float. `kind` is `softmax` or `sigmoid`.
+    """
     schema: Any = import_schema()
     model: Any = read_model(flatbuffer)
     graph = model.subgraphs[0]

@@ -48,7 +48,8 @@ class Mixture:
 def sensitivities(layers: Sequence[Layer], alone: Measure) -> list[Sensitivity]:
     """Return the sensitivity of every layer, the most sensitive first.
 
-    `alone` is called with the scope of one layer and must quantise only this layer.
+    `alone` is a function of scopes of layers. It must quantise only these layers, and compare the
+    result with the float model; it is called with one scope at a time.
     """
     measured: list[Sensitivity] = []
     for layer in layers:
@@ -65,9 +66,10 @@ def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mi
     """Return the mixture with the fewest layers in float that loses at most `budget` of accuracy.
 
     Layers are left in float in the order of `ranked`. `budget` is a fraction of the validation
-    images. `without` is called with the scopes that stay in float, and must quantise all others. If
-    no mixture is within the budget, the mixture with the best accuracy is returned; among equals,
-    the mixture with the fewest layers in float.
+    images. `without` is a function of the scopes of the layers that stay in float. It must quantise
+    all other layers, and compare the result with the float model. If no mixture is within the
+    budget, the mixture with the best accuracy is returned; among equals, the mixture with the
+    fewest layers in float.
     """
     best: Mixture | None = None
     for count in range(len(ranked) + 1):

@@ -53,9 +53,9 @@ def measure_inputs(
     """Run `images[rows]` through a float flatbuffer; return input statistics for each operator.
 
     `images` are `(images, height, width, 3)`. The operators are those that
-    `read_weighted_operators` returns, in the same order. Second moments are measured only
-    `with_moments`, and only for dense layers and for convolutions that are neither depthwise nor
-    grouped.
+    `read_weighted_operators` returns, in the same order. Second moments are measured only if
+    `with_moments` is true, and only for dense layers and for convolutions that are neither
+    depthwise nor grouped.
     """
     operators = read_weighted_operators(path)
     interpreter = Interpreter(path, threads=model_threads(), keep_all_tensors=True)

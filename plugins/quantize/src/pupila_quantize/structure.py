@@ -79,8 +79,9 @@ def measure_structure(model: Any) -> dict[str, Any]:
     """Return what training preserves: `sparsity`, and `clusters` by layer.
 
     `sparsity` is the fraction of all kernel weights that are kept at zero. `clusters` has, for the
-    name of each clustered layer, the number of different values in its kernel; if they are counted
-    per output channel, in the channel that has the most.
+    name of each clustered layer, the number of different values in its kernel. If a kernel is
+    clustered only within each output channel, the number is that of the channel with the most
+    values.
     """
     wrappers = [layer for layer in model.layers if getattr(layer, "_weight_vars", None)]
     kernels = {wrapper.layer.name: wrapper._weight_vars[0][0] for wrapper in wrappers}

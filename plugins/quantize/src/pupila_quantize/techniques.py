@@ -106,8 +106,8 @@ def quantize_int4(step: Step[QuantizeInt4]) -> StepResult:
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.check_quantisable`)
-            or has neither a convolution nor a dense layer; `block` divides the number of inputs of
-            none of its dense layers; or there are too few training images.
+            or has neither a convolution nor a dense layer; no dense layer has a number of inputs
+            that is a multiple of `block`; or there are too few training images.
     """
     block, correction = step.config.block, step.config.correction
     source = _float_flatbuffer(step, "quantize-int4")

@@ -53,8 +53,10 @@ class Constant:
 
     @property
     def scales(self) -> NDArray[np.float64] | None:
-        """Scales of the channels, `(channels,)` or one for all; None if the tensor has no scales
-        or a scale for each block."""
+        """Scales of the channels: `(channels,)`, or `(1,)` for one scale of all channels.
+
+        None if the tensor has no scales, or if it has a scale for each block of weights.
+        """
         quantization = self.tensor.quantization
         if quantization is None or quantization.scale is None or quantization.details is not None:
             return None

@@ -190,8 +190,8 @@ class Population:
     def front(self) -> list[Candidate]:
         """Return the Pareto front over the objectives, lowest loss or highest fidelity first.
 
-        Only candidates that reached the last stage count: their latency was measured. Until a
-        candidate has reached it, all trained candidates count.
+        Only candidates that reached the last stage count, because latency is measured in that
+        stage. Until a candidate has reached that stage, all trained candidates count.
         """
         tried = [candidate for candidate in self.trained if candidate.latency_ms] or self.trained
         if not tried:

@@ -60,7 +60,7 @@ def evolve(population: Population, seed: int) -> None:
 
 
 def append(population: Population, seed: int) -> None:
-    """Grow students one block at a time, as the study did.
+    """Grow students one block at a time, as in the study behind Pupila (García Perdomo 2023).
 
     First, as many students as the setting `population` says are trained, all of one architecture.
     In each round, copies of as many random students as `children` says get another block and are

@@ -1,8 +1,8 @@
 """Draws genomes at random: initial genomes, mutations, and crossovers of two genomes.
 
-As the study proposes, a prior makes filters grow with depth. Each block of an initial genome has at
-least as many filters as the block before it. Deep blocks are widened more often, and early blocks
-are narrowed more often.
+As the study behind Pupila proposes (García Perdomo 2023), a prior makes filters grow with depth.
+Each block of an initial genome has at least as many filters as the block before it. Deep blocks are
+widened more often, and early blocks are narrowed more often.
 
 All randomness comes from one NumPy generator, which is passed in.
 """
@@ -312,7 +312,7 @@ def _round_up(filters: float) -> int:
 
 @dataclass(frozen=True)
 class Appending:
-    """Grows a genome by the only change in the study: append a convolution, and train a new head.
+    """Grows a genome as the study behind Pupila did: appends a convolution, and trains a new head.
 
     The convolution is 3 x 3 with 16 to 512 filters (a power of two), and pooling follows it. The
     number of filters, and whether there is batch normalisation, are random.

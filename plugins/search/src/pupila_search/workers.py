@@ -85,8 +85,8 @@ def workers(
 ) -> Generator[Workers]:
     """Yield workers that train up to `count` candidates at once.
 
-    They are machines of the `worker_pool` if there is one, otherwise local processes. The targets
-    are written to `folder`, from which all workers read them.
+    The workers are machines of `worker_pool`, or local processes if `worker_pool` is None. The
+    targets are written to `folder`, from which all workers read them.
     """
     file = TargetsFile.of(targets, folder)
     if worker_pool:

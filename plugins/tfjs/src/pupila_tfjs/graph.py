@@ -20,10 +20,10 @@ def flatten_biases(model_json: Path) -> int:
     """Give every fused convolution a bias of rank 1; return the number of changed constants.
 
     `BatchNormalization(axis=3)`, as in all of `keras.applications`, reshapes its constants to
-    `(1, 1, 1, channels)`. When it is folded into a convolution, such a constant becomes the bias.
-    The WebAssembly backend refuses a bias of this shape ("FusedConv2D only supports rank-1 bias but
-    got rank 4"). Here the shape becomes `(channels,)`. Other uses of the constant stay valid, as
-    this shape broadcasts in the same way.
+    `(1, 1, 1, channels)`. When the normalisation is folded into a convolution, one of these
+    constants becomes the convolution's bias. The WebAssembly backend refuses a bias of this shape
+    ("FusedConv2D only supports rank-1 bias but got rank 4"). Here the shape becomes `(channels,)`.
+    Other uses of the constant stay valid, as this shape broadcasts in the same way.
 
     Inserting a `Squeeze` would not help: the backend uses the shape with which the constant was
     loaded.
@@ -43,11 +43,11 @@ def flatten_biases(model_json: Path) -> int:
 def separate_sums(model_json: Path) -> int:
     """Split fused convolutions whose bias is a feature map; return how many were split.
 
-    If a tensor is added to a convolution without a bias, the converter makes this tensor the bias.
-    In a residual network whose batch normalisation has no offset, as before training, the tensor is
-    the feature map of the shortcut. The WebAssembly backend refuses a feature map as a bias. So
-    this function replaces the fused convolution by a convolution without a bias, a sum, and the
-    activation. The last of these nodes keeps the original name.
+    If a tensor is added to the output of a convolution without a bias, the converter makes this
+    tensor the bias. In a residual network the tensor is the feature map of the shortcut, if batch
+    normalisation has no offset, as before training. The WebAssembly backend refuses a feature map
+    as a bias. So this function replaces the fused convolution by a convolution without a bias, a
+    sum, and the activation. The last of these nodes keeps the original name.
     """
     model = json.loads(model_json.read_text())
     nodes: list[dict[str, Any]] = model["modelTopology"]["node"]

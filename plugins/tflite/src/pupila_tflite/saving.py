@@ -1,8 +1,8 @@
 """Writes a model as a SavedModel with a batch size of one, for the TFLite converter.
 
-Two other ways do not work well. `TFLiteConverter.from_concrete_functions` makes a flatbuffer of a
-Keras 3 model that calibration cannot read. `TFLiteConverter.from_keras_model` prints a banner, and
-leaves the batch size open.
+Two other ways do not work well. From a Keras 3 model, `TFLiteConverter.from_concrete_functions`
+makes a flatbuffer that calibration cannot read. `TFLiteConverter.from_keras_model` prints a banner,
+and leaves the batch size open.
 """
 
 from __future__ import annotations

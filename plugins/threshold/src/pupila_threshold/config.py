@@ -15,7 +15,7 @@ _SENSITIVITY = 0.95
 
 
 class Operating(Config):
-    """Settings for choosing the threshold: an image is positive if its probability reaches it."""
+    """Settings of `threshold`: the positive class, and the metric that the threshold must reach."""
 
     positive: str = Field(description="Class whose probability is compared with the threshold.")
     sensitivity: float | None = Field(

@@ -1,4 +1,4 @@
-"""Serves our pages, one model and images for it to a browser on this machine."""
+"""Serves files to a browser on this machine: our pages, one model, and images for the model."""
 
 from __future__ import annotations
 
