@@ -266,20 +266,7 @@ class RecipeFacts:
                 f"{section.to!r} is empty: set its variables, or leave `to` out.",
             )
             return None
-        fixed = env.remove_variables(section.to)
-        if without_password(fixed) != fixed:
-            yield (
-                location,
-                f"{without_password(section.to)!r} contains a password, and the recipe is "
-                f"published with the models: write ${{VARIABLE}} in its place.",
-            )
-        try:
-            address = resolve_address(expanded, self.source.file.parent.resolve())
-            check_address(address)
-        except PupilaError as error:
-            yield location, str(error)
-            return None
-        return address
+        return (yield from _address(section.to, expanded, self.source.file.parent.resolve()))
 
 
 def _listing(
@@ -293,6 +280,28 @@ def _listing(
     except OSError as error:
         yield location, f"{error.filename!r} cannot be read ({error.strerror})."
     return None
+
+
+def _address(text: str, expanded: str, folder: Path) -> Checking[str | None]:
+    """Return the address of the registry that `publish.to` names; None if it is wrong.
+
+    `expanded` is its `text` with environment variables replaced. A relative path starts from
+    `folder`.
+    """
+    location, fixed = ("publish", "to"), env.remove_variables(text)
+    if without_password(fixed) != fixed:
+        yield (
+            location,
+            f"{without_password(text)!r} contains a password, and the recipe is published with the "
+            f"models: write ${{VARIABLE}} in its place.",
+        )
+    try:
+        address = resolve_address(expanded, folder)
+        check_address(address)
+    except PupilaError as error:
+        yield location, str(error)
+        return None
+    return address
 
 
 def _registry_here() -> Iterator[Mistake]:

@@ -110,10 +110,7 @@ class Variation:
         blocks come from `fitter`.
 
         If the crossover is outside the search space or equals `fitter`, a mutation of `fitter` is
-        returned.
-
-        Raises:
-            PupilaError: every mutation that was tried lies outside the search space.
+        returned, with the errors of `mutate`.
         """
         own = {block.mark for block in fitter.genome.blocks}
         others = {block.mark: block for block in other.genome.blocks}
@@ -139,11 +136,7 @@ class Variation:
         return Child(genome, fitter.weights | learned, False, "cross")
 
     def _within(self, draw: Callable[[], Any]) -> Any:
-        """Call `draw` until it returns a genome or child in the search space, and return that.
-
-        Raises:
-            PupilaError: none of 200 draws lies in the search space.
-        """
+        """Call `draw`, at most 200 times, until it gives a genome or child in the search space."""
         faults: list[str] = []
         for _ in range(_ATTEMPTS):
             drawn = draw()
