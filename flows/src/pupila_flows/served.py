@@ -40,11 +40,10 @@ def served_file(workspace: Path, path: str) -> Path | None:
 
 
 def address_of(workspace: Path, file: Path) -> str | None:
-    """Return the URL path at which a workspace's station serves a file; None if it does not.
+    """Return the URL path at which a workspace's station serves a file; None if it is not served.
 
-    The result is None for a file of a kind that is not served. It is also None if the Prefect
-    server in use is not this station's, but another station's or the temporary server of
-    `pupila run`.
+    Files of some kinds are never served. If the Prefect server in use belongs to another station,
+    or is the temporary server of `pupila run`, the result is None for all files.
     """
     root = workspace.resolve()
     if os.environ.get(VARIABLE) != str(root):

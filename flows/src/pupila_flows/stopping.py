@@ -75,7 +75,10 @@ class Stop:
 
     @contextmanager
     def clearing(self, display: Callable[[], None]) -> Generator[None]:
-        """If a signal stops the command during the block, call `display`, then print `sentence`."""
+        """Call `display` before `sentence` is printed, if a signal comes during the `with` block.
+
+        `display` is a function that clears the progress bars.
+        """
         self._display = display
         try:
             yield
@@ -108,7 +111,7 @@ class Stop:
 
 @contextmanager
 def stoppable() -> Generator[Stop]:
-    """Let signals stop the code in the block.
+    """Let signals stop the code in the `with` block.
 
     Signals that are already ignored, such as SIGHUP under `nohup`, stay ignored.
     """
@@ -123,7 +126,7 @@ def stoppable() -> Generator[Stop]:
 
 
 def current() -> Stop | None:
-    """Return the signal handler of this command; None if this process is another program."""
+    """Return the signal handler of this process; None if it does not run a command of Pupila."""
     handlers = map(signal.getsignal, _SIGNALS)
     return next((handler for handler in handlers if isinstance(handler, Stop)), None)
 

@@ -120,7 +120,7 @@ class TeacherStore:
 
     @contextmanager
     def locked(self, name: str) -> Generator[None]:
-        """Keep other processes from adding versions of this teacher during the block."""
+        """Keep other processes from adding versions of this teacher during the `with` block."""
         folder = self.root / check_name(name)
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
@@ -130,9 +130,9 @@ class TeacherStore:
 
     @contextmanager
     def draft(self, name: str, source: Path) -> Generator[Path]:
-        """Yield the path of a copy of `source`.
+        """Yield the path of a copy of `source`: the draft of a new version of the teacher `name`.
 
-        The copy is removed after the block, unless `seal` has turned it into a version.
+        The copy is removed after the `with` block, unless `seal` has turned it into a version.
 
         Raises:
             PupilaError: `source` cannot be copied.

@@ -34,8 +34,8 @@ _TITLE_CHARACTERS = 120
 class Workspace:
     """A workspace folder `root`, the paths in it, and its locks.
 
-    All its subfolders except `store`, `runs`, `test-images`, `registry`, `teachers` and `station`
-    may be deleted while nothing runs.
+    While nothing runs, any subfolder of `root` may be deleted, except `store`, `runs`,
+    `test-images`, `registry`, `teachers` and `station`.
     """
 
     root: Path
@@ -59,7 +59,7 @@ class Workspace:
 
     @contextmanager
     def writing(self) -> Generator[None]:
-        """Check for free space, and turn disk errors in the block into a one-sentence error.
+        """Check for free space, and explain disk errors in the `with` block in one sentence.
 
         Raises:
             PupilaError: the disk is full, is read-only, or limits the size of files.
@@ -70,7 +70,7 @@ class Workspace:
 
     @contextmanager
     def in_use(self) -> Generator[None]:
-        """Keep `pupila gc` from running during the block.
+        """Keep `pupila gc` from running during the `with` block.
 
         If `pupila gc` is running, wait for its end. Other processes may use the workspace
         meanwhile. A process that dies releases its lock.
@@ -80,7 +80,7 @@ class Workspace:
 
     @contextmanager
     def exclusive(self) -> Generator[None]:
-        """Keep all other processes from using the workspace during the block.
+        """Keep all other processes from using the workspace during the `with` block.
 
         Raises:
             PupilaError: another process is using the workspace.
@@ -102,7 +102,7 @@ class Workspace:
 
     @property
     def nearly_full(self) -> str | None:
-        """A warning if the disk is more than 90 % full; None if it is not."""
+        """A warning if the disk is more than 90 % full, otherwise None."""
         usage = shutil.disk_usage(self.root)
         fraction = 1 - usage.free / usage.total if usage.total else 0
         if fraction < _NEARLY_FULL:

@@ -34,8 +34,8 @@ class Incumbents:
     """The published versions that the gate compares with: the current version and the anchor.
 
     The anchor is an older version. Comparing with the anchor prevents slow drift: a series of small
-    losses, each of which would pass. Artifacts of both versions are evaluated on the images of this
-    run.
+    losses, each of which would pass. Artifacts of the current version and of the anchor are
+    evaluated on the images of this run.
     """
 
     run: Run
@@ -61,9 +61,10 @@ class Incumbents:
     def of_entry(self, entry: Entry) -> tuple[Incumbent, ...]:
         """Return the published models that an entry is compared with.
 
-        The model of the current version comes first, then that of the anchor. The result is empty
-        for an entry that is evaluated but not published. An artifact that is already current is not
-        compared with the anchor again, because it would not be a new release.
+        The model of the current version comes first, then the model of the anchor. The result is
+        empty for an entry that is evaluated but not published. If the current version already has
+        the artifact of the entry, publishing the artifact again would not be a new release, so the
+        artifact is not compared with the anchor again.
 
         Raises:
             PupilaError: a version cannot be fetched or evaluated.
@@ -84,8 +85,8 @@ class Incumbents:
         """Return the anchor for the step `name`; None if there is no anchor.
 
         With `anchor: first`, the anchor is the earliest version that was current, was not
-        withdrawn, and has an artifact of this step. So a step that was added later gets a later
-        anchor.
+        withdrawn, and has an artifact of this step. So the anchor of a step that was added to the
+        recipe later is a later version.
 
         Raises:
             PupilaError: no version has the number that the recipe gives.

@@ -13,10 +13,10 @@ _EXAMPLES = 3
 
 
 def check_references(run: Run, cases: Iterable[Case]) -> tuple[str, ...]:
-    """Refuse references that were trained on test images.
+    """Refuse reference models that were trained on test images.
 
-    References are the models that artifacts are compared with. Return the names of the references
-    whose training images are not known, or not all known.
+    A reference is a model that an artifact is compared with: a teacher or a published model. Return
+    the names of the references whose training images are not known, or not all known.
 
     Raises:
         PupilaError: a reference was trained on test images.

@@ -15,7 +15,7 @@ _NOT_MADE = "Not made: what it builds on was not made."
 
 
 def make_pages(run: Run, entries: Sequence[Entry], states: States) -> list[Entry]:
-    """Make each page, and return all entries, those of the pages with their results.
+    """Make each page, and return all entries; the entries of pages now have their results.
 
     `states` maps each teacher, and each node that is not a page, to the state of its task.
     """

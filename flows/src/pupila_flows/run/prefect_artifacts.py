@@ -1,7 +1,8 @@
 """Prefect artifacts of a run: its verdict, its figures, and links to its pages.
 
-All of them are Markdown artifacts, even tables. Prefect shows table artifacts on two pages: one
-page reads the cells as Markdown, the other as plain text. So no way of escaping suits both pages.
+Tables are written as Markdown artifacts too. Prefect also has table artifacts, but it shows a table
+artifact on two pages: one page reads the cells as Markdown, the other page as plain text. No way of
+escaping the cells suits both pages.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def show_results(result: RunResult) -> None:
 
 
 def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
-    """Show in Prefect the run's verdict and links to its pages; `path` is its `result.json`."""
+    """Show in Prefect the verdict of a run, and links to the run's pages.
+
+    `path` is the `result.json` of the run.
+    """
     with best_effort("the verdict"):
         text = verdict_markdown(result, path.parent)
         pages = [_link(workspace, *page) for page in _pages(result, path.parent)]

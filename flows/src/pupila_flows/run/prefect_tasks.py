@@ -40,7 +40,7 @@ Futures = Mapping[str, ArtifactFuture]
 
 @task(cache_policy=NO_CACHE)
 def do(job: Job[Any], inputs: list[JobResult[StoredArtifact]]) -> State[JobResult[Any]]:
-    """Do a job in a child process; `inputs` are the artifacts that the job of a step works on."""
+    """Do a job in a child process; if it is the job of a step, the step works on `inputs`."""
     if isinstance(job, RunStep) and inputs:
         job = job.on([result.value for result in inputs])
     progress = _ProgressArtifact(job.title)

@@ -103,9 +103,9 @@ def add_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
 
 
 def read_open_set(run: Run) -> OpenSetImages | None:
-    """Return the images for the open-set evaluation; None if the recipe does not ask for it.
+    """Return the images for the open-set evaluation; None if the recipe has no such evaluation.
 
-    Near misses are read from files, corrupted images are made from test images."""
+    Near misses are read from files. Corrupted images are made from test images."""
     section = run.plan.recipe.evaluate.open_set
     if section is None:
         return None
@@ -129,10 +129,10 @@ def _make_corruptions(run: Run, accepts: str) -> Dataset:
 
 
 def screen(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
-    """Let the recipe's filter check the images, and return the summary with this check added.
+    """Let the recipe's filter check the images, and return the summary `data` with this check.
 
-    Without a filter, return the summary unchanged. If the filter fails, the check says so, and the
-    run goes on.
+    If the recipe has no filter, return `data` unchanged. If the filter cannot be read or run, the
+    added check says why, and the run goes on.
     """
     section = run.plan.recipe.data.screen
     if section is None:

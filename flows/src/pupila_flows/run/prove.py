@@ -16,9 +16,11 @@ _SPLIT = "validation"
 
 
 def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
-    """Return the chance check of each teacher that has the classes of the data.
+    """Check that teachers predict the validation images better than chance.
 
-    A teacher that cannot be read, or that gives invalid predictions, is skipped; it fails later.
+    Only teachers with the classes of the data are checked. Return each check by the teacher's name.
+    A teacher that cannot be read, or that gives invalid predictions, is skipped; it fails later in
+    the run.
 
     Raises:
         PupilaError: a teacher is not above chance, and the recipe does not mark it `unproven`.

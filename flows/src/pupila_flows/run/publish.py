@@ -16,10 +16,10 @@ from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
 def publish_run(run: Run, result: RunResult, path: Path) -> tuple[RunResult, list[str]]:
-    """Publish the run if its recipe says so; `path` is its `result.json`.
+    """Publish the run if its recipe says so; `path` is the `result.json` of the run.
 
     Return the result with the publication added, and a list of errors. The publication is also
-    written to `result.json`, but not to the copy of that file in the published version.
+    written to the file `path`, but not to the copy of this file in the published version.
     """
     section = run.plan.recipe.publish
     if section is None:

@@ -50,7 +50,7 @@ def places(
 ) -> tuple[GateExternalSet, ...]:
     """Return the external sets that a gate has conditions on, with the models' predictions.
 
-    If `section` is None, return all external sets.
+    `section` has these conditions. If `section` is None, return all external sets.
     """
     asked = [images for images in run.external if section is None or _asks(section, images)]
     return tuple(

@@ -1,8 +1,9 @@
 """Counts how many models have been accepted or rejected on a run's test images so far.
 
-For each distinct set of predictions that got a verdict, the workspace has a file in a folder named
-by the fingerprint of the test images. So a run with unchanged predictions adds no file. A published
-version lists all sets known at its publication, so that other workspaces count them too.
+A model counts as new if its predictions or its threshold are new. For each model that got a
+verdict, the workspace has a file in a folder named by the fingerprint of the test images. A
+published version lists all models known at its publication, so that other workspaces count these
+models too.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from pupila_flows.workspace import Workspace
 def count_verdicts(
     workspace: Workspace, inputs: GateInputs, registry: Registry | None, name: str
 ) -> ReusedTestImages:
-    """Record the gate's models; return all that got a verdict on the same test images so far.
+    """Record the gate's models; return all models that got a verdict on the same test images.
 
-    A model is recorded as the digest of its predictions and threshold. If there is a `registry`,
-    models recorded in its published versions of `name` count too.
+    `inputs` has the gate's models and test images. A model is recorded as the digest of its
+    predictions and threshold. If `registry` is not None, models that published versions of `name`
+    list are returned too.
 
     Raises:
         PupilaError: the records cannot be written, or the registry cannot be read.

@@ -12,7 +12,7 @@ from pupila_flows.recipe.schema import EvaluateSection
 
 
 def runtimes(format: str, section: EvaluateSection) -> list[tuple[Runner, int | None]]:
-    """Return pairs of runtime and number of threads to check; the primary runtime comes first."""
+    """Return the runtimes to check, each with a number of threads; the primary runtime is first."""
     registry = installed()
     named = [registry.runtime(name) for name in dict.fromkeys(section.runtimes)]
     own = registry.runner(format)
@@ -33,7 +33,7 @@ def probe(images: Dataset, count: int) -> Dataset:
 
 
 def failure(check: RuntimeCheck, section: EvaluateSection) -> str | None:
-    """Return how a runtime's predictions differ too much from the reference; None if they agree."""
+    """Return why a runtime check fails, as text; None if predictions agree with the reference."""
     agreement = check.agreement
     if agreement is None:
         return None

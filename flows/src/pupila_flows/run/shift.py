@@ -19,9 +19,9 @@ def evaluate_shifts(
 ) -> tuple[list[Entry], list[str]]:
     """Return the entries with results on altered images, and a list of errors.
 
-    If the recipe has a section `shift`, all steps are evaluated. If not, but the run is `gated` and
-    the gate requires fidelity, only the entries in the gate are evaluated, and only at the severity
-    `middle`, which decides.
+    If the recipe has a section `shift`, all steps are evaluated. Without this section, the entries
+    in the gate are evaluated if the run is `gated` and the gate requires fidelity. The images then
+    have only the severity `middle`, on which the gate decides.
     """
     recipe = run.plan.recipe
     asked = asked_of(recipe.shift, recipe.gate if gated else None, entries)
@@ -58,7 +58,10 @@ def asked_of(
 
 
 def teachers_behind(entries: Mapping[str, Entry]) -> dict[str, str | None]:
-    """Return the teacher of each entry; a control has the teacher of the entry it belongs to."""
+    """Return the name of each entry's teacher, by the name of the entry.
+
+    A control has the teacher of the step that it is compared with.
+    """
     controls = {
         entry.control: entry.reference for entry in entries.values() if entry.control is not None
     }

@@ -32,7 +32,9 @@ def validate(
 
 
 def report(workspace: Workspace, run: Path | None) -> Path:
-    """Redraw the report of the run in the folder `run`, by default the latest; return its path.
+    """Redraw the report of a run, and return the path of the report.
+
+    `run` is the folder of the run. If `run` is None, the latest run of the workspace is used.
 
     Raises:
         PupilaError: the folder, or the workspace, has no finished run.

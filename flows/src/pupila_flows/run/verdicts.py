@@ -44,7 +44,10 @@ class Verdicts:
         return cls("withheld" if withheld else gate["verdict"], artifacts)
 
     def since(self, before: Verdicts) -> list[str]:
-        """Return a line for each verdict that differs from `before`; new artifacts do not count."""
+        """Return a line for each verdict that has changed since `before`.
+
+        A verdict on an artifact that `before` does not have is not a change.
+        """
         changed = [
             f"{entry}: {before.artifacts[entry]} → {verdict}"
             for entry, verdict in self.artifacts.items()
@@ -62,9 +65,10 @@ def _mapping_in(file: Path) -> dict[str, Any]:
 
 
 def verdicts_before(file: Path) -> Verdicts | None:
-    """Return the verdicts of the last earlier run with a gate; `file` is this run's result.
+    """Return the verdicts of the last earlier run of the recipe that had a gate; None if none had.
 
-    Runs of one recipe are sibling folders, named by their start time.
+    `file` is the `result.json` of this run. Runs of one recipe are sibling folders, named by their
+    start time.
     """
     runs = sorted(file.parent.parent.glob("*/result.json"), reverse=True)
     earlier = (result for result in runs if result.parent.name < file.parent.name)
@@ -74,9 +78,8 @@ def verdicts_before(file: Path) -> Verdicts | None:
 def emit_change(result: RunResult, file: Path) -> None:
     """Emit the event `pupila.verdict.changed` if a verdict differs from the previous run's.
 
-    `file` is the `result.json` of this run.
-
-    Prefect adds the flow run, its deployment and tags to the event.
+    `file` is the `result.json` of this run. Prefect adds the flow run to the event, and the
+    deployment and the tags of the flow run.
     """
     now, before = Verdicts.read(file), verdicts_before(file)
     changed = now.since(before) if now and before else []

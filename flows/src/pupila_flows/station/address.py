@@ -1,4 +1,4 @@
-"""A station's address and password, and the record with which other processes find it."""
+"""A station's address and password, and the record by which other processes find the station."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def listen_address(
 ) -> Address:
     """Return the address at which a server listens, always with a password.
 
-    The password is read from `auth_file`. Without `auth_file`, it is read from the environment
-    variable `SECRET`. If that is unset, it is read from the workspace's password file, which is
-    made if it is missing.
+    The password is read from `auth_file`. If `auth_file` is None, the password is read from the
+    environment variable that the constant `SECRET` names. If this variable is unset, the password
+    is read from the workspace's password file, which is made if it is missing.
 
     Raises:
         PupilaError: a password or a URL is invalid.
@@ -123,7 +123,7 @@ def _check_origin(url: str) -> str:
 
 
 def check_free(address: Address) -> None:
-    """Check that no other program listens at an address and could be mistaken for our server.
+    """Check that no other program listens at an address, so that a server can use it.
 
     Raises:
         PupilaError: the port is in use, or this machine does not have the address.
@@ -184,7 +184,7 @@ def record_file(workspace: Path) -> Path:
 
 
 def read_record(workspace: Path) -> StationRecord | None:
-    """Return the record of a workspace's station; None if there is none."""
+    """Return the record of a workspace's station; None if no record can be read."""
     try:
         return StationRecord.model_validate_json(record_file(workspace).read_text())
     except (OSError, ValueError):
@@ -197,9 +197,10 @@ def write_record(workspace: Path, record: StationRecord) -> None:
 
 
 def known_api(workspace: Path, environment: Mapping[str, str]) -> Api | None:
-    """Return the API of the server in PREFECT_API_URL, or else of the workspace's station.
+    """Return the API of the Prefect server to use; None if no server is known.
 
-    Return None if there is neither.
+    The server is the one that the variable `PREFECT_API_URL` in `environment` names. If this
+    variable is unset, the server of the workspace's station is used.
 
     Raises:
         PupilaError: the station's password cannot be read.

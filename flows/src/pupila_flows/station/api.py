@@ -1,4 +1,4 @@
-"""A small client for a Prefect server that works without importing Prefect."""
+"""A small client for a Prefect server; the client works without importing Prefect."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Deployment:
 
 
 def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> list[Deployment]:
-    """Return the deployments of recipes: for runs by hand, every night and after retraining.
+    """Return the deployments of recipes: for runs by hand, at night, and after retraining.
 
     Raises:
         PupilaError: two recipes have the same name, or the time zone or cron schedule is invalid.

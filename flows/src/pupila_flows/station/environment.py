@@ -24,8 +24,8 @@ def environment(
 ) -> dict[str, str]:
     """Return the environment variables for a station's server and worker.
 
-    Variables that the user has set keep their values, except the server's address, its password
-    and the settings of telemetry.
+    Variables that the user has set keep their values, with three exceptions: the server's address,
+    the server's password, and the settings of telemetry. This machine is added to `no_proxy`.
     """
     fixed = {
         MARK: mark,

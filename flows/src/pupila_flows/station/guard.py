@@ -1,11 +1,12 @@
 """Access control for a server: an ASGI application wrapped around another one.
 
-Prefect reads a request without a Content-Type as JSON and ignores the Host. So a page of another
-site could start programs through the user's browser: by a blind POST, or by a domain that resolves
-to this machine (DNS rebinding). The guard lets a request pass under three conditions:
+Prefect reads a request without a Content-Type as JSON, and ignores the request's Host header. So a
+page of another site could start programs through the user's browser: by a blind POST, or by a
+domain that resolves to this machine (DNS rebinding). The guard lets a request pass under three
+conditions:
 
-* The Host is one of our names.
-* The Origin, if there is one, matches the Host.
+* The Host header is one of the server's names.
+* The Origin header, if there is one, matches the Host header.
 * The client has the password: as Basic authentication, as a cookie, or in the first message of a
   websocket, as Prefect's clients send it.
 """

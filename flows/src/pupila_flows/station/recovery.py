@@ -1,4 +1,7 @@
-"""Resumes or ends runs whose process has died, so that they free the only slot of the pool."""
+"""Resumes or ends runs whose process has died.
+
+The station's work pool runs one flow at a time, so a run without a process would block all others.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pupila_flows.station.supervisor import flow_runs_of
 
 
 def unfinished_runs(api: Api) -> list[dict[str, Any]]:
-    """Return the runs of the pool that are pending, running or being cancelled.
+    """Return the runs of the station's work pool that are pending, running or being cancelled.
 
     Raises:
         OSError: the server does not answer.
@@ -55,7 +58,8 @@ class InterruptedRuns:
     def end(self) -> list[str]:
         """End runs that have had no process for `patience_seconds`, and return their names.
 
-        If the pool has other workers, end nothing: processes of other workers cannot be seen here.
+        If the work pool has other workers, end no run: a run without a process on this machine may
+        have a process that another worker started elsewhere.
 
         Raises:
             OSError: the server does not answer.

@@ -35,8 +35,8 @@ def register(deployments: Iterable[Deployment], notify: str | None = None) -> No
 
     Args:
         deployments: All deployments that should exist; if empty, the registered ones stay.
-        notify: Prefect block for notifications of a failed or late night and of a changed verdict,
-            for example `slack-webhook/my-channel`.
+        notify: Prefect block, such as `slack-webhook/my-channel`, that sends a notification when
+            a nightly run fails or is late, and when a verdict has changed.
 
     Raises:
         PupilaError: the block does not exist, or the server does not answer or refuses.
@@ -194,7 +194,7 @@ def _notification(block: str, automation: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Register the deployments read from standard input; on error, print it and exit with 2."""
+    """Register the deployments read from standard input; if that fails, say why and exit with 2."""
     given = json.load(sys.stdin)
     specs = [
         Deployment(**spec | {"night": Night(**spec["night"]) if spec["night"] else None})

@@ -20,8 +20,8 @@ def resource_id(teacher: str) -> str:
 def emit_retrained(api: Api, teacher: StoredTeacher) -> None:
     """Emit the event `pupila.teacher.retrained` for this teacher.
 
-    Unlike Prefect's `emit_event`, which sends in a background thread, this fails if the event does
-    not arrive.
+    Prefect's `emit_event` sends an event in a background thread, and does not say whether the event
+    arrived. This function raises an error if the event does not arrive.
 
     Raises:
         PupilaError: the server does not answer, or refuses.

@@ -22,7 +22,10 @@ _SHUTDOWN_SECONDS = 5
 
 
 def server_command(address: Address, *more: str) -> tuple[str, ...]:
-    """Return module and arguments to run this program; its environment must have the password."""
+    """Return the module and arguments that run this program.
+
+    The environment of the program must have the password.
+    """
     urls = (argument for url in sorted(address.urls) for argument in ("--url", url))
     where = ("--host", address.host, "--port", str(address.port))
     return (__name__, *where, *urls, *more)

@@ -1,4 +1,4 @@
-"""Runs a station (server, deployments and worker) during a block."""
+"""Runs a station (server, deployments and worker) during a `with` block."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Station:
     interrupted: InterruptedRuns
 
     def ensure_running(self) -> list[str]:
-        """Restart the server or the worker if it has ended; return the names of those restarted."""
+        """Restart the server and the worker if they have ended; return which were restarted."""
         return [program.name for program in (self.server, self.worker) if program.ensure_running()]
 
 
@@ -64,11 +64,11 @@ def running(
     keep_seconds: float = KEEP_SECONDS,
     say: Say = lambda text: None,
 ) -> Generator[Station]:
-    """Run a station during the block, and end all its processes afterwards.
+    """Run a station during the `with` block, and end all its processes afterwards.
 
     The station's database is in the workspace and keeps all runs, except those that ended more than
-    `keep_seconds` ago. If this process dies, server and worker end too. `notify` is the Prefect
-    block for notifications, and `say` is called with lines of text about the start.
+    `keep_seconds` ago. If this process dies, server and worker end too. `notify` names a Prefect
+    block that sends notifications. `say` is called with lines of text about the start.
 
     Raises:
         PupilaError: another station is up, the port is in use, the server does not start, or the
@@ -102,7 +102,9 @@ def running(
 
 @contextmanager
 def lock_station(workspace: Workspace) -> Generator[None]:
-    """Lock the station's database for the block, and end processes left by a killed station.
+    """Lock the station's database during the `with` block.
+
+    First end the processes that a killed station left behind.
 
     Raises:
         PupilaError: another station of this workspace is up.

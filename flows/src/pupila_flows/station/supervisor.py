@@ -99,16 +99,17 @@ class Supervised:
 
 
 def end_all(mark: str) -> int:
-    """Kill every process that has a station's mark, and return the number of processes.
+    """Kill every process of a station, and return the number of processes.
 
-    This also ends runs whose worker was killed: such a run has lost its parent, but not the mark.
-    Killing a run at any time leaves no half-written file.
+    All processes of a station have `mark` in their environment. So a run whose worker was killed is
+    found too, although its parent process is gone. Killing a run at any time leaves no half-written
+    file.
     """
     return stopping.end_all(MARK, mark, _GONE_SECONDS)
 
 
 def flow_runs_of(mark: str) -> set[str]:
-    """Return the ids of the flow runs that have a process with a station's mark."""
+    """Return the ids of the flow runs that have a process; `mark` marks the station's processes."""
     ids: set[str] = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is another user's

@@ -14,11 +14,11 @@ L_KD is the loss of `distill`, on labels and the teacher's predictions.
 
 The paper's equation 2 has β/2 times the norm of the difference. The authors' code,
 `szagoruyko/attention-transfer`, has the mean of squares with β = 1000. The mean of squares is used
-here too: the paper's results were made with it, and a square has a gradient where two maps are
-equal, which a norm lacks. The paper's maps are larger (32, 16 and 8 positions a side), and its β
-falls during training. Here β is constant and 100 by default. With 1000, on maps of 16, 8 and 4
-positions a side, attention was 94 % of the validation loss, which leaves little weight for the
-predictions (ACRIMA, `mobile-xs` of EfficientNet-Lite0, one seed).
+here too: the paper's results were made with it. Also, a square has a gradient where two maps are
+equal, but a norm has none there. The paper's maps are larger (32, 16 and 8 positions a side), and
+the paper's β falls during training. Here β is constant and 100 by default. With β = 1000, on maps
+of 16, 8 and 4 positions a side, attention was 94 % of the validation loss, so the predictions had
+little weight (ACRIMA, `mobile-xs` of EfficientNet-Lite0, one seed).
 
 The epoch with the lowest L_KD on the validation images is kept, so its validation loss can be
 compared with that of `distill`.
@@ -28,8 +28,8 @@ the paper's nets have. Further stages of the teacher or of the student are not u
 attention is resized to the student's size, bilinear with antialiasing.
 
 The teacher runs once per augmented view, at its own input size, and its attention is kept on disk,
-like its predictions. The hints of FitNets (Romero et al. 2015) would be too large for that. Hints
-have hundreds of channels at each position, while the attention of three maps at the size of a
+like its predictions. The hints of FitNets (Romero et al. 2015) would be too large to keep on disk:
+hints have hundreds of channels at each position, while the attention of three maps at the size of a
 student of 128 px has 336 numbers.
 """
 
@@ -118,12 +118,12 @@ def _check(step: Step[AttentionDistillation], validation: Dataset) -> None:
 
 
 def attention_loss(answers: Loss, beta: float, classes: int, sizes: Sequence[Size]) -> Loss:
-    """Return the loss of the module docstring, for maps of the given sizes.
+    """Return the loss of the module docstring, a function of targets and outputs.
 
-    The columns of its targets are labels, the teacher's logits, and the teacher's attention. The
-    columns of its outputs are the student's logits and the student's attention. `answers` is L_KD,
-    the loss on labels and logits. If the targets have no attention, as in validation, the loss is
-    L_KD alone.
+    The columns of targets are labels, the teacher's logits, and the teacher's attention. The
+    columns of outputs are the student's logits and the student's attention. `answers` is L_KD, the
+    loss on labels and logits. `sizes` are the rows and columns of each attention map. If targets
+    have no attention, as in validation, the loss is L_KD alone.
     """
 
     def loss(targets: Any, outputs: Any) -> Any:
@@ -217,9 +217,10 @@ def open_attention(
 ) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
     """Yield a function that computes a teacher's attention from images.
 
-    Images are `(images, height, width, 3)`, and the attention is `(images, positions)`. It is the
-    attention of the teacher's deepest stages, resized to `sizes`, with all maps side by side. If
-    the teacher has fewer stages than there are `sizes`, the last of the `sizes` are used.
+    Images are `(images, height, width, 3)`, and the attention is `(images, positions)`: the maps of
+    the teacher's deepest stages, side by side. `sizes` are the rows and columns of the student's
+    maps, to which the teacher's maps are resized. If the teacher has fewer stages than there are
+    `sizes`, only the last of the `sizes` are used.
 
     Raises:
         PupilaError: the teacher has no feature map of more than one position.

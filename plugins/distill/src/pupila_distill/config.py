@@ -300,7 +300,7 @@ class AttentionDistillation(BaseDistillation):
 class EmbeddingDistillation(Distillation):
     """Settings of `distill-embedding`.
 
-    It equals `distill` if `subclass_weight`, `distance_weight` and `angle_weight` are 0.
+    The technique equals `distill` if `subclass_weight`, `distance_weight` and `angle_weight` are 0.
     """
 
     subclasses: int = Field(

@@ -83,13 +83,14 @@ def embedding_loss(
     features: Sequence[int],
     weights: Sequence[float],
 ) -> Loss:
-    """Return the loss of the module docstring; `answers` is the loss of `distill`.
+    """Return the loss of the module docstring, a function of targets and outputs.
 
-    The columns of its targets are labels, the teachers' logits, each teacher's subclasses (if
-    subclasses have a weight), and each teacher's features (if relations have a weight). `features`
-    has the number of features of each teacher, and `weights` has the weight of each teacher. The
-    columns of its outputs are the student's logits, subclass logits and features. If the targets
-    are labels and logits only, as in validation, the loss is `answers` alone.
+    The columns of targets are labels, the teachers' logits, each teacher's subclasses (if
+    subclasses have a weight), and each teacher's features (if relations have a weight). The columns
+    of outputs are the student's logits, subclass logits and features. `answers` is the loss of
+    `distill`. `features` has the number of features of each teacher, and `weights` has the weight
+    of each teacher. If targets are labels and logits only, as in validation, the loss is `answers`
+    alone.
     """
     shares = [weight / sum(weights) for weight in weights]
     columns = _subclass_columns(config, classes, len(shares))
@@ -115,10 +116,11 @@ def embedding_loss(
 def subclass_loss(
     config: EmbeddingDistillation, targets: Any, outputs: Any, shares: Sequence[float]
 ) -> Any:
-    """Return the second term of the loss, about subclasses, without λ, per image `(batch,)`.
+    """Return the subclass term of the loss for each image, `(batch,)`.
 
-    The columns of `targets` are labels, the teachers' logits and the teachers' subclasses. The
-    columns of `outputs` are the student's logits and subclass logits. `shares` are the v_k.
+    This is the second term of the equation in the module docstring, without its factor λ. The
+    columns of `targets` are labels, the teachers' logits and the teachers' subclasses. The columns
+    of `outputs` are the student's logits and subclass logits. `shares` are the v_k.
     """
     temperature = config.temperature
     classes = targets.shape[-1] - outputs.shape[-1]
@@ -153,8 +155,8 @@ def _subclass_columns(config: EmbeddingDistillation, classes: int, teachers: int
 def with_features(student: Any, subclass_columns: int, relates: bool) -> Any:
     """Return a model that outputs a student's logits, subclass logits and features, side by side.
 
-    `subclass_columns` is the number of subclass logits, and may be 0. Features are left out unless
-    `relates`.
+    `subclass_columns` is the number of subclass logits, and may be 0. If `relates` is false, the
+    model outputs no features.
     """
     last = penultimate(student)
     columns = [last.output]

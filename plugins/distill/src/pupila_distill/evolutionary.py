@@ -112,9 +112,9 @@ def evolutionary_loss(classes: int, alpha: float, temperature: float, guidance: 
 def joint_model(student: Any, teacher: Any, classes: int) -> Any:
     """Return one model that runs student, teacher and guided modules on the same image.
 
-    Its output `(batch, columns)` has, side by side, the student's logits and the teacher's logits.
-    Then follow, for each pair of blocks, the logits and features of the teacher's module and the
-    features of the student's module.
+    The output of the model is `(batch, columns)`. The first columns are the student's logits and
+    the teacher's logits. Then each pair of blocks has columns for the logits of the teacher's
+    module, the features of the teacher's module, and the features of the student's module.
 
     Raises:
         PupilaError: the student or the teacher has no block that can be paired.

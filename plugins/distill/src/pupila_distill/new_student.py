@@ -21,7 +21,8 @@ _LEAST_PROBABILITY = 1e-7
 def new_student(step: Step[Any], classes: int) -> Any:
     """Return the student to train: a model from raw RGB images to logits `(batch, classes)`.
 
-    A small architecture has random weights, the beginning of a teacher has the teacher's.
+    A student of a small architecture has random weights. A student made of the first layers of its
+    teacher has the teacher's weights.
 
     Raises:
         PupilaError: the student does not support its input size, or no teacher can be cut as the

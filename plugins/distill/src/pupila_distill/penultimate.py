@@ -32,9 +32,10 @@ class Penultimate:
 
     @property
     def features(self) -> Any:
-        """The features: `read`, before dropout.
+        """The features that the last layer with weights reads, without dropout.
 
-        If a dropout layer returns `read`, the features are the input of this layer.
+        The features are `read` itself or, if `read` is the output of a dropout layer, the input of
+        the dropout layer.
         """
         operation = _made_by(self.read)
         return inputs_of(self.read)[0] if isinstance(operation, layers.Dropout) else self.read

@@ -23,9 +23,9 @@ def distill(step: Step[Distillation]) -> StepResult:
 
     Hinton et al. 2015; see `pupila.training.loss` and `.targets` for the equations. With the
     settings of `distill-consistent`, this is the function matching of Beyer et al. 2022, with one
-    difference. They draw new random augmentations in each training step. Here the teachers'
-    predictions are cached, so each image has a fixed number of augmented views, and an epoch shows
-    one view of each image.
+    difference. In their paper, each training step draws new random augmentations. Here the
+    teachers' predictions are cached, so each image has a fixed number of augmented views, and an
+    epoch shows one view of each image.
 
     Raises:
         PupilaError: `weights` does not have a number for each teacher, a teacher is not better than
@@ -35,7 +35,7 @@ def distill(step: Step[Distillation]) -> StepResult:
 
 
 def teacher_targets(step: Step[Any]) -> TrainingTargets:
-    """Run the teachers; return the targets of `distill`: labels and the mean of predictions.
+    """Run the teachers; return the targets of `distill`: labels, and the teachers' mean prediction.
 
     Raises:
         PupilaError: as in `distill`.

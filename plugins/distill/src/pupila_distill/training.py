@@ -61,7 +61,7 @@ def splits(step: Step[Any]) -> tuple[Dataset, Dataset]:
 
 
 def training_images(step: Step[Any]) -> Dataset:
-    """Return the images to learn from: training images and, if `unlabelled`, unlabelled images."""
+    """Return the images to learn from: training images, and unlabelled ones if settings say so."""
     if step.config.unlabelled and "unlabelled" in step.images.splits:
         return step.split("train", "unlabelled")
     return step.split("train")

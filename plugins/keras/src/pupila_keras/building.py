@@ -43,11 +43,11 @@ def check_weights(config: dict[str, Any], source: Path) -> None:
 
 
 def legacy_sizes(build: Callable[[], Any]) -> tuple[int, int]:
-    """Return the two sizes of a Keras 2 model that `check_sizes` takes.
+    """Return two sizes of a Keras 2 model, for `check_sizes`.
 
     The sizes are the number of weights, and the number of values in the largest feature map.
-    `build` must return the model. The function calls `build` in a graph that is never run, where
-    variables only have shapes.
+    `build` is a function that returns the model. The model is built in a graph that is never run,
+    in which variables have shapes but take no memory.
     """
 
     def sizes() -> tuple[int, int]:

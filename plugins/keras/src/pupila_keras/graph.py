@@ -59,10 +59,11 @@ def valid_name(name: str) -> str:
 def graph_ends(addresses: list[Any], classes: dict[str, str]) -> Any:
     """Translate the addresses of a graph's inputs or outputs from Keras 2 to Keras 3.
 
-    `classes` has the class name of each layer. A single address is returned without a list around
-    it; with a list, the Keras 3 model would return a list. A nested model has a node of its own,
-    which Keras 2 counts as the model's first call. In the addresses of inputs and outputs, Keras 3
-    counts this node too for a Functional, but not for a Sequential.
+    `classes` has the class name of each layer. If `addresses` has one address, the result is that
+    address, not a list: with a list, the Keras 3 model would return a list. An address has the
+    number of a layer's call. Keras 2 counts a nested model's own node as the first call of the
+    model. In the addresses of inputs and outputs, Keras 3 does the same for a Functional model, but
+    not for a Sequential model.
     """
     flat = [addresses] if isinstance(addresses[0], str) else addresses
     ends = [

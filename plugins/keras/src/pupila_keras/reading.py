@@ -15,10 +15,10 @@ _CAUSE = "Exception encountered:"
 
 @contextmanager
 def file_errors(source: Path) -> Generator[None]:
-    """Add the name of the file to each `PupilaError` raised in the context.
+    """Add the name of the file to each `PupilaError` raised in the `with` block.
 
     Raises:
-        PupilaError: the file is empty, or the context raised the error.
+        PupilaError: the file is empty, or the `with` block raised a `PupilaError`.
     """
     if source.is_file() and not source.stat().st_size:
         raise PupilaError(f"{str(source)!r} is empty: copy the model file again.")
@@ -30,9 +30,9 @@ def file_errors(source: Path) -> Generator[None]:
 
 @contextmanager
 def library_errors(what: str) -> Generator[None]:
-    """Turn any exception in the context into a `PupilaError`: `what`, then the reason.
+    """Turn any exception in the `with` block into a `PupilaError`: `what`, then the reason.
 
-    Use it around calls of libraries that read a file.
+    Call libraries that read a user's file in this block: they raise many kinds of exceptions.
     """
     try:
         yield

@@ -43,7 +43,7 @@ class ServingFunction:
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
-    """Copy a SavedModel into `folder`, after checking that it has the declared output.
+    """Copy a SavedModel into `folder`, after checking that the model has the declared output.
 
     Raises:
         PupilaError: the model is damaged, contains links, reads or writes files, or is not a

@@ -58,7 +58,10 @@ def _explain(error: Exception) -> str:
 
 
 def check_unpacked(unpacked: int, stored: int) -> None:
-    """Refuse a file of `stored` bytes whose content would take far more memory, `unpacked` bytes.
+    """Refuse a file whose content would take far more memory than the file has bytes.
+
+    `unpacked` is the number of bytes that the content takes in memory, and `stored` is the number
+    of bytes of the file.
 
     Raises:
         PupilaError: the content takes more than 50 times the bytes of the file, and more than

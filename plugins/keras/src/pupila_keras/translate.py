@@ -30,10 +30,11 @@ _NOT_NEEDED = frozenset({"dtype", "sparse", "ragged"})
 
 
 def to_keras_3(legacy: Any) -> tuple[Any, float]:
-    """Translate the Keras 2 model `legacy`; return the Keras 3 model, and how much outputs differ.
+    """Translate the Keras 2 model `legacy`; return the Keras 3 model and the outputs' difference.
 
-    The difference is the largest absolute difference between outputs for a few random images. It is
-    divided by the largest absolute output of `legacy` if that exceeds 1.
+    The difference is the largest absolute difference between the outputs of the two models for a
+    few random images. If the largest absolute output of `legacy` exceeds 1, the difference is
+    divided by that output.
 
     Raises:
         PupilaError: a layer has no counterpart in Keras 3, or the outputs differ by more than

@@ -27,7 +27,7 @@ def check(artifact: Artifact) -> None:
 
     Raises:
         PupilaError: a file is missing or superfluous, the flatbuffer is damaged, TFLite Micro does
-            not support one of its operators, or the sources do not match it.
+            not support an operator of the flatbuffer, or the sources do not match the flatbuffer.
     """
     path, files = artifact.path / _MODEL, sorted(artifact.record.files)
     if files != sorted([_MODEL, HEADER, SOURCE]):

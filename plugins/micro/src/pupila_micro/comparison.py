@@ -1,10 +1,10 @@
 """Compares TFLite Micro's outputs with those of LiteRT, the runtime of phones and computers.
 
-There are two comparisons. The first is with LiteRT's default kernels. They round differently from
-TFLite Micro, and the differences add up over the layers: probabilities differed by 0.1 and 0.3 in
-networks of 20 and 40 layers with random weights. The second is with LiteRT's reference kernels.
-They round in the same way as TFLite Micro, so any difference means a defect. On the same networks,
-nothing differed.
+There are two comparisons. The first is with LiteRT's default kernels. The default kernels round
+differently from TFLite Micro, and the differences add up over the layers: probabilities differed by
+0.1 and 0.3 in networks of 20 and 40 layers with random weights. The second is with LiteRT's
+reference kernels. The reference kernels round in the same way as TFLite Micro, so any difference
+means a defect. On the same networks, nothing differed.
 
 The images are synthetic, as an exporter gets no data. The artifact is evaluated on real images
 later.
@@ -44,9 +44,9 @@ class Comparison:
     def measured(self) -> Measured:
         """Differences between TFLite Micro and LiteRT, and a warning if they are suspicious.
 
-        `label_agreement` and `max_difference` compare TFLite Micro with LiteRT's default kernels,
-        and `reference_difference` compares it with LiteRT's reference kernels. `answer_span` is the
-        largest range of a class's probability over the images.
+        `label_agreement` and `max_difference` compare TFLite Micro with LiteRT's default kernels.
+        `reference_difference` compares TFLite Micro with LiteRT's reference kernels. For each
+        class, the probabilities of the images have a range; `answer_span` is the largest range.
         """
         comparison = RuntimeComparison(
             probe_images=len(self.micro),

@@ -43,9 +43,9 @@ Score = Callable[[NDArray[np.float32], NDArray[np.float32], float], Floats]
 
 
 def support_vectors(train: NDArray[np.float32], features: NDArray[np.float32], nu: float) -> Floats:
-    """Return the decision function of a one-class SVM for each row of `features`, `(images,)`.
+    """Train a one-class SVM on `train`; return its decision value for each row of `features`.
 
-    `train` and `features` are `(images, columns)`.
+    `train` and `features` are `(images, columns)`; the result is `(images,)`.
     """
     svm: Any = import_module("sklearn.svm")
     machine = svm.OneClassSVM(nu=nu, gamma="scale").fit(train)
@@ -53,9 +53,10 @@ def support_vectors(train: NDArray[np.float32], features: NDArray[np.float32], n
 
 
 def mahalanobis(train: NDArray[np.float32], features: NDArray[np.float32], nu: float) -> Floats:
-    """Return the negated squared Mahalanobis distance of each image from the mean of `train`.
+    """Return the negated squared Mahalanobis distances of images from the mean of `train`.
 
-    `train` and `features` are `(images, columns)`; the result is `(images,)`.
+    `features` has a row for each image. `train` and `features` are `(images, columns)`; the result
+    is `(images,)`.
     """
     del nu
     covariance: Any = import_module("sklearn.covariance")
@@ -65,9 +66,9 @@ def mahalanobis(train: NDArray[np.float32], features: NDArray[np.float32], nu: f
 def nearest_neighbour(
     train: NDArray[np.float32], features: NDArray[np.float32], nu: float
 ) -> Floats:
-    """Return the cosine similarity of each image with its nearest training image, `(images,)`.
+    """Return the cosine similarity of each row of `features` with the nearest row of `train`.
 
-    `train` and `features` are `(images, columns)`.
+    `train` and `features` are `(images, columns)`; the result is `(images,)`.
     """
     del nu
     neighbors: Any = import_module("sklearn.neighbors")

@@ -45,9 +45,9 @@ def build_extractor(model: Any, classes: int, layer: str | None = None) -> Any:
 def unfreeze_last_stage(model: Any) -> None:
     """Make the last stage of an extractor trainable, and freeze the rest.
 
-    The last stage consists of the layers with a kernel whose output has the same height and width
-    as the output of the last layer with a kernel. Batch normalisation stays frozen, since
-    images of only one class have other statistics than the images that the net was trained on.
+    Only layers with a kernel count. The last stage is the last of these layers, and all others that
+    have an output of the same height and width. Batch normalisation stays frozen, since images of
+    only one class have other statistics than the images that the net was trained on.
 
     Raises:
         PupilaError: no layer has a kernel.

@@ -27,9 +27,9 @@ that a fraction s of these images reaches, and m is the median of their logits:
 
     z' = (z - t) · ln(s / (1 - s)) / (m - t)
 
-The softmax of z' is 0.5 at t, and s at m. So it says how far an image is from the median of the
-class, in units of the spread of the class. As z' is linear in z, the last layer can compute z' with
-changed weights, and the order of the images does not change.
+The softmax of z' is 0.5 at t, and s at m. So this probability says how far an image is from the
+median of the class, in units of the spread of the class. As z' is linear in z, the last layer can
+compute z' with changed weights, and the order of the images does not change.
 """
 
 from __future__ import annotations
@@ -89,10 +89,11 @@ class Head:
         return self._logits(self._hidden(normalised))
 
     def training_model(self, inputs: Any, features: Any, sigma: float) -> Any:
-        """Return a model of `inputs` that outputs logits of the features and of pseudo-negatives.
+        """Return a model with the input `inputs` that outputs two sets of logits, side by side.
 
-        The output is the concatenation of the two, `(batch, 2 · classes)`. `sigma` is the standard
-        deviation of the pseudo-negatives.
+        The first logits are those of the tensor `features`, the others those of pseudo-negatives.
+        The output is `(batch, 2 · classes)`. `sigma` is the standard deviation of the
+        pseudo-negatives.
         """
         normalised = self.normalise(features)
         negatives = PseudoNegatives(sigma)(normalised)
@@ -100,13 +101,16 @@ class Head:
         return keras.Model(inputs, layers.Concatenate()(both))
 
     def final_model(self, inputs: Any, features: Any, name: str) -> Any:
-        """Return a model from `inputs` to the probabilities `(batch, classes)` of `features`."""
+        """Return a model with the input `inputs` that outputs probabilities `(batch, classes)`.
+
+        The probabilities are computed from the tensor `features`, which is computed from `inputs`.
+        """
         logits = self.logits(self.normalise(features))
         probabilities = layers.Softmax(name="one_class_probabilities")(logits)
         return keras.Model(inputs, probabilities, name=name)
 
     def normalised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the normalised features h, `(images, columns)` like `features`."""
+        """Return the normalised features h of `features`; both arrays are `(images, columns)`."""
         return np.asarray(self.normalise(ops.convert_to_tensor(features)))
 
     def scores(self, normalised: NDArray[np.float32], column: int) -> Floats:

@@ -13,7 +13,7 @@ from pupila_oneclass.config import OneClass
 
 @dataclass(frozen=True)
 class Splits:
-    """The images to learn from, all of one class, and all validation images to measure on."""
+    """Training and validation images of one class, and the validation images of all classes."""
 
     train: Dataset
     """Training images of the class."""

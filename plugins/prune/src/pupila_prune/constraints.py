@@ -54,14 +54,14 @@ class ClusterConstraint(keras.constraints.Constraint):
 
 @contextmanager
 def keep_zeros(model: Any) -> Generator[None]:
-    """Keep every zero in a kernel of the model at 0 while the context is open."""
+    """Keep every zero in a kernel of the model at 0 during the `with` block."""
     with _constrain((kernel, MaskConstraint(kernel.values != 0)) for kernel in kernels_of(model)):
         yield
 
 
 @contextmanager
 def keep_clusters(model: Any) -> Generator[None]:
-    """Keep equal weights of a clustered kernel equal, and zeros at 0, while the context is open."""
+    """Keep equal weights of a clustered kernel equal, and zeros at 0, during the `with` block."""
     clustered = ((kernel, ClusterConstraint(kernel.values)) for kernel in clustered_kernels(model))
     with keep_zeros(model), _constrain(clustered):
         yield

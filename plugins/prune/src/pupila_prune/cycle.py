@@ -1,14 +1,15 @@
 """Runs the cycle of rounds that all techniques share: cut, retrain, evaluate, repeat.
 
 A `Strategy` decides which weights a round cuts, and keeps them cut during retraining. A round
-trains on the labels and on the uncut model's predictions for the same images, which are computed
-once (see `pupila.training.loss`). The cycle ends after its last round, or after two rounds in a row
-that lose more than the budget. The budget is a loss of accuracy on the validation images; with
-`choose_by: fidelity`, it is a loss of fidelity to the uncut model on altered images.
+trains on the labels and on the uncut model's predictions for the same images (see
+`pupila.training.loss`). The uncut model's predictions are computed once. The cycle ends after its
+last round, or after two rounds in a row that lose more than the budget. The budget is a loss of
+accuracy on the validation images; with `choose_by: fidelity`, it is a loss of fidelity to the uncut
+model on altered images.
 
 The smallest model within the budget is kept. If no model is within the budget, the model that lost
-the least is kept, and `measured` says so. The accuracy of the kept model on the validation images
-is optimistic, as it was chosen on them. The final metrics are those on the test images.
+the least is kept, and `measured` says so. The kept model was chosen on the validation images, so
+its accuracy on them is optimistic. The final metrics are those on the test images.
 
 A killed run continues at its last epoch: `scratch` has the model of each finished round and the
 state of the current round. For this to work, the weights that a round cuts must depend only on the
@@ -83,7 +84,7 @@ def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
 
 
 def write_chosen(step: Step[Any], rounds: Rounds) -> Any:
-    """Write the model of the chosen round, with its declared output activation, and return it."""
+    """Write and return the model of the chosen round, with the declared output activation."""
     (artifact,) = step.inputs
     model = add_output(rounds.model(rounds.chosen), artifact.record.output)
     save(model, step.output)

@@ -34,9 +34,9 @@ raw = keras.src.ops  # operations as a graph holds them; Keras exports only the 
 
 
 def channels_of(model: Any) -> Channels:
-    """Follow the channels through a flat functional model, and return its units.
+    """Follow the channels through a flat functional model, and return the units of the model.
 
-    Flat means without nested models.
+    A model is flat if it has no nested models.
 
     Raises:
         PupilaError: a layer is not one of Keras' own.

@@ -43,8 +43,8 @@ def logits_of(model: Any, kind: OutputKind) -> Any:
 def training_form(model: Any, kind: OutputKind) -> Any:
     """Return a model with the same layers that outputs one logit per class, `(batch, classes)`.
 
-    With `kind` sigmoid, `model` has a single logit z, that of the second class, and the new logits
-    are 0 and z.
+    `kind` is the declared output of `model`. If `kind` is `sigmoid`, `model` has a single logit z,
+    the logit of the second class, and the returned model has the logits 0 and z.
     """
     if kind != "sigmoid":
         return model

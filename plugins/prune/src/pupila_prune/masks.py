@@ -34,7 +34,10 @@ def sparsity_after(initial: float, final: float, number: int, rounds: int) -> fl
 
 
 def masks_per_layer(scores: Scores, sparsity: float) -> Masks:
-    """Return masks that cut the fraction `sparsity` of each kernel, but never a whole kernel."""
+    """Return masks that cut the fraction `sparsity` of each kernel: the weights of lowest score.
+
+    At least one weight of each kernel is kept.
+    """
     return [
         _without_lowest(score, min(round(sparsity * score.size), score.size - 1))
         for score in scores
@@ -42,7 +45,10 @@ def masks_per_layer(scores: Scores, sparsity: float) -> Masks:
 
 
 def masks_across_layers(scores: Scores, sparsity: float) -> Masks:
-    """Return masks that cut the fraction `sparsity` of all weights, by scores across kernels."""
+    """Return masks that cut the fraction `sparsity` of all weights: those of lowest score.
+
+    Scores are compared across kernels, so some kernels lose more weights than others.
+    """
     joined = np.concatenate([score.ravel() for score in scores])
     kept = _without_lowest(joined, min(round(sparsity * joined.size), joined.size - 1))
     ends = np.cumsum([score.size for score in scores])[:-1]

@@ -45,9 +45,9 @@ Scores = NDArray[np.float64]
 def taylor(model: Any, channels: Channels, batches: Batches) -> Scores:
     """Return for each unit the change of the loss per parameter saved, by Taylor expansion.
 
-    `model` outputs logits `(batch, classes)`, and `channels` has its units. `batches` are images
-    with labels `(batch, classes)`. The model runs in inference mode: normalisation uses its running
-    statistics, and dropout is off.
+    `model` outputs logits `(batch, classes)`, and `channels` has the units of `model`. `batches`
+    are images with labels `(batch, classes)`. The model runs in inference mode: normalisation uses
+    its running statistics, and dropout is off.
     """
     axes = [axis for axis in channels.axes if _weight(model, axis).trainable]
     measure = _measure(model, axes)

@@ -16,8 +16,8 @@ _LEVEL = 6
 def file_sizes(uncut: Artifact, folder: Path, stored: str) -> FileSizes:
     """Return the sizes of the uncut and the cut model file, plain and compressed.
 
-    The result has a sentence about the sizes for the report, in which `stored` is the subject of
-    "… are stored like any other weight".
+    The result also has a note about the sizes, for the report. In this note, `stored` names the
+    values that "are stored like any other weight", such as `"zeros"`.
     """
     before, after = (_bytes(location / MODEL_NAME) for location in (uncut.path, folder))
     note = (

@@ -13,9 +13,9 @@ remaining weights.
 
 The flow is conserved only if R is a sum, over paths, of products of weights. So in the measured net
 
-* biases are 0, and so are the shift and running mean of batch normalisation, which multiplies by
-  |γ| / √(σ² + ε). The authors' code takes absolute values of all these instead, in a newly
-  initialised net, where shifts and means are 0;
+* biases are 0, and so are the shift and running mean of batch normalisation. So batch normalisation
+  only multiplies, by |γ| / √(σ² + ε). The authors' code takes absolute values of biases, shifts and
+  means instead, but in a newly initialised net, where shifts and means are 0;
 * activations, softmax and dropout are the identity. (ReLU would be the identity anyway, as nothing
   is negative, but ReLU6, sigmoid and swish would not.)
 * a product of two branches, as in squeeze and excitation, becomes their sum;

@@ -83,8 +83,8 @@ class WeightStrategy:
 def by_magnitude(config: MagnitudePruning) -> MaskRule:
     """Return a rule that cuts the smallest weights.
 
-    By the settings, it cuts the smallest weights of each kernel, the smallest of all kernels, or
-    the two smallest of every four successive weights.
+    The settings `config` decide among which weights the rule looks for the smallest: in each kernel
+    separately, in all kernels together, or in every four successive weights, of which it cuts two.
     """
 
     def masks(model: Any, kernels: Sequence[Kernel], target: float) -> Masks:

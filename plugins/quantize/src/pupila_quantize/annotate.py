@@ -11,13 +11,13 @@ does the same, so the exported file predicts like the model in training.
 
 Sparse kernels stay sparse, and clustered kernels stay clustered: see `pupila_quantize.structure`.
 
-The layer wrappers come from TensorFlow Model Optimization (version 0.8.1). Its quantisation rules
-are not used, as they do not suit small models:
+The layer wrappers come from TensorFlow Model Optimization (version 0.8.1). The quantisation rules
+of that library are not used, as they do not suit small models. By these rules,
 
-* Ranges of activations start at -6..6, and move by 0.1 % of the distance per training step.
-* Depthwise convolutions have one range for all channels.
-* A convolution followed by ReLU, without normalisation between them, keeps float weights.
-* Unknown layers are refused one at a time.
+* ranges of activations start at -6..6, and move by 0.1 % of the distance per training step;
+* depthwise convolutions have one range for all channels;
+* a convolution followed by ReLU, without normalisation between the two, keeps float weights;
+* unknown layers are refused one at a time.
 """
 
 from __future__ import annotations
@@ -88,10 +88,11 @@ class Quantised:
 
 
 def add_fake_quantisation(flat: Any, preprocessing: Preprocessing | None = None) -> Quantised:
-    """Return a copy of a flat `tf_keras` model with fake quantisation; `preprocessing` comes first.
+    """Return a copy of a flat `tf_keras` model with fake quantisation.
 
-    The first batch initialises the ranges of activations: call the model once with `training=True`
-    before using its predictions.
+    If `preprocessing` is not None, it becomes the first layer of the copy. The first batch
+    initialises the ranges of activations: call the copy once with `training=True` before using its
+    predictions.
 
     Raises:
         PupilaError: batch normalisation is along an axis other than the last.

@@ -58,8 +58,8 @@ def import_tfmot() -> Any:
     """Import and return `tensorflow_model_optimization`, undoing its change of the environment.
 
     The import sets the environment variable `TF_USE_LEGACY_KERAS`. Child processes would inherit
-    the variable. In this process, `tensorflow.keras` would become Keras 2 if nothing had used it
-    before.
+    the variable. In this process, `tensorflow.keras` would become Keras 2. To prevent this, the
+    function uses `tensorflow.keras` before the import: the first use decides between Keras 2 and 3.
     """
     import_tf_keras()
     tensorflow = import_module("tensorflow")
@@ -142,7 +142,7 @@ def predict(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
 def relative_difference(expected: NDArray[np.float32], actual: NDArray[np.float32]) -> float:
     """Return the largest absolute difference between two arrays of outputs.
 
-    The difference is relative to the largest absolute expected output if that exceeds 1.
+    If the largest absolute expected output exceeds 1, the difference is divided by that output.
     """
     return float(np.abs(expected - actual).max() / max(1.0, np.abs(expected).max()))
 

@@ -28,7 +28,9 @@ Ranges = dict[str, QSV]
 
 
 def choose_rows(train: Dataset, count: int, seed: int) -> list[int]:
-    """Return up to `count` random row numbers of `train`, as evenly from its classes as possible.
+    """Return the numbers of up to `count` random rows of `train`.
+
+    All classes get the same number of rows, as far as they have enough images.
 
     Raises:
         PupilaError: `train` has fewer than ten images, and fewer than `count`.

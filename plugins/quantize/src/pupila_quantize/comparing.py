@@ -79,9 +79,10 @@ class FloatReference:
 
 
 def accuracy_lost(comparison: FloatComparison) -> Fraction:
-    """Return the validation accuracy lost by quantisation, as an exact fraction of the images.
+    """Return how much validation accuracy quantisation has lost, as an exact number.
 
-    The value is negative if the quantised model is better.
+    Accuracy is a fraction of the images. The loss is negative if the quantised model is better than
+    the float model.
     """
     images = comparison.validation_images
     return exact(comparison.float_accuracy, images) - exact(comparison.validation_accuracy, images)
@@ -90,9 +91,9 @@ def accuracy_lost(comparison: FloatComparison) -> Fraction:
 def add_warning(comparison: FloatComparison, warning: str | None = None) -> Measured:
     """Return a comparison together with its warnings, if any.
 
-    `warning` is a warning of the caller. Two more are added where they are true: accuracy has
-    collapsed; too many images share the highest probability of a class, more than in the float
-    model (see `pupila.ties`).
+    `warning` is a warning of the caller. A second warning is added if accuracy has collapsed. A
+    third warning is added if more images than in the float model share the highest probability of a
+    class (see `pupila.ties`).
     """
     warnings = (warning, _collapse(comparison), _ties(comparison))
     sentences = " ".join(sentence for sentence in warnings if sentence)

@@ -48,10 +48,10 @@ _LARGEST = {True: 7, False: 127}
 def correct(quantised: Path, source: Path, inputs: list[InputStats]) -> dict[str, int]:
     """Correct a quantised flatbuffer in place; return how many biases and kernels changed.
 
-    `source` is the float original, and `inputs` has, for each operator, statistics of the inputs
-    that it reads in the float original. The counts are named `corrected_biases` and
-    `rounded_kernels`. Layers in float, kernels with a scale for each block, and kernels or biases
-    that several layers share are not corrected.
+    `source` is the float original. For each operator, `inputs` has statistics of what the operator
+    reads in the float original. The counts are named `corrected_biases` and `rounded_kernels`.
+    Layers in float, kernels with a scale for each block, and kernels or biases that several layers
+    share are not corrected.
     """
     counts = {"corrected_biases": 0, "rounded_kernels": 0}
     operators = read_weighted_operators(quantised, write=True)

@@ -44,8 +44,9 @@ class Ending:
     def of(cls, source: Path, output: OutputSpec, io_type: IoType) -> Ending:
         """Return how the quantised form of a float flatbuffer must end.
 
-        `output` is the output spec of the float flatbuffer. With `io_type: int8` a final sigmoid
-        stays and is computed in int8, since an output spec cannot declare a single logit.
+        `source` is the float flatbuffer, and `output` is its output spec. With `io_type: int8` a
+        final sigmoid stays and is computed in int8, since an output spec cannot declare a single
+        logit.
         """
         model = map_model(source)
         graph = model.Subgraphs(0)
@@ -59,7 +60,11 @@ class Ending:
         return cls((), False, output)
 
     def read(self, source: Path) -> str | bytearray:
-        """Return what the quantiser takes: the path, or, if `cut`, the file without its softmax."""
+        """Return the input of the quantiser, for the float flatbuffer at `source`.
+
+        The input is the path `source` or, if `cut` is true, the content of the file without its
+        final softmax.
+        """
         return _without_last_operator(source) if self.cut else str(source)
 
 

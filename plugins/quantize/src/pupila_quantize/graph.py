@@ -59,10 +59,12 @@ def check_quantisable(path: Path, technique: str, picture: tuple[int, ...]) -> N
 
 
 def check_has_weights(path: Path, kinds: tuple[str, ...], technique: str) -> None:
-    """Check that a flatbuffer has weights in an operator that is named in `kinds`.
+    """Check that at least one operator of the given `kinds` has weights in a flatbuffer.
+
+    `kinds` are names of operators. `technique` is named in the error.
 
     Raises:
-        PupilaError: the flatbuffer has no weights in these operators.
+        PupilaError: no operator of these kinds has weights.
     """
     if not any(layer.operator in kinds for layer in layers(path)):
         raise PupilaError(

@@ -49,7 +49,7 @@ _ACTIVATED = (*CONVOLUTIONS, layers.Dense)
 
 
 def lower(flat: Any, preprocessing: Preprocessing | None = None) -> Any:
-    """Return a flat model rewritten for int8; its first layer does the `preprocessing`, if any.
+    """Return a flat model rewritten for int8; `preprocessing` becomes its first layer, if given.
 
     Raises:
         PupilaError: batch normalisation is along an axis other than the last.
@@ -63,8 +63,8 @@ def lower(flat: Any, preprocessing: Preprocessing | None = None) -> Any:
 def walk(model: Any, call: Call, begin: Begin = lambda image: image) -> tuple[Any, Any]:
     """Rebuild a flat model's graph with replaced layers; return the new input and output tensors.
 
-    `call(layer, arguments)` returns the tensor that replaces a layer's output; `begin(image)`
-    returns the tensor that the first layers read.
+    `call` takes a layer and its input tensors, and returns the tensor that replaces the layer's
+    output. `begin` takes the new model's input, and returns the tensor that the first layers read.
     """
     (original,) = model.inputs
     image = tf_keras.Input(batch_shape=original.shape, dtype=original.dtype, name="image")

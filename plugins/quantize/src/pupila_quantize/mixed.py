@@ -48,8 +48,8 @@ class Mixture:
 def sensitivities(layers: Sequence[Layer], alone: Measure) -> list[Sensitivity]:
     """Return the sensitivity of every layer, the most sensitive first.
 
-    `alone` is a function of scopes of layers. It must quantise only these layers, and compare the
-    result with the float model; it is called with one scope at a time.
+    `alone` is a function that takes the scopes of layers. The function must quantise only these
+    layers, and compare the result with the float model. Each call has the scope of one layer.
     """
     measured: list[Sensitivity] = []
     for layer in layers:
@@ -66,10 +66,10 @@ def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mi
     """Return the mixture with the fewest layers in float that loses at most `budget` of accuracy.
 
     Layers are left in float in the order of `ranked`. `budget` is a fraction of the validation
-    images. `without` is a function of the scopes of the layers that stay in float. It must quantise
-    all other layers, and compare the result with the float model. If no mixture is within the
-    budget, the mixture with the best accuracy is returned; among equals, the mixture with the
-    fewest layers in float.
+    images. `without` is a function that takes the scopes of the layers that stay in float. The
+    function must quantise all other layers, and compare the result with the float model. If no
+    mixture is within the budget, the mixture with the best accuracy is returned. If several
+    mixtures have the best accuracy, the one with the fewest layers in float is returned.
     """
     best: Mixture | None = None
     for count in range(len(ranked) + 1):

@@ -63,9 +63,10 @@ def structure_constraint(
 ) -> StructureConstraint | None:
     """Return a constraint that keeps a kernel sparse or clustered; None if it is neither.
 
-    A kernel is clustered if it has few different values as a whole, or within each output channel.
-    The second case arises because folded batch normalisation scales each channel differently.
-    `shared` are the kernel's axes within an output channel.
+    A kernel is clustered if it has few different values, either in all channels together or in each
+    output channel. A clustered kernel into which batch normalisation was folded has few values only
+    in each channel, as the channels are scaled differently. `shared` are the kernel's axes except
+    the axis of output channels.
     """
     zeros = kernel == 0
     zeros = zeros if zeros.mean() >= _FEWEST_ZEROS else None
@@ -78,10 +79,9 @@ def structure_constraint(
 def measure_structure(model: Any) -> dict[str, Any]:
     """Return what training preserves: `sparsity`, and `clusters` by layer.
 
-    `sparsity` is the fraction of all kernel weights that are kept at zero. `clusters` has, for the
-    name of each clustered layer, the number of different values in its kernel. If a kernel is
-    clustered only within each output channel, the number is that of the channel with the most
-    values.
+    `sparsity` is the fraction of all kernel weights that are kept at zero. `clusters` maps the name
+    of each clustered layer to the number of different values in the layer's kernel. If a kernel is
+    clustered only in each output channel, values are counted in the channel that has the most.
     """
     wrappers = [layer for layer in model.layers if getattr(layer, "_weight_vars", None)]
     kernels = {wrapper.layer.name: wrapper._weight_vars[0][0] for wrapper in wrappers}

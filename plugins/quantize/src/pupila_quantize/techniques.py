@@ -1,6 +1,7 @@
 """Techniques that quantise after training: each one rewrites a float32 flatbuffer.
 
-`benchmarks/quantize_memory.py` compares how much memory they and TensorFlow's converter need.
+`benchmarks/quantize_memory.py` measures how much memory these techniques need, and how much
+TensorFlow's converter needs.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Constant:
         return np.asarray(quantization.scale, np.float64)
 
     def values(self) -> NDArray[Any]:
-        """Return the numbers as stored: a view of the file, or a copy if they have four bits."""
+        """Return the numbers as stored: a view of the file; if numbers have four bits, a copy."""
         if not self.is_in_four_bits:
             return self.stored.view(_TYPES[self.tensor.type]).reshape(self.shape)
         halves = np.stack([self.stored << 4, self.stored], axis=-1).view(np.int8) >> 4

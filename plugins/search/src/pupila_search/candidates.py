@@ -50,10 +50,10 @@ class CandidateMetrics:
 
     @property
     def order(self) -> tuple[float, float]:
-        """Sort key that puts the best first.
+        """Key for sorting metrics, so that the best metrics come first.
 
-        If fidelity is an objective, metrics are sorted by fidelity alone, otherwise by accuracy and
-        then by loss.
+        If fidelity is an objective, metrics are sorted by fidelity alone. Otherwise, they are
+        sorted by accuracy, and metrics of equal accuracy by loss.
         """
         by_accuracy = self.validation_fidelity is None
         return (-self.validation_accuracy if by_accuracy else 0, self.shortfall)
@@ -161,7 +161,7 @@ class Candidate:
         return is_written and read_archive(self.weights_path("start")) is not None
 
     def fail(self, stage: str, reason: str) -> None:
-        """Record that the candidate failed in a stage, in memory and on disk for later runs."""
+        """Record that the candidate failed in a stage, in memory and, for later runs, on disk."""
         self.failed = reason
         write_atomically(self._path(stage), json.dumps({"failed": reason}).encode())
 

@@ -6,10 +6,11 @@ Chen et al. 2016, "Net2Net" (ICLR), and Wei et al. 2016, "Network morphism" (ICM
   the copies. The paper splits them into equal parts. Equal copies would stay equal under an
   optimizer such as AdamW, so the paper adds noise. Here the parts differ at random, entry by entry,
   and add up to the original weights: the output is exact, and the copies learn different things.
-* deeper (section 2.3): a block that computes the identity is inserted. A convolution does so with a
-  kernel that is 1 at its centre. It has no normalisation, which would change its input in training.
-  Its activation cuts off negative values, so it cannot follow a block with negative outputs. An
-  inverted residual computes the identity by adding 0: its last normalisation has a gain of 0.
+* deeper (section 2.3): a block that computes the identity is inserted. A convolution computes the
+  identity with a kernel that is 1 at its centre. This convolution has no normalisation, which would
+  not be the identity in training. The activation of the convolution cuts off negative values, so
+  the convolution cannot follow a block with negative outputs. An inverted residual computes the
+  identity by adding 0: its last normalisation has a gain of 0.
 * larger kernels (Network morphism, section 3.4): the old kernel is padded with zeros.
 
 Everything here is NumPy. Weights are arrays by layer name, as `pupila_search.building` names
@@ -134,10 +135,10 @@ def grow_kernel(genome: Genome, weights: Weights, index: int) -> Child:
 
 
 def fit_array(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
-    """Return a copy of `new` in which the part of `old` that fits replaces the entries of `new`.
+    """Return a copy of `new`, with entries of `old` wherever `old` and `new` overlap.
 
-    Kernels are aligned at their centre, and channels keep their order. If the arrays have different
-    numbers of axes, nothing fits.
+    Kernels are aligned at their centre, and channels keep their order. If `old` and `new` have
+    different numbers of axes, they do not overlap.
     """
     if old.shape == new.shape:
         return old

@@ -40,11 +40,11 @@ class MultipleComparisons:
     def is_better(self, better: Collection[int], worse: Collection[int]) -> bool:
         """Return whether one model is significantly better than another.
 
-        `better` has the rows of the images that the first model gets wrong, `worse` those that the
-        second gets wrong. The test is McNemar's exact test (1947, Psychometrika 12:153), one-sided,
-        on the images that only one of the two models gets wrong. Its level is corrected for all
-        models at once: in at most one search of forty, the truly best model is found significantly
-        worse than another model.
+        `better` has the rows of the images that the first model gets wrong, and `worse` the rows of
+        the images that the second model gets wrong. The test is McNemar's exact test (1947,
+        Psychometrika 12:153), one-sided, on the images that only one of the two models gets wrong.
+        The level of the test is corrected for all models at once: in at most one search of forty,
+        the truly best model is found significantly worse than another model.
         """
         ours, theirs = set(better), set(worse)
         lost, gained = len(theirs - ours), len(ours - theirs)

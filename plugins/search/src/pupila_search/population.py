@@ -61,8 +61,8 @@ class Population:
     def has_budget(self) -> bool:
         """Return whether another candidate may be added.
 
-        That is so if time and `max_candidates` are not used up, and no candidate within `max_bytes`
-        has reached the accuracy `target`.
+        A search adds no candidate after its time is over, after it has `max_candidates`, or after a
+        candidate within `max_bytes` has reached the accuracy `target`.
         """
         most, target = self.config.max_candidates, self.config.target
         if self._over_time or (most is not None and len(self.candidates) >= most):
@@ -175,7 +175,10 @@ class Population:
 
     @property
     def comparisons(self) -> MultipleComparisons:
-        """Correction for all evaluations on the validation images, one per candidate and epoch."""
+        """Corrects accuracies for the number of models that were evaluated on the same images.
+
+        Each epoch of each candidate counts as a model.
+        """
         looks = sum(metrics.epochs for candidate in self.candidates for metrics in candidate.stages)
         return MultipleComparisons(self._images, looks)
 

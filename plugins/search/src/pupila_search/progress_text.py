@@ -17,7 +17,8 @@ def describe_progress(
     """Return one line of progress, and below it the Pareto front as a Markdown table.
 
     `tried` is the number of trained candidates. `best` is the best candidate within `max_bytes`;
-    None if there is none yet. `comparisons` corrects the intervals of accuracy.
+    None if no candidate is within `max_bytes` yet. `comparisons` corrects the intervals of
+    accuracy.
     """
     first = f"{tried} candidates, {len(front)} on the front"
     chosen = f"best on the images that choose: {_short(best)}" if best else "none within the bytes"

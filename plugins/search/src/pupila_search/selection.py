@@ -39,8 +39,9 @@ def crowding(objectives: ArrayLike) -> NDArray[np.float64]:
 
     `objectives` are `(candidates, objectives)`. The crowding distance is the distance between the
     two neighbours of a candidate in an objective, as a fraction of the objective's range, summed
-    over objectives. It is infinite at the ends of an objective. An infinite objective means "not
-    measured", and counts as the largest finite value of that objective.
+    over objectives. The first and the last candidate in an objective have an infinite distance. An
+    infinite objective means "not measured", and counts as the largest finite value of that
+    objective.
     """
     values = np.asarray(objectives, np.float64)
     distances = np.zeros(len(values))

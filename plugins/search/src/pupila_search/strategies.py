@@ -30,9 +30,9 @@ def evolve(population: Population, seed: int) -> None:
     Each generation is trained by successive halving (Jamieson and Talwalkar 2016, "Non-stochastic
     best arm identification and hyperparameter optimization", algorithm 1): all candidates are
     trained for a few epochs, and then the better half for more epochs. Better means a lower loss,
-    or a higher fidelity if fidelity is an objective. Then NSGA-II ranks parents and children
-    together, without parents that are too old. The candidates that it ranks first breed next (see
-    `pupila_search.selection`).
+    or a higher fidelity if fidelity is an objective. Then NSGA-II (see `pupila_search.selection`)
+    ranks parents and children together, without parents that are too old. The best of these
+    candidates breed next.
 
     Raises:
         PupilaError: no valid genome was found in the search space.
@@ -62,9 +62,10 @@ def evolve(population: Population, seed: int) -> None:
 def append(population: Population, seed: int) -> None:
     """Grow students one block at a time, as in the study behind Pupila (García Perdomo 2023).
 
-    First, as many students as the setting `population` says are trained, all of one architecture.
-    In each round, copies of as many random students as `children` says get another block and are
-    trained. The best of the old and new students are kept, `population` in number.
+    The settings `population` and `children` are numbers of students. At first, `population`
+    students of the same architecture are trained. Each round then chooses up to `children` students
+    at random, adds a block to a copy of each, and trains the copies. The best `population` of the
+    old and the new students go on to the next round.
 
     Raises:
         PupilaError: the first student is outside the search space.

@@ -31,11 +31,11 @@ FRONT = "front"
 def search(step: Step[Search]) -> StepResult:
     """Search until the budget is spent, fine-tune the best models, and write the best of all.
 
-    Among the models within `max_bytes`, the best model has the highest validation accuracy; if
-    several models have this accuracy, it has the lowest loss of them. With fidelity as an
-    objective, it has the highest fidelity. The models of the Pareto front are written too. The best
-    model was chosen on the validation images, so its metrics on them are too good: evaluate it on
-    other images.
+    Only models within `max_bytes` can be the best model. The best model is the one with the highest
+    validation accuracy. If several models have this accuracy, the one with the lowest loss is best.
+    If fidelity is an objective, the model with the highest fidelity is best instead. The models of
+    the Pareto front are written too. The best model was chosen on the validation images, so its
+    metrics on them are too good: evaluate it on other images.
 
     Raises:
         PupilaError: no model of the search can be as small as `max_bytes`, no candidate was

@@ -110,7 +110,7 @@ class Variation:
         blocks come from `fitter`.
 
         If the crossover is outside the search space or equals `fitter`, a mutation of `fitter` is
-        returned, with the errors of `mutate`.
+        returned. Then the errors that `mutate` raises are possible.
         """
         own = {block.mark for block in fitter.genome.blocks}
         others = {block.mark: block for block in other.genome.blocks}
@@ -339,7 +339,7 @@ class Appending:
         return genome
 
     def append(self, parent: Parent) -> Child | None:
-        """Return a child with one more block; None if it would be outside the search space."""
+        """Return a child with one more block; None if the child is outside the search space."""
         genome = parent.genome
         block = Block(
             mark=self.marks.of(genome, genome.blocks[-1].mark, "convolution"),

@@ -47,8 +47,9 @@ class Workers:
     ) -> Iterator[tuple[int, CandidateMetrics | str]]:
         """Train subtasks in parallel; yield the index and the result of each subtask when it ends.
 
-        The result is the metrics or, if training failed, the reason. A subtask starts only if
-        `may_start` returns True at that time; otherwise it is skipped.
+        The index is that of the subtask in `subtasks`. The result is the metrics or, if training
+        failed, the reason. `may_start` is called before each subtask: if it returns False, the
+        subtask is skipped.
 
         Raises:
             OSError: a file cannot be read or written, most often because the disk is full.

@@ -32,7 +32,7 @@ class Site(Config):
     )
 
     def check_inputs(self, count: int) -> None:
-        """Check that there is a model besides the filter, and that `names` names each input.
+        """Check that the settings fit a step with `count` inputs.
 
         Raises:
             PupilaError: the filter is the only input, or the number of names differs from `count`.

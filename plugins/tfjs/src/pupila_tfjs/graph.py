@@ -44,10 +44,11 @@ def separate_sums(model_json: Path) -> int:
     """Split fused convolutions whose bias is a feature map; return how many were split.
 
     If a tensor is added to the output of a convolution without a bias, the converter makes this
-    tensor the bias. In a residual network the tensor is the feature map of the shortcut, if batch
-    normalisation has no offset, as before training. The WebAssembly backend refuses a feature map
-    as a bias. So this function replaces the fused convolution by a convolution without a bias, a
-    sum, and the activation. The last of these nodes keeps the original name.
+    tensor the bias. In an untrained residual network, batch normalisation has no offset, so a
+    convolution has no bias, and the feature map of the shortcut becomes the bias. The WebAssembly
+    backend refuses a feature map as a bias. So this function replaces the fused convolution by a
+    convolution without a bias, a sum, and the activation. The last of these nodes keeps the name of
+    the fused convolution.
     """
     model = json.loads(model_json.read_text())
     nodes: list[dict[str, Any]] = model["modelTopology"]["node"]

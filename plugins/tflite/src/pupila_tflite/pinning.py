@@ -12,7 +12,7 @@ _THREADS = Path("/proc/self/task")
 
 @contextmanager
 def pin(cores: int) -> Generator[None]:
-    """Keep all threads on the first `cores` allowed cores while the context is open.
+    """Keep all threads on the first `cores` allowed cores during the `with` block.
 
     On systems other than Linux, do nothing.
     """

@@ -20,10 +20,11 @@ from pupila_threshold.config import Operating
 
 
 def threshold(step: Step[Operating]) -> StepResult:
-    """Copy a model and add a threshold with the sensitivity or specificity that settings ask for.
+    """Copy a model, and add a threshold that is chosen on the validation images.
 
-    The model predicts in the runtime of its format. `measured` has the sensitivity and specificity
-    on the validation images; both are optimistic, as the threshold was chosen on these images.
+    The threshold reaches the sensitivity or the specificity that the settings ask for. The model
+    predicts in the runtime of its format. `measured` has the sensitivity and specificity on the
+    validation images. The two are optimistic, as the threshold was chosen on the same images.
 
     Raises:
         PupilaError: the data has no class `positive`; the positive class has no validation images,

@@ -139,8 +139,8 @@ def find_chromium(playwrights: Path) -> Path:
     """Return the path of the Chromium to start.
 
     If the environment variable `PUPILA_CHROMIUM` names a program, only that program is tried.
-    Otherwise the first Chromium or Chrome on `PATH` is returned, and if there is none,
-    `playwrights`, the path of Playwright's own Chromium.
+    Otherwise the first Chromium or Chrome on `PATH` is returned. If `PATH` has neither,
+    `playwrights` is returned: the path of Playwright's own Chromium.
 
     Raises:
         PupilaError: none of these programs exists.

@@ -52,7 +52,10 @@ class BrowserRuntime:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether Chromium's GPU process runs the model, on a graphics card or in software."""
+        """Whether the model runs in Chromium's GPU process instead of the page's own process.
+
+        Without a graphics card, the GPU process emulates one in software.
+        """
         return self.backend in ("webgl", "webgpu")
 
 
@@ -173,7 +176,7 @@ class BrowserModel:
         """Return the milliseconds of each of `repeats` runs, after three untimed runs.
 
         `image` is uint8 `(height, width, 3)`. The page measures a run: the inference, and reading
-        its output. Before the clock starts, the image is already a tensor of the runtime, but
+        its output. The page makes a tensor of the image before the clock starts, but the time of
         copying the tensor to a graphics card is included.
         """
         return self._ask(image, "([url, repeats]) => probe.time(url, repeats)", repeats)

@@ -129,7 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def files_below(folder: Path, prefix: str) -> dict[str, Path]:
-    """Return all files below a folder, by their paths on the server, which start with `prefix`."""
+    """Return all files below a folder, by their paths on the server.
+
+    The path of a file on the server is `prefix`, followed by the file's path in the folder.
+    """
     return {
         f"{prefix}/{file.relative_to(folder).as_posix()}": file
         for file in sorted(folder.rglob("*"))

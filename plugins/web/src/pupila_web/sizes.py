@@ -29,7 +29,7 @@ and gave 7.43 MB.
 
 
 def download(files: Iterable[Path]) -> Download:
-    """Return the total size of the files in bytes: plain, by gzip and by brotli.
+    """Return the total size of the files in bytes: uncompressed, with gzip, and with brotli.
 
     Each file is compressed separately. gzip uses level 9. brotli uses quality 11, or 9 if the files
     have more than 10 MB in total. (The total counts because TF.js cuts a model into files of 4 MB.)
