@@ -30,8 +30,8 @@ def _text(text: str) -> str:
 class Display(Protocol):
     """Protocol of displays, which show the progress of jobs; a job is identified by its title.
 
-    `update` reports that `done` of `total` units are done, and describes them in `what`. `finish`
-    reports that a job has ended, with a short text on its outcome.
+    `update` reports that `done` of `total` units of work are done; `what` describes the work.
+    `finish` reports that a job has ended, with a short text on its outcome.
     """
 
     def update(self, title: str, done: int, total: int, what: str) -> None: ...
@@ -82,7 +82,7 @@ class Terminal:
 
     @contextmanager
     def shown(self) -> Generator[None]:
-        """Draw the bars during the block, and make this display the current one."""
+        """Draw the bars and make this display the current one, while the `with` block runs."""
         token, stop = current_display.set(self), stopping.current()
         try:
             with self._bars, stop.clearing(self._clear) if stop else nullcontext():

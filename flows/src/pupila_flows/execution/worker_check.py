@@ -40,7 +40,7 @@ class WorkerRequirements:
     """Environment variables on the sending machine that choose runners and loaders."""
 
     def fault(self) -> str | None:
-        """Return why this machine cannot run the steps; None if it can."""
+        """Return why this machine does not meet these requirements; None if it meets them all."""
         fault = (
             self._unseen_files()
             or self._unshared_locks()

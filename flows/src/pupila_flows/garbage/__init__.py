@@ -1,1 +1,1 @@
-"""Removes files of a workspace that nothing needs any more."""
+"""Removes the files of a workspace that are not needed any more."""

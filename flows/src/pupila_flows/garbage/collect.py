@@ -1,6 +1,7 @@
 """Collects garbage: lists everything that nothing needs, then removes it.
 
-If the process is killed meanwhile, the workspace stays valid, but fewer results are remembered.
+If the process is killed while it removes files, the workspace stays valid: a remembered result is
+removed before the files that it names.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Garbage:
 
 @dataclass(frozen=True)
 class Freed:
-    """How much garbage of one kind was removed, or would be in a dry run."""
+    """How much garbage of one kind was removed or, in a dry run, would have been removed."""
 
     kind: str
     count: int
@@ -95,9 +96,9 @@ def find(
 ) -> list[Garbage]:
     """List the files and folders that may be removed.
 
-    These are all except the runs `kept`, the published artifacts `digests`, stored teachers,
-    everything used since `cutoff` (a Unix time), and all files and artifacts that these name. In
-    the list, an entry comes before the entries that it names.
+    The list leaves out the runs `kept`, the published artifacts with the given `digests`, stored
+    teachers, and everything used since `cutoff` (a Unix time). Files and artifacts that a kept file
+    names are left out as well. In the list, an entry comes before the entries that it names.
     """
     names = {*digests, *in_teacher_store(workspace)}
     names.update(text for run in kept for text in texts_in(run.result))

@@ -1,7 +1,7 @@
 """Removes old runs from the Prefect database that `pupila run` uses when no station is running.
 
-A Prefect server that stays up removes old runs itself; the temporary server of `pupila run` does
-not stay up long enough.
+A Prefect server that stays up for long removes old runs itself. The temporary server of
+`pupila run` stops too early to do so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SECONDS = 1800.0
 
 
 def settings(keep_seconds: float) -> dict[str, str]:
-    """Return settings that make a Prefect server remove runs after `keep_seconds`."""
+    """Return settings that make a Prefect server remove runs older than `keep_seconds`."""
     seconds = max(keep_seconds, _SHORTEST_SECONDS)
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
@@ -50,9 +50,10 @@ def count_older(home: Path, cutoff: float) -> int:
 
 
 def forget_older(home: Path, keep_seconds: float, *, dry_run: bool) -> int:
-    """Remove old runs with their logs, artifacts and events; return the number of freed bytes.
+    """Remove runs older than `keep_seconds` from Prefect's database; return the freed bytes.
 
-    A dry run works on a copy of the database.
+    The logs, artifacts and events of these runs are removed too. `home` is the folder of the
+    database. A dry run works on a copy of the database.
 
     Raises:
         PupilaError: Prefect failed.
@@ -104,7 +105,7 @@ async def _vacuum() -> None:
 
 
 def main() -> None:
-    """Remove old runs from the database in Prefect's home, and compact it."""
+    """Remove old runs from the database in Prefect's home, and compact the database."""
     asyncio.run(_vacuum())
     with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"]) / DATABASE)) as database:
         database.execute("VACUUM")

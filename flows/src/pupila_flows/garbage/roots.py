@@ -62,9 +62,9 @@ def kept_runs(runs: list[PastRun], unread: Iterable[str], cutoff: float) -> list
     """Return the runs to keep.
 
     * Runs that ended since `cutoff`, a Unix time.
-    * Of each name, the last run and the last run that published.
+    * For each name of runs, the last run and the last run that published.
     * Runs that published to one of the registries `unread`, which cannot be read now.
-    * Runs whose report a kept run shows: an unchanged report is reused by later runs.
+    * Runs whose report a kept run reuses, because its own report would be the same.
     """
     last = {run.folder.parent: run for run in runs}
     published = {run.folder.parent: run for run in runs if run.has_published}
@@ -101,7 +101,7 @@ def _artifacts_in(address: str) -> Iterator[str]:
 
 
 def in_teacher_store(workspace: Workspace) -> set[str]:
-    """Return the digests of artifacts that are, or were imported from, stored teachers."""
+    """Return the digests of artifacts that are stored teachers or were imported from one."""
     teacher_store = TeacherStore.of(workspace.root)
     names = teacher_store.names()
     teachers = [teacher for name in names for teacher in teacher_store.versions(name)]
@@ -129,7 +129,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Yield every text in a JSON value: digests and paths are among them."""
+    """Yield every text in a JSON value, including all digests and paths."""
     match value:
         case str():
             yield value

@@ -111,7 +111,8 @@ def describe_images(
     """Describe the validation images in `rows` that the artifact gets most wrong, at most 24.
 
     `predicted` has the column of the class that the artifact predicts for each validation image,
-    `(images,)`; `others` has the same for the other model, or is None without one.
+    `(images,)`. `others` has the columns of the classes that another model predicts; it is None
+    without another model.
     """
     images, classes = inputs.validation, inputs.classes
     if images is None:

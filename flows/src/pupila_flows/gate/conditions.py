@@ -1,9 +1,9 @@
 """The gate's conditions: one object each.
 
-A recipe sets margins (`gate.margins.FIELD`) and limits (`gate.limits.FIELD`). The condition with
-that field has the rule that decides the margin or the limit, the words of the finding, and the kind
-of plot in the report. To add a condition, write an object here, list it in `CONDITIONS`, and add
-its field to `pupila_flows.recipe.gate`.
+A recipe sets margins (`gate.margins.FIELD`) and limits (`gate.limits.FIELD`). For each FIELD there
+is one condition. A condition has the rule that compares an artifact with the margin or the limit,
+the words of the finding, and the kind of plot in the report. To add a condition, write an object
+here, list it in `CONDITIONS`, and add its field to `pupila_flows.recipe.gate`.
 """
 
 from __future__ import annotations

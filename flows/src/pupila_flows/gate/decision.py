@@ -1,10 +1,11 @@
 """Turns the models' predictions into verdicts.
 
-A metric with a margin gets one of three verdicts. *Pass*: a test at 2.5 % rejects a loss of the
-margin or more. *Fail*: the whole 95 % interval of the difference is a loss larger than the margin.
-*Inconclusive*: neither; the finding says how many images would decide. An artifact's verdict is the
-worst of its findings. Since every metric, group and artifact has to pass, p-values are not adjusted
-for the number of tests (Berger 1982).
+A metric with a margin gets one of three verdicts. *Pass*: a statistical test at the level 2.5 %
+rejects the hypothesis that the loss is the margin or more. *Fail*: the whole 95 % interval of the
+difference is a loss larger than the margin. *Inconclusive*: neither is the case; the finding says
+with how many test images it would be decided. An artifact's verdict is the worst of its findings.
+Since every metric, group and artifact has to pass, p-values are not adjusted for the number of
+tests (Berger 1982).
 
 The rules for each metric are in `pupila_flows.gate.conditions`.
 """

@@ -1,4 +1,4 @@
-"""The gate's conditions on external sets: as accurate as the teacher, and with similar logits."""
+"""The gate's conditions on external sets: accuracy and logits must be close to the teacher's."""
 
 from __future__ import annotations
 

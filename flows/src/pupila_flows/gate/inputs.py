@@ -155,7 +155,7 @@ class GateInputs(_Model):
     def identity(self) -> dict[str, Any]:
         """Return the inputs as JSON values that do not change if the workspace is moved.
 
-        For this, each path of a predictions file is replaced by the file's name.
+        Each path of a predictions file is replaced by the name of the file, which does not change.
         """
         return _without_folders(self.model_dump(mode="json"))
 

@@ -76,7 +76,7 @@ def broken(entry: str, reason: str) -> Finding:
 
 
 def unchanged(entry: str, incumbent: Incumbent) -> Finding:
-    """Return the finding that an artifact is the same as in a published version."""
+    """Return the finding that an artifact is identical to that of a published version."""
     return Finding(
         condition=COMPARISON.field,
         against=incumbent.role,
@@ -164,7 +164,9 @@ def not_comparable(
 def describe_chance(
     check: ChanceCheck, model: GateModel, against: str | None, external: str | None = None
 ) -> Finding:
-    """Return the finding on whether a model is above chance; `against` is as in `Finding`.
+    """Return the finding on whether a model is above chance.
+
+    `against` becomes the field `against` of the finding.
 
     The verdict is pass if the model is shown to be above chance. Otherwise, the verdict is
     inconclusive if the measured value is above chance or unknown, or if there are too few images.
@@ -205,7 +207,8 @@ def nothing_to_show(check: ChanceCheck, teacher: GateModel, external: str) -> Fi
 def describe_fidelity(teacher: str, correlation: Estimate, floor: float, of: str) -> Finding:
     """Return the finding on how an artifact's logits correlate with its teacher's.
 
-    `floor` is the smallest correlation that the gate allows; `of` is the name of the external set.
+    `teacher` is the teacher's name, and `of` is the name of the external set with the images.
+    `floor` is the smallest correlation that the gate allows.
     """
     verdict: Verdict = (
         "pass"
@@ -251,7 +254,7 @@ def describe_comparison(
     rows: Rows,
     inputs: GateInputs,
 ) -> Finding:
-    """Return the finding of a comparison with another model, with text and advice added.
+    """Return `finding`, which compares two models, with its text and its advice filled in.
 
     `rows` are the rows of the compared test images.
     """
@@ -272,7 +275,7 @@ def describe_comparison(
 
 
 def describe_limit(finding: Finding, own: GateModel, inputs: GateInputs) -> Finding:
-    """Return the finding of a comparison with a limit, with text and advice added."""
+    """Return `finding`, which compares a value with a limit, with text and advice filled in."""
     condition, rule = condition_of(finding.condition), limit_rule(finding.condition)
     unit = condition.unit
     with_whom = f" with {finding.against}" if finding.against else ""

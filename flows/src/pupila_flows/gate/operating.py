@@ -1,9 +1,10 @@
 """Chooses the thresholds at which two models are compared, by the same rule for both.
 
-An artifact uses the threshold that ships with it. If none does, it uses the threshold that reaches
-`evaluate.specificity` on the validation images. The model it is compared with uses the threshold
-that the *same rule* gives on the same validation images, whatever threshold it ships itself. So a
-model compared with itself shows no difference.
+An artifact uses the threshold that ships with the artifact. If no threshold ships, the artifact
+uses the threshold that reaches `evaluate.specificity` on the validation images. The model that the
+artifact is compared with uses the threshold that the *same rule* gives on the same validation
+images, even if another threshold ships with that model. So a model compared with itself shows no
+difference.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class AppliedThreshold:
-    """The lowest probability at which a model calls an image positive, and the rule behind it."""
+    """The lowest probability at which a model calls an image positive, and how it was chosen."""
 
     column: int
     """Column of the class whose probability is compared with the threshold."""

@@ -41,8 +41,8 @@ class ModelPredictions:
     ) -> ModelPredictions:
         """Read a model's predictions on the test and validation images.
 
-        If `like` has the predictions of another model, the threshold is chosen by that model's
-        rule; otherwise, by the model's own rule.
+        `like` holds the predictions of another model. If `like` is given, the threshold is chosen
+        by the rule of that other model. Otherwise, the threshold is chosen by the model's own rule.
 
         Raises:
             PupilaError: a predictions file is missing, or belongs to other data.

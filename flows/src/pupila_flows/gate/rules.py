@@ -1,4 +1,4 @@
-"""Rules that compare a metric with another model's, or with a limit."""
+"""Rules that compare the metric of a model with that of another model, or with a limit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ _IMPROVE = (
 class Ranking:
     """Orders the steps of a run, so that advice can name better steps.
 
-    A ranking does not use test images: if test images choose a model, the verdict needs new ones.
+    A ranking does not use test images. A model that was chosen on test images would need new test
+    images for its verdict.
     """
 
     merit: Callable[[GateModel], float | None]
@@ -135,8 +136,8 @@ class MarginRule:
 class AreaMargin(MarginRule):
     """Compares two models by the area under the ROC curve.
 
-    With two classes, this is the area of the positive class. With more classes, it is the mean of
-    the areas of all classes.
+    With two classes, the area is that of the positive class. With more classes, the mean of the
+    areas of all classes is compared.
     """
 
     def compare(
@@ -186,7 +187,7 @@ class LimitRule(ABC):
     ) -> LimitResult:
         """Compare the metric of an artifact with a limit.
 
-        `teacher` holds the teacher's predictions if the rule needs a teacher, and else is None.
+        `teacher` holds the predictions of the teacher; it is None if the rule needs no teacher.
 
         Raises:
             PupilaError: a comparison is not possible; the message says why.
@@ -197,7 +198,7 @@ class LimitRule(ABC):
         return np.array([], np.int64)
 
     def note(self, ours: GateModel) -> str:
-        """Return a last sentence for the finding; by default it is empty."""
+        """Return a sentence that ends the text of the finding; empty by default."""
         return ""
 
     def ranking(self, unit: Unit) -> Ranking:
@@ -228,7 +229,10 @@ class AtMost(LimitRule):
 
 @dataclass(frozen=True, kw_only=True)
 class AtLeast(LimitRule):
-    """Compares a fraction of the test images with a lower limit, by the fraction's interval."""
+    """Compares a fraction of the test images with a lower limit.
+
+    The verdict depends on the whole interval of the fraction, not only on its value.
+    """
 
     bound = "at least"
     missed = "less than required:"

@@ -34,7 +34,7 @@ class StoredArtifact(BaseModel):
 
 
 class ArtifactJob(Job[StoredArtifact]):
-    """Base of jobs whose result is an artifact in the store; a cluster's worker may do them."""
+    """Base of jobs whose result is an artifact in the store; the jobs may run on a cluster."""
 
     returns: ClassVar[Any] = StoredArtifact
     may_run_elsewhere: ClassVar[bool] = True
@@ -47,9 +47,9 @@ class ArtifactJob(Job[StoredArtifact]):
         return self.repair_training_images(artifact.path)
 
     def repair_training_images(self, folder: Path) -> bool:
-        """Return whether the list of training images in `folder` is intact or absent.
+        """Move a damaged list of training images in `folder` aside; return False if it was damaged.
 
-        A damaged list is moved aside."""
+        If the list is intact or absent, nothing is moved, and the result is True."""
         return not TrainingImages.put_aside_damaged(folder)
 
 
@@ -64,8 +64,8 @@ TrainedOn = Annotated[Path, Keyed(_content)] | None
 def check_format(product: Any, plugin: Plugin, format: str) -> StepResult:
     """Return what a plugin returned, after checking that it is a `StepResult` in `format`.
 
-    `format` is the format that the plugin declares. Without this check the next step would fail,
-    and would seem to be at fault.
+    `format` is the format that the plugin declares. Without this check, the next step would
+    fail and seem to be at fault.
 
     Raises:
         PupilaError: the plugin returned something else.

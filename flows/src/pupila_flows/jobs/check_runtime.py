@@ -20,7 +20,7 @@ from pupila_flows.workspace import Workspace
 
 
 class CheckRuntime(Job[RuntimeCheck]):
-    """Check whether an artifact runs in a runtime, how fast, and with the expected predictions."""
+    """Check that an artifact runs in a runtime and predicts as expected; measure its speed."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = RuntimeCheck
@@ -51,7 +51,7 @@ class CheckRuntime(Job[RuntimeCheck]):
     ) -> CheckRuntime:
         """Return the job that checks an artifact in the runtime `runner`.
 
-        If `threads` is None, models use the run's number of threads.
+        `threads` is the number of threads for the model; None means as many as the run uses.
         """
         own = installed().runner(artifact.format)
         return cls(

@@ -13,7 +13,7 @@ from pupila_flows.workspace import Workspace
 
 
 class MakeCorruptions(ImageFolderJob):
-    """Write one altered copy for each image of the accepted class and each alteration."""
+    """Write an altered copy of each image of the accepted class, for each alteration."""
 
     kind: ClassVar[str] = "altered"
 

@@ -27,10 +27,10 @@ _FIGURES = (*Evaluation.model_fields, *Metrics.model_fields)
 
 
 def evaluation_of(result: Evaluation | Measurement) -> Evaluation:
-    """Return the result of `Evaluate` as an `Evaluation`; the model must have been trained.
+    """Return the result of `Evaluate`, which must be the `Evaluation` of a trained model.
 
     Raises:
-        TypeError: the model was never trained, and so only measured.
+        TypeError: the model was never trained, so only its cost was measured.
     """
     if not isinstance(result, Evaluation):
         raise TypeError(f"the artifact {result.artifact} was never trained: it was only measured")

@@ -21,7 +21,10 @@ _FIGURES = tuple(ShiftEvaluation.model_fields)
 
 
 def suite_of(section: ShiftSection, *, whole: bool) -> Suite:
-    """Return the shift suite of a recipe: all severities, or only `middle`, which the gate uses."""
+    """Return the shift suite of a recipe, with all severities if `whole`, else only `middle`.
+
+    The gate uses only the severity `middle`.
+    """
     severities: tuple[Severity, ...] = SEVERITIES if whole else ("middle",)
     return Suite(section.families, section.images, section.seed, severities)
 

@@ -13,7 +13,7 @@ from pupila_flows.workspace import Workspace
 
 
 class AskGate(Job[GateResult]):
-    """Run the gate, which takes seconds for many images."""
+    """Run the gate; with many images this takes seconds."""
 
     returns: ClassVar[Any] = GateResult
 
@@ -22,7 +22,7 @@ class AskGate(Job[GateResult]):
 
     @classmethod
     def of(cls, workspace: Workspace, inputs: GateInputs) -> AskGate:
-        """Return the job that runs the gate on these inputs."""
+        """Return the job that runs the gate on `inputs`."""
         code = code_of(packages=("pupila-flows",))
         return cls(workspace=workspace, title="gate", inputs=inputs, code=code)
 

@@ -21,7 +21,10 @@ class ImageFolder(BaseModel):
 
 
 class ImageFolderJob(Job[ImageFolder]):
-    """Base of the jobs that make images; if an image is missing later, all are made again."""
+    """Base of the jobs that make images.
+
+    If one of the images is missing later, the job makes all of its images again.
+    """
 
     returns: ClassVar[Any] = ImageFolder
     kind: ClassVar[str]

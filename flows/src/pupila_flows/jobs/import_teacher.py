@@ -59,7 +59,7 @@ class ImportTeacher(ArtifactJob):
 
     @property
     def timeout_seconds(self) -> float:
-        """Time limit, generous for a model of this size: reading a damaged file may never end."""
+        """Time limit that grows with the model's size: reading a damaged file might never end."""
         return _SECONDS + _SECONDS_PER_BYTE * _bytes(self.path)
 
     def run(self, progress: Progress) -> StoredArtifact:

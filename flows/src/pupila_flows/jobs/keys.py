@@ -1,8 +1,8 @@
 """The parts of a job's key that are not settings: the code that runs, and the images.
 
-A key is a digest: jobs with the same key are the same job. Only what cannot change the result is
-left out of a key: the path of the workspace, and the paths of images where only their contents
-count. So workspaces and images may be moved.
+A key is a digest: jobs with the same key are the same job. A key leaves out only what cannot change
+the result: the path of the workspace and, in jobs that read nothing but the contents of images, the
+paths of these images. So workspaces and images may be moved.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ Code = tuple[str, ...]
 
 
 def code_of(*plugins: Plugin, packages: tuple[str, ...] = ()) -> Code:
-    """Return the versions of core, of these plugins, and of other distributions (`packages`).
+    """Return the versions of core, of `plugins`, and of the other distributions in `packages`.
 
-    The versions of their requirements are included: see `pupila.requirements`.
+    The versions of everything that these distributions require are included: see
+    `pupila.requirements`.
     """
     return tuple(dict.fromkeys((*installed().code_of(*plugins), *versions(*packages))))
 
@@ -52,7 +53,7 @@ class Images(BaseModel):
 
     @classmethod
     def of(cls, dataset: Dataset, workspace: Workspace) -> Images:
-        """Write the list of a dataset's images into the workspace; return a field that names it."""
+        """Write the list of a dataset's images into the workspace; return the list as `Images`."""
         return cls(
             frame=write_frame(dataset.frame, workspace.cache),
             fingerprint=dataset.fingerprint,

@@ -36,7 +36,7 @@ class ProveTeacher(Job[ChanceCheck]):
     def of(
         cls, workspace: Workspace, name: str, artifact: Artifact, images: Dataset, positive: str
     ) -> ProveTeacher:
-        """Return the job for a teacher that has the classes of these images.
+        """Return the job that checks the teacher `artifact`, which has the classes of `images`.
 
         Raises:
             PupilaError: no installed plugin runs the teacher's format.

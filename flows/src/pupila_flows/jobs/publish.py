@@ -17,7 +17,7 @@ from pupila_flows.workspace import Workspace
 
 
 class Publish(Job[Publication]):
-    """Publish the run whose result file is `result`; this is done only once for each run."""
+    """Publish the run whose result file is `result`; each run is published only once."""
 
     returns: ClassVar[Any] = Publication
 

@@ -54,10 +54,10 @@ class RunStep(ArtifactJob):
     def of(
         cls, workspace: Workspace, node: Node, dataset: Dataset, *, unproven: bool = False
     ) -> RunStep:
-        """Return the job of a node, still without its inputs: `on` adds them once they are known.
+        """Return the job of a node, without inputs: `on` adds the inputs once they are known.
 
-        The job does not get the test images, so that no step can learn from them. It does not get
-        the images that the node excludes, either.
+        The job does not get the test images, so that no step can learn from test images. The job
+        does not get the images that the node excludes, either.
         """
         plugin = node.plugin
         seen = exclude.images_for_step(dataset, node.exclude) if plugin.needs_data else None
@@ -77,7 +77,9 @@ class RunStep(ArtifactJob):
     def on(
         self, inputs: Sequence[StoredArtifact], figures: Sequence[Metrics | None] = ()
     ) -> RunStep:
-        """Return a copy of the job with its inputs, and their metrics if the plugin shows them.
+        """Return a copy of the job that runs on `inputs`.
+
+        `figures` has the metrics of each input if the plugin shows metrics, and else is empty.
 
         If the job has images, its plugin may run the inputs on these images. Then the versions of
         the inputs' runners become part of the key.
@@ -131,7 +133,7 @@ class RunStep(ArtifactJob):
         return StoredArtifact.of(artifact)
 
     def repair_training_images(self, folder: Path) -> bool:
-        """Write the list of training images again if it is damaged, without training again."""
+        """If the list of training images is damaged, write it again; nothing is trained again."""
         if TrainingImages.put_aside_damaged(folder):
             dataset = self.images.read(self.workspace) if self.images else None
             self._training_images(dataset).write(folder)

@@ -18,7 +18,7 @@ from pupila_flows.workspace import Workspace
 
 
 class Screen(Job[Check]):
-    """List the images that a filter rejects because they do not look like its class."""
+    """List the images that a filter rejects: they do not look like the class that it accepts."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = Check

@@ -37,7 +37,7 @@ class MakeSynthetic(Job[SyntheticData]):
 
     @classmethod
     def of(cls, workspace: Workspace, seed: int, counts: dict[str, int]) -> MakeSynthetic:
-        """Return the job that writes images and teacher to the workspace."""
+        """Return the job that writes the images and the teacher to the workspace."""
         return cls(
             workspace=workspace,
             title="synthetic data and teacher",

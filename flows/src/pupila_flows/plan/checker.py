@@ -70,7 +70,7 @@ def check_recipe(context: Context) -> list[Problem]:
 def run_checks(context: Context, checks: Iterable[Check]) -> list[Problem]:
     """Run the checks and return the problems found.
 
-    If several checks need the same fact (see `Fact`), its mistakes are reported once.
+    If several checks need the same fact (see `Fact`), mistakes in that fact are reported once.
     """
     mistakes = [mistake for check in checks for mistake in check(context)]
     once = {id(mistake): mistake for mistake in mistakes}  # see `Fact.check`

@@ -1,7 +1,8 @@
 """Rules for teachers whose classes differ from those of the data, such as a filter.
 
-A step must not learn from the predictions of these teachers on the data, and models made from them
-must not be evaluated on the data. A technique that uses only features may take any teacher.
+A step must not learn from the predictions of these teachers on the data. Models made from these
+teachers must not be evaluated on the data. A technique that uses only features may take any
+teacher.
 """
 
 from __future__ import annotations

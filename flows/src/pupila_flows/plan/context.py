@@ -32,7 +32,7 @@ class Context(RecipeFacts):
 
     @cached_property
     def order(self) -> Fact[tuple[str, ...]]:
-        """Names of the steps, each after its inputs; empty if they form a cycle."""
+        """Names of the steps, each after its inputs; empty if the steps form a cycle."""
         return find_out(order_steps(self.view))
 
     @cached_property
@@ -72,7 +72,7 @@ class Context(RecipeFacts):
 
     @cached_property
     def bound_teachers(self) -> Mapping[str, str]:
-        """Why a teacher must have the classes of the data, by name of each such teacher.
+        """Map each teacher that must have the classes of the data to the reason why.
 
         Teachers whose classes are unknown are left out.
         """
@@ -86,8 +86,8 @@ class Context(RecipeFacts):
     def named_classes(self) -> tuple[Location, tuple[str, ...]] | None:
         """Location and names of the first classes in the recipe; None if the recipe names none.
 
-        These are `data.classes` or, without them, the classes of the first teacher in
-        `bound_teachers`.
+        The classes are `data.classes` if the recipe has this field. Otherwise, they are the classes
+        of the first teacher in `bound_teachers`.
         """
         data = self.view.data.section.classes if self.view.data else None
         if data:

@@ -1,7 +1,7 @@
 """Facts for the checks: a recipe's text, its valid sections, and the files that it names.
 
 A fact is determined once, when a check first needs it. Every check that needs a fact also yields
-the mistakes in it, so no mistake is overlooked and no check depends on another check.
+the mistakes in that fact, so no mistake is overlooked and no check depends on another check.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class RecipeFacts:
         """Return the path that a text in the recipe names; None if nothing there can be read.
 
         A relative path starts from the folder of the recipe. `location` is where the text stands in
-        the recipe, and `what` is what messages call the expected files.
+        the recipe, and `what` is the word for the expected files in messages.
         """
         expanded = yield from self.expand_variables(text, location)
         if expanded is None:

@@ -51,7 +51,7 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class PlannedExternal:
-    """External images that exist."""
+    """An external set of the recipe whose images were found."""
 
     name: str
     section: ExternalSection
@@ -81,7 +81,7 @@ class Plan:
     """Address of the registry that `publish` names; None if it names none."""
 
     def bound(self, teacher: str) -> str | None:
-        """Return why a teacher must have the classes of the data; None if others are allowed."""
+        """Return why a teacher must have the classes of the data; None if it need not have them."""
         screened = screens(self.recipe.data.screen, teacher)
         return class_rules.bound(teacher, self.graph, screens=screened)
 
@@ -169,9 +169,10 @@ def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> Planned
 def contradictions(
     section: TeacherSection, spec: OutputSpec, whose: str = "the artifact's"
 ) -> Iterator[tuple[str, str]]:
-    """Yield the name of each field that contradicts the model's record, and a message.
+    """Yield the name of each field of `section` that contradicts a model's record, and a message.
 
-    `spec` is the output in the record. `whose` says in the message whose record it is.
+    `spec` is the model's output as the record states it. In the message, `whose` stands before the
+    word "record".
     """
     differing: dict[str, tuple[object, object]] = {}
     if section.classes not in (None, spec.classes):

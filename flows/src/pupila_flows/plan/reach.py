@@ -108,7 +108,7 @@ def reach_of_images(
     """Return a sentence on the smallest margins within reach, for each metric in `fields`.
 
     If `fields` is empty, the sentence covers all metrics. `sizes` has the number of images of each
-    class, and `images` is what the sentence calls them.
+    class, and `images` is the word for the images in the sentence.
     """
     counts = join_names(f"{count} {name}" for name, count in sizes.items())
     smallest = {field: _REACH[field](sizes, positive) for field in fields or _REACH}

@@ -34,7 +34,7 @@ def read_plan(
 
     Args:
         file: The recipe.
-        registry: The available plugins; by default those installed.
+        registry: The available plugins; by default all installed plugins.
         changes: Changes that a run makes to the file's settings.
         teacher_store: Where teachers with a path `teacher:NAME` are looked up.
 

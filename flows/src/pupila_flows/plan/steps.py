@@ -52,7 +52,7 @@ def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
 
 
 def order_steps(view: RecipeView) -> Checking[tuple[str, ...]]:
-    """Return the names of steps, each after its inputs; empty if they form a cycle."""
+    """Return the names of steps, each after its inputs; empty if the steps form a cycle."""
     graph: dict[str, list[str]] = {}
     for name, valid in view.steps.items():
         inputs = valid.section.inputs

@@ -21,7 +21,7 @@ class ValidSection(Generic[SectionT]):
     """Whether every field was valid, so that none was left out."""
 
     def says(self, field: str) -> bool:
-        """Whether a field has the value meant by the recipe, not a default for a wrong value."""
+        """Whether a field has the recipe's value; False if a default may replace a wrong value."""
         return self.whole or field in self.section.model_fields_set
 
 

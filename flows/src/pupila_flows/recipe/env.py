@@ -11,7 +11,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 def unset(text: str) -> dict[str, str]:
     """Return the variables in a text that have neither a value nor a default.
 
-    Each is mapped to `empty` or `not set`.
+    The result maps the name of each such variable to `empty` or `not set`.
     """
     names = [match[1] for match in _VARIABLE.finditer(text) if match[2] is None]
     return {

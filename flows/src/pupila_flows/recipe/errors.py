@@ -62,7 +62,7 @@ def mistakes(
 
 
 def sentence(detail: ErrorDetails) -> str:
-    """Say in words what a wrong value must be, such as `must be a whole number`."""
+    """Return what a correct value must be, in words such as `must be a whole number`."""
     plain = _SENTENCES.get(detail["type"])
     if plain:
         return plain.format(**detail.get("ctx", {}))
@@ -112,9 +112,10 @@ def _renamed(detail: ErrorDetails, model: type[BaseModel], where: Location) -> s
 
 
 def former(model: type[BaseModel] | None, kind: str) -> dict[Any, Any]:
-    """Return what was renamed in a section or settings class, including its base classes.
+    """Return what was renamed in a section or settings class: old names mapped to new names.
 
-    `kind` is `former_names` or `former_values`; `model` may be None, which gives an empty result.
+    `model` is the class; its base classes are included. If `model` is None, the result is empty.
+    `kind` is `former_names` or `former_values`.
     """
     bases = model.__mro__[::-1] if model else ()
     return {old: new for base in bases for old, new in vars(base).get(kind, {}).items()}

@@ -153,7 +153,7 @@ class GateSection(Section):
 
     @property
     def words(self) -> str:
-        """One line on what the gate asks of an artifact; it marks defaults as such."""
+        """One line on what the gate asks of an artifact; defaults are marked as defaults."""
         unsaid = "" if "margins" in self.model_fields_set else " by default (`margins: {}`: none)"
         parts = [f"margins of {_listed(self.margins) or 'nothing'}{unsaid} against the teacher"]
         if self.published is not None:

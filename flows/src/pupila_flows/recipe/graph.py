@@ -1,7 +1,7 @@
 """The graph of steps: which steps learned from a teacher, exclude images or end a branch.
 
-The same class describes the steps of a recipe, the nodes of a run and the entries of a result. So
-the checks before a run, the gate and the registry follow the same rules.
+The class `Graph` describes the steps of a recipe, the nodes of a run and the entries of a result.
+So the checks before a run, the gate and the registry follow the same rules.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Graph:
         return tuple(reached)
 
     def is_evaluated(self, name: str) -> bool:
-        """Whether a step makes a model that is evaluated; False for a teacher or unknown plugin."""
+        """Whether `name` is a step with a known plugin, and makes a model that is evaluated."""
         plugin = self._plugin(name)
         return plugin is not None and plugin.evaluated
 
@@ -114,7 +114,8 @@ class Graph:
     def default_gate_steps(self) -> tuple[str, ...]:
         """Return the steps that a gate checks if its section names none.
 
-        They are taught, last of their branch and made with all images. Controls are left out.
+        Such a step is taught, is the last of its branch and is made with all images. Controls are
+        left out.
         """
         return tuple(
             name
@@ -128,10 +129,10 @@ class Graph:
     def teachers(self, name: str) -> tuple[str, ...]:
         """Return the teachers that a step is compared with.
 
-        These are the nearest teachers that the step is made from. A control, or a step made from a
-        control, is made from no teacher: it is compared with the teachers of its pupil. A step that
-        uses only a teacher's features is compared with no teacher, because it is itself the teacher
-        of the steps after it.
+        A step is compared with the nearest teachers that the step is made from. A control, or a
+        step made from a control, is made from no teacher: the teachers of its pupil are returned. A
+        step that uses only a teacher's features is compared with no teacher, because this step is
+        itself the teacher of the steps after it.
         """
         if self._teaches(name):
             return ()

@@ -115,7 +115,7 @@ _Fields: Any = _partial(Recipe)
 class Changes(_Fields):
     """What this run changes in its recipe; a field that is left empty keeps the recipe's value.
 
-    Mappings are merged by name, so `steps: {pupil: {with: {epochs: 3}}}` changes that one setting.
+    Mappings are merged by name, so `steps: {pupil: {with: {epochs: 3}}}` changes only `epochs`.
     """
 
     def given(self) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _nested(parts: list[str], value: Any, known: Any) -> Any:
 
 
 def merge(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping with changes merged in: mappings by name, other values replaced."""
+    """Return a mapping with changes: inner mappings are merged, other values are replaced."""
     result = dict(value)
     for name, change in changes.items():
         old = result.get(name)

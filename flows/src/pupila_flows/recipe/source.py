@@ -71,7 +71,8 @@ class Source:
     def problem(self, location: Location, message: str) -> Problem:
         """Return a problem with the line of a location.
 
-        If the recipe does not contain the location, the line is that of the nearest section around.
+        If the recipe does not contain the location, the problem has the line of the
+        nearest section around that location.
         """
         if self._is_changed(location):
             message += " This run's changes say so, not the file."

@@ -49,7 +49,7 @@ def default_address(workspace: Path) -> str:
 
 
 def address_from_environment() -> str | None:
-    """Return the registry's address in `$PUPILA_REGISTRY`; None if it is unset.
+    """Return the registry's address in `$PUPILA_REGISTRY`; None if this variable is not set.
 
     A path is made absolute, so that the address stays valid for a process started in another
     folder: each flow of a station runs in a temporary folder.

@@ -40,9 +40,9 @@ def write_card(
 ) -> str:
     """Return the model card of a version as Markdown.
 
-    `artifacts` has the digest of each published artifact by the name of its entry; `chain` has the
-    artifacts that they were made from, by digest. `overrides` are those of this version and of all
-    earlier versions.
+    `artifacts` has the digest of each published artifact, by the name of its entry. `chain` has the
+    published artifacts and all artifacts that they were made from, by digest. `overrides` has the
+    overrides with which this version and earlier versions were published.
     """
     entries = [entry for entry in result.entries if entry.name in artifacts]
     parts = [

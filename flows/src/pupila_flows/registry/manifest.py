@@ -88,7 +88,7 @@ class Manifest(_Model):
 
     @property
     def override(self) -> Override | None:
-        """The override with which this version was published; None if published without one."""
+        """The override with which this version was published; None if there was no override."""
         return next(
             (override for override in self.overrides if override.version == self.version), None
         )

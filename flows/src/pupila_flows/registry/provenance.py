@@ -11,7 +11,7 @@ from pupila_flows.results import RunResult
 
 
 def chain_of(result: RunResult, artifacts: Mapping[str, str]) -> dict[str, Link]:
-    """Return the given artifacts and everything they were made from, by digest.
+    """Return the given artifacts and all artifacts that they were made from, by digest.
 
     The chain ends at the teachers: each is a model file, or an artifact of another run.
     """

@@ -71,7 +71,7 @@ class Storage(ABC):
 
     @abstractmethod
     def draft(self, folder: str) -> AbstractContextManager[Path]:
-        """Yield an empty local folder for `publish`; the folder is removed after the block."""
+        """Yield an empty local folder for `publish`, and remove it after the `with` block."""
 
     @abstractmethod
     def publish(self, draft: Path, folder: str, last: str) -> None:
@@ -159,7 +159,7 @@ def _user_errors(url: str, errors: type[Exception] = OSError) -> Generator[None]
 
 
 class LocalStorage(Storage):
-    """Files in a local folder; each is synced to disk, then made visible by a rename or a link."""
+    """Files in a local folder. A new file is synced to disk, then shown by a rename or a link."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()

@@ -60,7 +60,7 @@ def open_registry(address: str) -> Registry:
 
 
 class Registry:
-    """Versions in `<name>/versions/<number>`; a log for each name tells which was current when."""
+    """Versions in `<name>/versions/<number>`, and for each name a log of its current versions."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -78,7 +78,7 @@ class Registry:
         return list(read_sound_log(self.storage, name).events)
 
     def current(self, name: str) -> Version | None:
-        """Return the current version; None if nothing was published under that name.
+        """Return the current version of a name; None if nothing was published under this name.
 
         Raises:
             PupilaError: the registry cannot be read, or was altered.
@@ -176,7 +176,7 @@ class Registry:
         return artifact
 
     def update_pointer(self, name: str) -> None:
-        """Update `current.json`, which web servers and scripts read, to the last event.
+        """Update `current.json` to name the last event; web servers and scripts read this file.
 
         If writing fails, the next call updates the file. If the file contradicts the events, it
         stays as it is: it may be the only evidence of a deleted event.
@@ -238,7 +238,7 @@ def is_version_folder(child: str) -> bool:
 
 
 def pointer_of(event: Event, digest: str) -> dict[str, Any]:
-    """Return the content that `current.json` has after an event with this digest."""
+    """Return the content of `current.json` if `event` is the last one; `digest` is its SHA-256."""
     path = f"{VERSIONS}/{event.version:06d}"
     return {"version": event.version, "path": path, "event": event.number, "sha256": digest}
 
@@ -253,7 +253,10 @@ def read_pointer(content: bytes | None) -> dict[str, Any]:
 
 
 def contradiction(pointer: dict[str, Any], digests: Sequence[str]) -> str | None:
-    """Return how `current.json` contradicts the events; None if it matches, or only lags behind."""
+    """Return how `current.json` contradicts the events; None if it does not.
+
+    A file that names an earlier event than the last one does not contradict the events.
+    """
     number = pointer.get("event")
     if not isinstance(number, int) or number < 1:
         return None

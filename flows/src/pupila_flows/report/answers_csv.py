@@ -37,8 +37,8 @@ def write_answers(
 ) -> None:
     """Write a CSV with a line per image: path, label, and each model's class and probabilities.
 
-    `columns` names further columns of the images' table to write. The column `label` is left out
-    unless the images are `labelled`.
+    `columns` names further columns to copy from the table of the images. If `labelled` is False,
+    the column `label` is left out.
     """
     head = ["path", *(["label"] if labelled else []), *columns]
     table = [images.frame[name].astype(str).tolist() for name in head]

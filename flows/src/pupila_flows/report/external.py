@@ -24,7 +24,7 @@ def external_rows(result: RunResult) -> list[dict[str, str]]:
 
 
 def with_all_columns(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Give all rows the same columns, empty where unknown; the longest row sets their order."""
+    """Give all rows the same columns, in the order of the longest row; a missing value is empty."""
     longest = sorted(rows, key=len, reverse=True)
     columns = list(dict.fromkeys(name for row in longest for name in row))
     return [{name: row.get(name, "") for name in columns} for row in rows]
@@ -92,7 +92,7 @@ def fidelity_row(
 
 
 def external_lines(result: RunResult) -> list[str]:
-    """Return a sentence about each external set, and one that explains the columns."""
+    """Return a sentence about each external set, then a sentence that explains the columns."""
     lines = [describe_set(images) for images in result.external]
     if any(entry.external for entry in result.entries):
         lines.append(LEGEND)

@@ -74,7 +74,7 @@ def threshold_origin(metrics: Metrics, specificity: float) -> str:
 
 
 def independence(metrics: Metrics) -> str:
-    """Say whether intervals are by patient or by image, and how many patients there are."""
+    """Say whether intervals treat patients or images as independent; give the patients' number."""
     if metrics.patients is None:
         return (
             "The data does not say which images are of the same patient: intervals treat every "

@@ -52,7 +52,10 @@ class Lineage:
         )
 
     def trained(self, entry: Entry) -> Entry:
-        """Return the entry in which a model was trained, such as the step before an export."""
+        """Return the entry in which a model was trained.
+
+        If `entry` is an export, this is an earlier entry, from which the export was made.
+        """
         training = {technique.name for technique in installed().all(Technique) if technique.seeded}
         while entry.uses not in training and len(parents := self.parents(entry)) == 1:
             if parents[0].kind == "teacher":

@@ -56,7 +56,7 @@ def write_report(result: RunResult, folder: Path) -> Path:
 def render(result: RunResult, folder: Path) -> str:
     """Return the report as HTML; links and relative paths start from `folder`.
 
-    The page shows the entries of the first seed, except where it says that it shows all seeds.
+    The page shows the entries of the first seed, except in parts that say they show all seeds.
     """
     lineage = Lineage.of([entry for entry in result.entries if entry.repeats is None])
     predictions = read_predictions(result, folder)

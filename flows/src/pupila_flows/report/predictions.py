@@ -34,7 +34,7 @@ class RunPredictions:
     """Patient of each image, as a number; None if the data does not name patients."""
 
     def chosen(self, name: str) -> NDArray[np.int64]:
-        """Return an entry's predicted class for each image, at its shipped threshold if any."""
+        """Return an entry's predicted class for each image, by its shipped threshold if any."""
         return answers_of(self.probabilities[name], self.classes, self.shipped.get(name))
 
     def correct(self, name: str) -> NDArray[np.bool_]:
@@ -42,7 +42,7 @@ class RunPredictions:
         return self.chosen(name) == self.labels
 
     def compare(self, name: str, other: str) -> Comparison | None:
-        """Return the paired comparison of two entries' accuracies, as in a gate with `MARGIN`.
+        """Return the paired comparison of two entries' accuracies, as a gate with `MARGIN` does.
 
         Return None if the predictions of either entry are missing.
         """

@@ -229,7 +229,7 @@ def _difference(finding: Finding) -> str:
 
 
 def check_lines(check: Check) -> list[str]:
-    """Return the lines about a data check; if it failed, also advice and some of the images."""
+    """Return the lines about a data check; a failed check has advice and some images as well."""
     state = "ok" if check.passed else check.severity
     lines = [f"{state:8} {check.name}: {check.observed}."]
     if not check.passed:

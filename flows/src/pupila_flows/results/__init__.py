@@ -46,7 +46,7 @@ __all__ = [
 
 
 class Publication(ResultModel):
-    """Whether, where and why a run's artifacts were published."""
+    """Whether, why and in which registry a run's artifacts were published."""
 
     registry: str = Field(description="Address of the registry.")
     name: str = Field(description="Name under which versions are published.")

@@ -97,7 +97,7 @@ class Finding(ResultModel):
     def needs(self) -> str:
         """`needs_images` as text; empty if it is None.
 
-        More than ten times the number of tested images is written as a rough multiple.
+        If the number is more than ten times `tested`, it is written as a rough multiple.
         """
         if self.needs_images is None:
             return ""
@@ -118,7 +118,7 @@ class ArtifactVerdict(ResultModel):
 
 
 class ReusedTestImages(ResultModel):
-    """The models that got a verdict on the same test images so far, including this run's.
+    """All models, including those of this run, that got a verdict on the same test images.
 
     If there are many models, a bad one may pass by luck.
     """
@@ -131,10 +131,10 @@ class ReusedTestImages(ResultModel):
 
     @property
     def chance(self) -> float:
-        """Probability that at least one model passes by luck, if each is worse by just the margin.
+        """Probability that some model passes by luck, if each model is worse by just the margin.
 
-        It is `1 - (1 - LEVEL)^k` for k models with independent errors; correlated errors make it
-        smaller.
+        For k models with independent errors, the probability is `1 - (1 - LEVEL)^k`. Correlated
+        errors make it smaller.
         """
         return 1 - (1 - LEVEL) ** len(self.answers)
 

@@ -1,4 +1,4 @@
-"""Adds a teacher to the teacher store; it becomes current only if a loader can read it."""
+"""Adds a teacher to the teacher store. The teacher becomes current only if a loader reads it."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def add_teacher(
 ) -> AddedTeacher:
     """Add a model to the teacher store under a name, and make all later runs use it.
 
-    Without `classes` or `output`, the value of the teacher's current version is used; an artifact
-    has both in its record. If the same model was added before, that version becomes current again.
-    `trained_on` is a folder or a CSV of the images that the teacher was trained on; images of the
-    split `test` are left out.
+    `classes` and `output` describe a model file; an artifact has both in its record. If one of them
+    is None, its value is taken from the teacher's current version. If the same model was added
+    before, the version that was made then becomes current again. `trained_on` is a folder or a CSV
+    of the images that the teacher was trained on; images of the split `test` are left out.
 
     Raises:
         PupilaError: the model is missing, no loader reads it, or its classes are not known.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def best_effort(what: str) -> Generator[None]:
-    """Ignore errors of Prefect's API in the block; log that `what` could not be shown."""
+    """Ignore errors of Prefect in the `with` block; log that `what` could not be shown."""
     try:
         yield
     except Exception:  # Prefect's client and the libraries below it have no common error class

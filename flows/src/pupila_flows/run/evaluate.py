@@ -1,4 +1,4 @@
-"""Evaluates artifacts in their primary runtimes, and checks them in others a recipe names."""
+"""Evaluates artifacts in primary runtimes, and checks them in the runtimes of a recipe."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def evaluate_entry(
 ) -> Entry:
     """Return the entry with its artifact and, if `evaluate`, its evaluation.
 
-    If one of them is missing, the entry has the reason.
+    If the artifact or the evaluation is missing, the entry has the reason.
     """
     if not state.is_completed():
         return entry.model_copy(update={"error": reason_of(state)})

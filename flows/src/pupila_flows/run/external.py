@@ -40,7 +40,7 @@ def refuse_training_images(run: Run, teachers: Futures) -> None:
     """Check that no teacher is known to have been trained on the external images.
 
     Raises:
-        PupilaError: a teacher was trained on some of these images.
+        PupilaError: a teacher was trained on some of the external images.
     """
     for name, future in teachers.items() if run.external else ():
         future.wait()
@@ -74,7 +74,7 @@ def external_failures(entries: Sequence[Entry]) -> list[str]:
 
 
 def describe(images: ExternalImages) -> ExternalSet:
-    """Return the description of external images that `result.json` has."""
+    """Return what `result.json` says about external images."""
     dataset = images.dataset
     split = dataset.counts if images.labelled else {}
     patients = dataset.patients

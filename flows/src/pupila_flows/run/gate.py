@@ -35,7 +35,7 @@ def run_gate(run: Run, entries: Sequence[Entry]) -> GateResult | None:
 
 
 def log_reach(plan: Plan) -> None:
-    """Log which margins the gate can prove with this number of test images, before training."""
+    """Before training, log which margins the gate can prove with this number of test images."""
     reach, log = reach_of_plan(plan), get_run_logger()
     if reach is not None:
         log.info(reach.sentence)
@@ -90,8 +90,8 @@ def _failed(artifact: ArtifactVerdict) -> list[str]:
 def evaluated_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries that a gate decides about.
 
-    By default these are the entries that `Graph.default_gate_steps` names. If a step was repeated
-    with other seeds, only its first run counts.
+    If the gate's `section` names no steps, the entries are those of `Graph.default_gate_steps`. If
+    a step was repeated with other seeds, only its first run counts.
     """
     first = [entry for entry in entries if entry.kind == "step" and entry.repeats is None]
     if section.steps:

@@ -146,7 +146,7 @@ class Incumbents:
 
 
 def check_anchor(run: Run) -> None:
-    """Check that the version named as anchor exists, before anything is trained.
+    """Check that the version that `gate.anchor` names exists, before anything is trained.
 
     Raises:
         PupilaError: the version does not exist.

@@ -12,7 +12,7 @@ from pupila_flows.plan.facts import Mistake
 def images(context: Context) -> Iterator[Mistake]:
     """Check that the labels of external images, renamed by `map`, are classes of the data.
 
-    Mistakes in finding and reading the images are reported too.
+    Images that cannot be found or read are reported too.
     """
     planned = yield from context.external.check()
     if not planned:

@@ -13,7 +13,7 @@ from pupila_flows.recipe.graph import Graph
 
 
 def asks(context: Context) -> Iterator[Mistake]:
-    """Check that the gate asks something of a first version, and has margins if it has groups."""
+    """Check that the gate has a condition for a first version, and margins if it has groups."""
     section = _section(context)
     if section is None:
         return
@@ -38,7 +38,7 @@ def asks(context: Context) -> Iterator[Mistake]:
 
 
 def steps(context: Context) -> Iterator[Mistake]:
-    """Check that the gate's steps make models, and have teachers if the gate compares with them.
+    """Check that the gate's steps make models, and have teachers if the gate needs teachers.
 
     Without `gate.steps`, the default steps are checked.
     """

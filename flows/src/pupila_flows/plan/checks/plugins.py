@@ -1,4 +1,4 @@
-"""Checks that the code of every plugin that a run would call exists."""
+"""Checks that each plugin that a run uses points to code that exists."""
 
 from __future__ import annotations
 

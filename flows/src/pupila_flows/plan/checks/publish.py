@@ -29,7 +29,10 @@ def destination(context: Context) -> Iterator[Mistake]:
 
 
 def withheld(context: Context) -> Iterator[Mistake]:
-    """Check that the gate checks every model to publish; others would always be withheld."""
+    """Check that the gate checks every model to publish.
+
+    A model that the gate does not check would always be withheld.
+    """
     recipe, graph = context.recipe, context.graph
     if recipe is None or recipe.gate is None or recipe.publish is None:
         return

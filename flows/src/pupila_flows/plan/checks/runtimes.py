@@ -37,9 +37,9 @@ def runners(context: Context) -> Iterator[Mistake]:
 
 
 def evaluated_formats(context: Context) -> Iterator[tuple[Location, str]]:
-    """Yield location and format of each model: of teachers, and of steps that make models.
+    """Yield the location and the format of each teacher, and of each step that makes a model.
 
-    A model whose format is unknown is left out.
+    Teachers and steps whose format is unknown are left out.
     """
     for teacher in context.teachers.value:
         if teacher.format:

@@ -38,7 +38,10 @@ def pages(context: Context) -> Iterator[Mistake]:
 
 
 def formats(context: Context) -> Iterator[Mistake]:
-    """Check that each step accepts the formats of its inputs; suggest a step in between if not."""
+    """Check that each step accepts the formats of its inputs.
+
+    If a step does not accept an input, the message suggests a plugin for a step in between.
+    """
     for name in context.order.value:
         step = context.steps.value.by_name.get(name)
         if step is None or not step.plugin.accepts:

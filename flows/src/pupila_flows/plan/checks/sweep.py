@@ -18,7 +18,7 @@ _Path = tuple[str, ...]
 
 
 def axes(context: Context) -> Iterator[Mistake]:
-    """Check that each axis varies a setting of a step, and that no two axes vary the same one."""
+    """Check that each axis varies a setting of a step, and that no setting has two axes."""
     if context.recipe is None:
         return
     known: dict[str, _Path] = {}

@@ -70,9 +70,9 @@ def of_accuracies(values: Sequence[float], bottom: float, top: float) -> Axis:
 def spread_out(positions: Sequence[float], gap: float, first: float, last: float) -> list[float]:
     """Return the positions, moved as little as possible to be at least `gap` apart.
 
-    The order is kept. This is isotonic regression (least squares under an order): positions that
-    would overlap are centred on their mean. All positions stay between `first` and `last`. If there
-    is not enough room, the gap is smaller.
+    The order is kept. The method is isotonic regression (least squares under an order): positions
+    that would overlap are centred on their mean. All positions stay between `first` and `last`. If
+    there is not enough room, the gap is smaller.
     """
     gap = min(gap, (last - first) / max(1, len(positions) - 1))
     order = sorted(range(len(positions)), key=lambda row: positions[row])

@@ -87,10 +87,10 @@ _ROC_LEFT, _ROC_TOP, _ROC_BOTTOM = 30.0, 8.0, 32.0
 def roc(
     curve: _Points, teacher: _Points | None, point: OperatingPoint | None, label: str
 ) -> Markup:
-    """Draw a model's ROC curve, with the teacher's curve behind it and the operating point.
+    """Draw a model's ROC curve and operating point, in front of the teacher's ROC curve.
 
-    The operating point has the intervals of sensitivity and specificity. `label` describes the plot
-    to screen readers.
+    The operating point is drawn with the intervals of sensitivity and specificity. `label` is the
+    description of the plot for screen readers.
     """
     marks = [svg.path(_roc_positions([(0, 0), (1, 1)]), "chance")]
     if teacher:

@@ -33,7 +33,7 @@ def size_against_quality(spots: list[Spot], quality: str) -> Markup:
     """Draw each artifact's quality with its interval against its size on a logarithmic axis.
 
     `quality` is the name of the metric. The names of the artifacts stand in lanes above the plot,
-    so that they do not overlap, and each has a line to its point.
+    so that the names do not overlap. A line leads from each name to its point.
     """
     sizes = [max(1, spot.size_bytes) for spot in spots]
     across = axes.logarithmic(sizes, _PLOT_LEFT, _PLOT_WIDTH - _PLOT_RIGHT)

@@ -23,7 +23,7 @@ _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def history_plot(search: SearchResult) -> Markup | None:
-    """Draw the best accuracy so far over wall time, and every candidate; None without times."""
+    """Draw every candidate and the best accuracy so far, over wall time; None without times."""
     if not search.history or not search.seconds:
         return None
     return _HistoryPlot(search, search.seconds).draw()

@@ -13,7 +13,7 @@ ROLES = {
 
 
 def role_of(name: str, search: SearchResult) -> str:
-    """Return a model's style class: chosen, tied or other."""
+    """Return the CSS class of a model: `chosen`, `tied` or `other`."""
     if name == search.chosen:
         return "chosen"
     return "tied" if name in search.tied else "other"

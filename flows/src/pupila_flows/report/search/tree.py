@@ -45,7 +45,10 @@ class _Node:
 
 
 def tree(search: SearchResult) -> Markup | None:
-    """Draw which model descends from which, and the changes; None if the family is unknown."""
+    """Draw the ancestors of the chosen model, with the parents and the change of each ancestor.
+
+    Return None if the ancestors are unknown.
+    """
     nodes = _nodes(search.family)
     if not nodes:
         return None

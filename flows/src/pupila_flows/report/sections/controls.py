@@ -33,7 +33,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """The table of all gains. Its plots share an accuracy scale, whose ticks are above them."""
+    """The table of all gains. Its plots share one scale, which is drawn in the table's head."""
 
     ticks: Markup
     rows: tuple[Comparison, ...]

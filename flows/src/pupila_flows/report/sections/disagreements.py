@@ -48,7 +48,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Tally:
-    """On how many images a pupil and its teacher differ, and which of them is right."""
+    """Counts of the images on which a pupil and its teacher differ, by which model is right."""
 
     pupil: str
     teacher: str
@@ -60,7 +60,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Disagreements:
-    """The shown pupils' tallies, and the images on which they and their teachers differ."""
+    """Tallies of the shown pupils, and the images on which a pupil and its teacher differ."""
 
     tallies: tuple[Tally, ...]
     images: tuple[Disagreement, ...]

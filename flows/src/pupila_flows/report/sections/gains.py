@@ -43,13 +43,13 @@ class Gain:
 
     @property
     def accuracies(self) -> tuple[list[float], list[float]]:
-        """Accuracies of the pupil, then of the control, each by seed."""
+        """Accuracy with each seed: a list for the pupil, then a list for the control."""
         pupil = [pair.pupil.metrics.accuracy.value for pair in self.pairs]
         return pupil, [pair.control.metrics.accuracy.value for pair in self.pairs]
 
     @property
     def aucs(self) -> tuple[Spread | None, Spread | None]:
-        """AUC over seeds of the pupil, then of the control; None where no AUC is known."""
+        """AUC over all seeds: for the pupil, then for the control; None if no AUC is known."""
         pupil = [pair.pupil.metrics.auc for pair in self.pairs]
         control = [pair.control.metrics.auc for pair in self.pairs]
         return (

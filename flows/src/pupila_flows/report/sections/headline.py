@@ -1,9 +1,10 @@
 """The report's headline: the gate's verdict; without a gate, whether one pupil keeps its accuracy.
 
-The pupil is chosen on the validation images and tested once on the test images. So if the pupil is
-worse than its teacher by the margin, the headline wrongly says that it keeps its accuracy in at
-most one run of forty. If the best of several pupils were chosen on the test images, this error
-would be more frequent: with eight pupils, it would happen in one run of five.
+The pupil is chosen on the validation images and tested once on the test images. If the pupil is
+worse than its teacher by the margin, the headline may wrongly say that the pupil keeps its
+accuracy. This error happens in at most one run of forty. If the best of several pupils were chosen
+on the test images, the error would be more frequent: with eight pupils, it would happen in one run
+of five.
 """
 
 from __future__ import annotations

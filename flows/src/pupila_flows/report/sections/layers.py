@@ -38,7 +38,7 @@ class Layers:
 
 
 def sensitive_layers(lineage: Lineage) -> list[Layers]:
-    """Return the layers of every artifact whose plugin measured them."""
+    """Return the layers of every artifact whose plugin measured `LayerSensitivities`."""
     return [layers for layers in map(_layers, lineage.entries.values()) if layers]
 
 

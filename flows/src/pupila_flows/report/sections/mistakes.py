@@ -1,4 +1,4 @@
-"""The images that a model gets most wrong, as pictures, to look at before using it."""
+"""The images that a model gets most wrong, as pictures, to look at before using the model."""
 
 from __future__ import annotations
 
@@ -62,8 +62,7 @@ def mistakes(
     """Return the worst mistakes of the chosen artifact, then of the smallest final one.
 
     A final artifact is one that nothing else was made from. Without a chosen artifact, the two
-    smallest final ones are taken. Relative paths of images are also
-    looked up in `folder`.
+    smallest final artifacts are taken. Relative paths of images are also looked up in `folder`.
     """
     return [
         _of(result, predictions, artifact, folder)

@@ -38,7 +38,7 @@ class FilterRow:
 
 @dataclass(frozen=True)
 class FilterSection:
-    """The rows of groups of one kind, under one title."""
+    """Rows of the table under one title, each for a group of images of one kind."""
 
     title: str
     rows: tuple[FilterRow, ...]
@@ -58,7 +58,7 @@ _Find = Callable[[OpenSet], Iterable[Acceptance]]
 
 
 def filter_table(lineage: Lineage) -> FilterTable | None:
-    """Return the table of every artifact that was evaluated as a filter; None without any."""
+    """Return the table of all artifacts evaluated as filters; None if there are none."""
     evaluated = [(artifact.name, artifact.evaluation.open_set) for artifact in lineage.evaluated()]
     filters = {name: open_set for name, open_set in evaluated if open_set}
     if not filters:

@@ -225,7 +225,7 @@ def _made_by(entry: Entry) -> str:
 def warning_of(entry: Entry) -> str:
     """Return the warnings about an entry as one text; empty if there are none.
 
-    They are the warning of the entry's plugin, and the one about tied scores.
+    There may be a warning of the entry's plugin, and a warning about tied scores.
     """
     measured = entry.measured.read(PluginWarning)
     warnings = (measured and measured.warning, entry.evaluation and entry.evaluation.tie_warning)
@@ -250,7 +250,7 @@ def plain_score(estimate: Estimate | None) -> Cell:
 
 
 def latencies(lineage: Lineage) -> list[tuple[Entry, Measurement, Markup]]:
-    """Return every entry that was timed, with its bar, the fastest first."""
+    """Return every entry that was timed, with its latency bar; the fastest entry comes first."""
     timed = sorted(lineage.measured(), key=lambda pair: pair[1].cost.latency.median_ms)
     all_latencies = [measurement.cost.latency for _, measurement in timed]
     longest = max(
@@ -264,7 +264,7 @@ def latencies(lineage: Lineage) -> list[tuple[Entry, Measurement, Markup]]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A confusion matrix: counts, each with its percentage of the row for the shading."""
+    """A confusion matrix: counts, each with its percentage of the row, which sets the shading."""
 
     name: str
     at: str
@@ -313,7 +313,7 @@ class GroupTable:
 
 
 def groups(lineage: Lineage) -> list[GroupTable]:
-    """Return a table for each column of the manifest by which entries were evaluated in groups."""
+    """Return a table for each manifest column whose values divide the images into groups."""
     artifacts = lineage.evaluated()
     names = dict.fromkeys(name for artifact in artifacts for name in artifact.evaluation.groups)
     return [_group_table(name, artifacts) for name in names]

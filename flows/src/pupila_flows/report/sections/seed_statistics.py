@@ -20,17 +20,17 @@ def mean_over_images_and_seeds(
     extremes: Sequence[float],
     patients: NDArray[np.int64] | None = None,
 ) -> Estimate:
-    """Return the mean of `values` `(seeds, images)`, with a 95 % interval over both.
+    """Return the mean of `values` `(seeds, images)`, with a 95 % interval.
 
-    The interval holds for new seeds and new images.
+    The interval is over seeds and images: it holds for new seeds and new images.
 
     With y_si = μ + seed_s + image_i + rest_si (crossed random effects; Owen 2007, "The pigeonhole
     bootstrap", Ann. Appl. Stat. 1:386), the mean over S seeds and n images has the variance
     σ²_image / n + σ²_seed / S + σ²_rest / nS. The variance over images of the means over seeds,
     divided by n, estimates the first and the last term. The variance over seeds of the means over
     images, divided by S, estimates the second and the last. Their sum counts the last term twice,
-    so the interval errs on the wide side. It uses Student's quantile with the degrees of freedom of
-    Satterthwaite 1946 (Biometrics Bull. 2:110).
+    so the interval errs on the wide side. The interval uses Student's quantile with the degrees of
+    freedom of Satterthwaite 1946 (Biometrics Bull. 2:110).
 
     `extremes` are values added to the data as further images, the same for all seeds, so that the
     interval has a width even if all values are equal. The extremes must include the smallest and
@@ -39,8 +39,8 @@ def mean_over_images_and_seeds(
     proportion, use (1, 1, 0, 0): with one seed, this is the interval of Agresti and Coull 1998
     except for the quantile.
 
-    `patients` has the number of each image's patient, `(images,)`. If it is given, the variance
-    over images is computed from sums over patients.
+    `patients` has the number of each image's patient, `(images,)`. If `patients` is given, the
+    variance over images is computed from sums over patients.
     """
     images = np.concatenate([values.mean(axis=0), extremes])
     terms = [_over_images(images, patients)]

@@ -25,7 +25,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread | None:
-        """Return the spread of values; None if there are none."""
+        """Return the spread of `values`; None if `values` is empty."""
         return cls(sum(values) / len(values), min(values), max(values)) if values else None
 
 
@@ -62,14 +62,14 @@ class SeedRuns:
 
     @property
     def validation(self) -> Spread | None:
-        """Accuracy on the validation images; None if unknown for an evaluated seed."""
+        """Accuracy on the validation images; None if any evaluated seed lacks this accuracy."""
         known = [artifact.evaluation.validation for artifact in self.evaluated]
         values = [estimate.value for estimate in known if estimate]
         return Spread.of(values) if len(values) == len(known) else None
 
     @property
     def fidelity(self) -> Spread | None:
-        """Fidelity on altered validation images; None if unknown for an evaluated seed."""
+        """Fidelity on altered validation images; None if any evaluated seed lacks this fidelity."""
         known = [
             artifact.entry.shift.validation if artifact.entry.shift else None
             for artifact in self.evaluated
@@ -79,13 +79,13 @@ class SeedRuns:
 
     @property
     def test_fidelity(self) -> Spread | None:
-        """Fidelity on altered test images, over the seeds for which it is known."""
+        """Fidelity on altered test images, over the seeds whose fidelity is known."""
         known = [artifact.entry.shift for artifact in self.evaluated]
         return Spread.of([shift.value.value for shift in known if shift])
 
     @property
     def auc(self) -> Spread | None:
-        """AUC on the test images, over the seeds for which it is known."""
+        """AUC on the test images, over the seeds whose AUC is known."""
         aucs = [artifact.evaluation.metrics.auc for artifact in self.evaluated]
         return Spread.of([auc.value for auc in aucs if auc])
 
@@ -121,7 +121,7 @@ def seeds_of(result: RunResult) -> list[int]:
 
 
 def seeds_note(result: RunResult) -> str:
-    """Say which seed the page shows; empty if the run has only one."""
+    """Say which seed the page shows; empty if the run has only one seed."""
     seeds = seeds_of(result)
     if len(seeds) == 1:
         return ""
@@ -171,7 +171,7 @@ def _row(runs: SeedRuns, interval: Estimate | None) -> SeedRow:
 def seed_count(runs: SeedRuns) -> str:
     """Write the number of seeds that an entry was evaluated with, such as `3` or `2 of 3`.
 
-    It is a dash if the entry does not depend on a seed.
+    If the entry does not depend on a seed, write a dash.
     """
     if runs.first.seed is None:
         return formatting.NONE

@@ -80,8 +80,8 @@ class ShiftPicture:
 class ShiftPanel:
     """Curves and pictures of one pupil in one of its formats.
 
-    The format is one that the gate checks. If the gate checks no format of the pupil, it is the
-    format with the lowest fidelity.
+    If the gate checks the pupil in one of its formats, that format is shown. Otherwise, the format
+    with the lowest fidelity is shown.
     """
 
     name: str

@@ -14,7 +14,7 @@ Matrix = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class Panel:
-    """The teachers of one or more pupils, and how often any two give an image the same class."""
+    """The teachers of one or more pupils, and how often two teachers agree on an image's class."""
 
     pupils: tuple[str, ...]
     teachers: tuple[str, ...]

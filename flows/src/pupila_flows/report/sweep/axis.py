@@ -22,7 +22,7 @@ class Axis:
 
     @classmethod
     def of(cls, sweep: Mapping[str, tuple[Any, ...]]) -> Axis:
-        """Return the axis of the first numeric setting; without one, of the first setting."""
+        """Return the axis of the first numeric setting, or of the first if none is numeric."""
         numeric = (key for key, values in sweep.items() if all(map(_is_number, values)))
         key = next(numeric, None)
         if key is not None:
@@ -54,7 +54,7 @@ def write_value(value: Any) -> str:
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """Return a short name for each setting: without its step, if that name is unambiguous."""
+    """Return a short name for each setting: the name of its step is left out where possible."""
     all_keys = list(keys)
     short = {key: key.partition(".")[2] or key for key in all_keys}
     names = list(short.values())
