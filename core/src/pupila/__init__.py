@@ -1,4 +1,4 @@
-"""Pupila turns large image classifiers into small ones, and proves that these are good enough.
+"""Pupila turns large image classifiers into small ones, and proves the small ones good enough.
 
 Everything that a plugin author needs can be imported from here.
 """

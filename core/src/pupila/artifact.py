@@ -55,7 +55,7 @@ class ThresholdRule(BaseModel):
     others: int = Field(ge=0, description="Number of images of other classes that were used.")
 
     def describe(self, positive: str) -> str:
-        """Describe the rule: `59 glaucoma and 46 other validation images, for a sensitivity …`."""
+        """Return the rule in words: `59 glaucoma and 46 other validation images, for a …`."""
         return (
             f"{self.positives} {positive} and {self.others} other {self.split} images, "
             f"for a {self.figure} of {self.target:g}"
@@ -63,7 +63,7 @@ class ThresholdRule(BaseModel):
 
 
 class Threshold(BaseModel):
-    """A threshold: an image is `positive` if the probability of that class is at least `value`."""
+    """A threshold: an image is `positive` if its probability of `positive` is at least `value`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -122,10 +122,11 @@ class Record(BaseModel):
         return self
 
     def threshold_of(self, name: str) -> float:
-        """Return the lowest probability at which an image is classified as `name`; 0.5 by default.
+        """Return the lowest probability at which an image is classified as the class `name`.
 
-        If the shipped threshold is for the other of two classes, the result is the next float
-        above 1 minus that threshold.
+        The result is 0.5 if no shipped threshold decides which images are `name`. If the shipped
+        threshold is for the other of two classes, the result is the next float above 1 minus that
+        threshold.
         """
         shipped = self.shipped_for(name)
         if shipped is None:
@@ -135,8 +136,9 @@ class Record(BaseModel):
     def shipped_for(self, name: str) -> Threshold | None:
         """Return the shipped threshold if it decides which images are `name`, else None.
 
-        A threshold for the class `name` decides this. With two classes, a threshold for the other
-        class does too, because an image that is not of that class is then classified as `name`.
+        A threshold for the class `name` decides which images are `name`. With two classes, a
+        threshold for the other class decides it too: images that are not of the other class are
+        `name`.
         """
         shipped = self.threshold
         if shipped and (shipped.positive == name or len(self.output.classes) == 2):

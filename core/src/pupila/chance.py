@@ -4,7 +4,7 @@ With two classes, a one-sided rank test checks whether images of one class get h
 images of the other class (Mann and Whitney 1947, Annals of Mathematical Statistics 18:50). The test
 is exact, also with ties. With more classes, the lower end of the accuracy's interval (Clopper and
 Pearson 1934, Biometrika 26:404) must be above the fraction of images in the largest class: a model
-that always answers with that class has this accuracy.
+that always answers with the largest class reaches this fraction.
 
 Each class must have at least two images. If patients are known, only one image of each patient
 counts, because both tests assume independent images.
@@ -69,7 +69,7 @@ class ChanceCheck(BaseModel):
 
     @property
     def has_enough_images(self) -> bool:
-        """Whether each class has enough images to show anything."""
+        """Whether each class has `LEAST_IMAGES` images, without which the test shows nothing."""
         return min(self.counts.values()) >= LEAST_IMAGES
 
     def describe(self, images: str) -> str:
@@ -87,9 +87,10 @@ class ChanceCheck(BaseModel):
 
     @property
     def order_hint(self) -> str:
-        """Hint that another order of the classes would be above chance; empty if none would.
+        """Hint at an order of the classes with which the model would be above chance.
 
-        The hint names that order, and the AUC or accuracy that the model would reach with it.
+        The hint names the order, and the AUC or accuracy that the model would reach with this
+        order. The hint is empty if no order helps, or if the model's own order is above chance.
         """
         if not self.order:
             return ""

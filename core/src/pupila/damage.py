@@ -1,4 +1,4 @@
-"""Handles damaged files of Pupila's own: renames them and logs a warning, so they can be remade."""
+"""Renames damaged files that Pupila wrote, so that they can be made again, and logs a warning."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the classes and of the images' contents, labels and splits, but not paths."""
+        """SHA-256 of the classes and of the images' contents, labels and splits, without paths."""
         columns = [self.frame[name].tolist() for name in ("sha256", "label", "split")]
         rows = list(zip(*columns, strict=True))
         return digest_json({"classes": self.classes, "rows": rows})
@@ -92,7 +92,7 @@ class Dataset:
         return Dataset(chosen, self.classes, self.cache)
 
     def without(self, split: str) -> Dataset:
-        """Return a dataset of the images of all splits but this one."""
+        """Return a dataset of the images of all splits except `split`."""
         kept = self.frame[self.frame["split"] != split].reset_index(drop=True)
         return Dataset(kept, self.classes, self.cache)
 
@@ -134,7 +134,7 @@ class Dataset:
         return np.array(known) if any(names) else None
 
     def rows_by_value(self, column: str) -> dict[str, NDArray[np.int64]]:
-        """Return the rows of the images that have each value of a column, as `{value: rows}`.
+        """Return the rows of the images with each value of a column, as `{value: rows}`.
 
         Images without a value are left out.
         """

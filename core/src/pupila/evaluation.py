@@ -87,7 +87,7 @@ class Metrics(_FrozenModel):
 
     @property
     def point(self) -> OperatingPoint | None:
-        """The shipped operating point, otherwise the first of `operating_points`, if any."""
+        """The operating point `shipped`, or else the first of `operating_points`, if any."""
         return self.shipped or next(iter(self.operating_points), None)
 
 
@@ -210,7 +210,7 @@ class NearMiss(_FrozenModel):
 
 
 class OpenSet(_FrozenModel):
-    """Which images a filter accepts, by group: groups it was trained on, and new groups."""
+    """How many images a filter accepts, in groups that it was trained on and in new groups."""
 
     accepts: str = Field(description="Class that the filter accepts.")
     threshold: float = Field(description="Probability from which an image is accepted.")

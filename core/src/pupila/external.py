@@ -1,7 +1,7 @@
 """Evaluates a model on images from another site, on which nothing was trained or chosen.
 
 If the images have labels, metrics show how good the model's answers are. If there is a teacher,
-fidelity shows how closely the model's answers follow the teacher's; this needs no labels.
+fidelity shows how closely the model's answers follow the teacher's; fidelity needs no labels.
 """
 
 from __future__ import annotations

@@ -173,10 +173,10 @@ def mean_difference(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
 
 
 def variance_explained(colours: Floats, logits: Floats, counts: Floats) -> Floats:
-    """Return how much of the variance of logits colours explain (R²) in each resample, `(draws,)`.
+    """Return R², the part of the logits' variance that colours explain, per resample `(draws,)`.
 
-    R² is that of a linear regression of each column of `logits` `(images, columns)` on `colours`
-    `(images, 3)`, averaged over columns. `counts` `(draws, images)` says how often each resample
+    Each column of `logits` `(images, columns)` is regressed linearly on `colours` `(images, 3)`,
+    and R² is averaged over the columns. `counts` `(draws, images)` says how often each resample
     contains each image.
     """
     total = counts.sum(axis=1, keepdims=True)

@@ -32,7 +32,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class ImageError(PupilaError):
-    """A file that cannot be read as an image; `reason` says why, without its path."""
+    """A file that cannot be read as an image; `reason` says why, without the file's path."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(

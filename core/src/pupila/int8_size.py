@@ -1,9 +1,10 @@
 """Estimates the size of an int8 flatbuffer from the kernels of a net, without building one.
 
-The estimate is the sum of one byte per kernel entry, the bias and the scales of kernel and bias of
-each output channel, the zero points, and overheads per layer and per file. Layers with equally many
-channels share their zero points. The overheads were fitted to twelve files of 3 kB to 2 MB written
-by `pupila.litert.packing`; the estimate is within 0.6 % of the size of each file.
+The estimate adds up: one byte for each kernel entry; for each output channel, the bias, the scale
+of the kernel and the scale of the bias; the zero points; and overheads for each layer and for the
+file. Layers with equally many channels share their zero points. The overheads were fitted to twelve
+files of 3 kB to 2 MB written by `pupila.litert.packing`; the estimate is within 0.6 % of the size
+of each file.
 """
 
 from __future__ import annotations

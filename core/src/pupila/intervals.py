@@ -1,9 +1,9 @@
 """95 % intervals of proportions, and of means by bootstrap.
 
 Images of one patient are alike, so they carry less information than as many images of different
-patients. Intervals account for this if `clusters` is given. It has one value for each image,
-`(images,)`, and images of one patient have the same value. Without `clusters`, every image counts
-as a different patient's.
+patients. If `clusters` is given, intervals account for the likeness. `clusters` has one value for
+each image, `(images,)`, and images of one patient have the same value. Without `clusters`, every
+image counts as an image of a different patient.
 """
 
 from __future__ import annotations
@@ -55,11 +55,12 @@ def wilson(fraction: float, total: float) -> tuple[float, float]:
 def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
     """Return the fraction of `hits` `(images,)` that are true, with Wilson's interval.
 
-    With `clusters`, the interval is computed for the effective number of independent images. That
-    is the number of images divided by the design effect: the variance between clusters divided by
-    the variance of independent images. It is reduced further if there are few clusters (Korn and
-    Graubard 1998, Survey Methodology 24:193). If all images are hits, or none, the design effect is
-    unknown, and the effective number is the number of clusters.
+    With `clusters`, the interval is computed for the effective number of independent images. The
+    effective number is the number of images divided by the design effect, which is the variance
+    between clusters divided by the variance of independent images. The effective number is reduced
+    further if there are few clusters (Korn and Graubard 1998, Survey Methodology 24:193). If all
+    images are hits, or none, the design effect is unknown, and the effective number is the number
+    of clusters.
     """
     total, number = len(hits), int(hits.sum())
     if clusters is None:
@@ -132,10 +133,10 @@ def resampling_interval(
     """Return a mean `value` in 0..`most` with the percentile interval of its bootstrap draws.
 
     `draws` are the means of the resamples, `(draws,)`. The interval is widened where needed, so
-    that it includes `value` even if the draws are biased. The interval also allows for a
-    kind of image that the sample lacks. The fraction of such images may be as large as the upper
-    end of Wilson's interval for 0 of `independent` images, and the model may answer all of them
-    wrong, or all of them right. So the interval has a width even if all draws are equal.
+    that it includes `value` even if the draws are biased. The interval also allows for a kind of
+    image that the sample lacks. The fraction of such images may be as large as the upper end of
+    Wilson's interval for 0 of `independent` images, and the model may answer all of them wrong, or
+    all of them right. So the two ends of the interval differ even if all draws are equal.
     """
     low, high = (float(limit) for limit in np.quantile(draws, [0.025, 0.975]))
     unseen = wilson(0, independent)[1]

@@ -29,7 +29,7 @@ def flatten(model: Any) -> Any:
 
 
 class Calls:
-    """New calls of every layer of a model, and of the models nested in it, in topological order.
+    """New calls of all layers of a model and of its nested models, in topological order.
 
     The calls begin at a new input, `image`, and end at `output`. `shape` is the shape of the new
     input, `(height, width, channels)`, by default that of the model's input. Layers of the types in
@@ -87,7 +87,7 @@ class Calls:
 
 
 def inputs_of(tensor: Any) -> list[Any]:
-    """Return the input tensors of the layer call that made a tensor; none for a model's input."""
+    """Return the input tensors of the layer call that made a tensor; empty for a model's input."""
     history = tensor._keras_history
     return list(history.operation._inbound_nodes[history.node_index].input_tensors)
 

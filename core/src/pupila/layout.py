@@ -37,7 +37,7 @@ _SPLITS = f"{', '.join(LABELLED_SPLITS)} or {UNLABELLED}"
 def labels(path: Path) -> tuple[str, ...]:
     """Return the distinct labels of the images, sorted; empty if all images are unlabelled.
 
-    For a folder, these are the names of the class folders that contain at least one image. For a
+    The labels of a folder are the names of the class folders that contain at least one image. For a
     CSV, every line is read, but no image file is checked.
 
     Raises:
@@ -112,7 +112,7 @@ def split_folders(root: Path) -> list[Path]:
     """Return the folders directly under `root`, each of which is a split.
 
     Raises:
-        PupilaError: images or other folders lie directly under `root`, or it has no split folder.
+        PupilaError: images or other folders lie directly under `root`, or no split folder does.
     """
     folders = folders_in(root)
     splits = [folder for folder in folders if folder.name in SPLIT_OF]
@@ -140,7 +140,7 @@ def split_folders(root: Path) -> list[Path]:
 def folders_by_label(split_folder: Path) -> list[tuple[str, Path]]:
     """Return a label and the folder of its images, for each class of a split.
 
-    The label of the split `unlabelled` is "".
+    The split `unlabelled` counts as one class with the label "".
 
     Raises:
         PupilaError: images of a labelled split lie directly in the split's folder.
@@ -192,7 +192,7 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def is_image(name: str) -> bool:
-    """Tell by its name whether a file is an image; hidden files such as `._x.jpg` are not."""
+    """Tell whether a file is an image, by the file's name; hidden files (`._x.jpg`) are not."""
     base = os.path.basename(name)  # noqa: PTH119  as above
     suffix = os.path.splitext(base)[1].lower()  # noqa: PTH122
     if base.startswith(".") or not suffix:
@@ -333,7 +333,7 @@ def _check_values(
 
 
 def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
-    """Return the fields of a line by column name.
+    """Return the fields of a line of a CSV, as `{column: field}`.
 
     Raises:
         PupilaError: the line has more or fewer fields than the header has columns.

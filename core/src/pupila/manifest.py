@@ -46,7 +46,7 @@ def read(path: Path) -> pd.DataFrame:
     image suffix.
 
     Raises:
-        PupilaError: images are missing, or not in this form.
+        PupilaError: images are missing, or the folder or the CSV does not have this form.
     """
     if path.is_dir():
         return _read_folder(path.absolute())

@@ -37,7 +37,7 @@ def metrics_of(
     seed: int = 0,
     patients: ArrayLike | None = None,
 ) -> Metrics:
-    """Return all metrics of a classifier's answers to one set of images, which are named `split`.
+    """Return all metrics of a classifier's answers to the images of one split, named `split`.
 
     Two thresholds for the given `specificity` are chosen. The first is chosen on validation images:
     `validation` has their probabilities and labels, if given. The second is chosen on the evaluated
@@ -47,12 +47,13 @@ def metrics_of(
     With two classes, an image is then positive above 1 minus the threshold; with more classes, the
     threshold is ignored. With two classes, accuracy is measured at the shipped threshold. The
     confusion matrix is measured at the shipped threshold or, without one, at the threshold chosen
-    on validation images. Where such a threshold is missing, and always with more than two classes,
-    the most probable class counts.
+    on validation images. Without a threshold, and always with more than two classes, the most
+    probable class counts.
 
-    AUC and operating points are left out if the evaluated images lack a class that they need. An
-    operating point is also left out if its threshold was to be chosen on images that lack such a
-    class. If `patients` gives the patient of each image, intervals are by patient.
+    The AUC or an operating point is left out if the evaluated images lack a class that the figure
+    needs. An operating point is also left out if its threshold cannot be chosen, because the images
+    to choose it on lack a class. If `patients` gives the patient of each image, intervals are by
+    patient.
 
     Raises:
         PupilaError: there are no images, shapes do not fit, a value is not a probability, a label
@@ -208,7 +209,7 @@ def threshold_for(scores: Floats, is_positive: Bools, sensitivity: float) -> flo
 
 
 def choose_threshold(scores: Floats, is_positive: Bools, rule: ThresholdRule) -> float:
-    """Return the threshold that a rule chooses on some images.
+    """Return the threshold that the rule `rule` chooses on some images.
 
     `scores` are probabilities of the positive class, `(images,)`; `is_positive` is `(images,)`.
 
@@ -237,8 +238,8 @@ def operating_point(
     """Measure sensitivity and specificity of a threshold.
 
     An image is classified as positive if its score is at least `threshold`. `scores` and the true
-    classes `is_positive` are `(images,)`, with positive and other images. `chosen_on` names the
-    images on which the threshold was chosen, and `images` is their number, if known.
+    classes `is_positive` are `(images,)`. There must be both positive and other images. `chosen_on`
+    names the images on which the threshold was chosen, and `images` is their number, if known.
     """
     return _measure_point(scores >= threshold, is_positive, threshold, chosen_on, images, patients)
 

@@ -9,7 +9,7 @@ _LOWER_CASE_NAME = "[a-z0-9][a-z0-9-]{0,63}"
 
 
 def name_fault(text: str) -> str | None:
-    """Return the rule for names (`must be …`) if a name breaks it, else None."""
+    """Return the rule that a name breaks, as `must be …`; None if the name is allowed."""
     if re.fullmatch(_NAME, text):
         return None
     return "must be at most 64 letters, digits, '.', '_' and '-', the first a letter or digit"

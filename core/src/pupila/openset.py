@@ -2,10 +2,10 @@
 
 A filter accepts one of two classes. In use, it sees groups of images that it was not trained on. So
 each group of images that it should reject gets its own results, and groups known from training are
-marked. False accepts are counted at two thresholds: the one that ships with the artifact, and the
-one that accepts 95 % of the accepted class's test images. The rate at the second threshold is FPR
-at 95 % TPR (Liang et al. 2018, arXiv 1706.02690), by which filters are compared independently of
-their own thresholds.
+marked. False accepts are counted at two thresholds: the threshold that ships with the artifact, and
+the threshold that accepts 95 % of the accepted class's test images. The rate at the second
+threshold is FPR at 95 % TPR (Liang et al. 2018, arXiv 1706.02690), by which filters are compared
+independently of their own thresholds.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def evaluate_open_set(
     predictions: Predictions,
     progress: Progress,
 ) -> OpenSet:
-    """Return how many images a filter accepts, and how many it accepts in each group.
+    """Return how many images a filter accepts, in all and in each group of images.
 
     The images are the test images of `dataset`, and the near misses and altered images of `images`.
 

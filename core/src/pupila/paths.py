@@ -44,7 +44,7 @@ def folder_problem(path: Path) -> str | None:
 
 
 def read_plain(path: Path) -> bytes:
-    """Return the bytes of a file that someone else may have put there.
+    """Return the bytes of a file that others may have made; refuse pipes and devices.
 
     Raises:
         OSError: the file does not exist, may not be read, or is a pipe or a device.

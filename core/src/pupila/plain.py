@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 
 def plain(value: Any) -> Any:
-    """Return a value with NumPy numbers and arrays, at any depth, turned into numbers and lists."""
+    """Return a value in which Python's numbers and lists replace NumPy's numbers and arrays."""
     match value:
         case np.generic() | np.ndarray():
             return value.tolist()

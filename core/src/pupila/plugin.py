@@ -102,7 +102,7 @@ class StepPlugin(Plugin):
     """Whether the step runs subtasks in `Step.worker_pool` and mostly waits for them."""
 
     def output_format(self, input_formats: Sequence[str]) -> str:
-        """Return the format of the output for inputs of these formats; empty if unknown."""
+        """Return the format of the output, given the formats of the inputs; empty if unknown."""
         return self.produces or (input_formats[0] if input_formats else "")
 
 

@@ -97,8 +97,9 @@ class PluginRegistry:
     def code_of(self, *plugins: Plugin) -> tuple[str, ...]:
         """Return texts for a cache key: all code that the results of these plugins depend on.
 
-        These are the plugins' names, distributions and versions, the versions of the packages that
-        the distributions and core require, and the texts of the plugins' `environment`.
+        The texts contain the plugins' names, distributions and versions, the versions of the
+        packages that the distributions and core require, and the texts of the plugins'
+        `environment`.
         """
         entries = [self.origin(plugin) for plugin in plugins]
         return (
@@ -116,7 +117,7 @@ class PluginRegistry:
         """Return the technique or exporter of that name.
 
         Raises:
-            PupilaError: none of that name is installed.
+            PupilaError: no technique or exporter of that name is installed.
         """
         return self._find(StepPlugin, name, "technique or exporter")
 
@@ -124,7 +125,7 @@ class PluginRegistry:
         """Return the student, a small architecture, of that name.
 
         Raises:
-            PupilaError: none of that name is installed.
+            PupilaError: no student of that name is installed.
         """
         return self._find(Student, name, "student")
 
@@ -132,7 +133,7 @@ class PluginRegistry:
         """Return the family of alterations of that name.
 
         Raises:
-            PupilaError: none of that name is installed.
+            PupilaError: no family of alterations of that name is installed.
         """
         return self._find(Shift, name, "shift")
 
@@ -140,7 +141,8 @@ class PluginRegistry:
         """Return the runner that evaluates artifacts of this format.
 
         Raises:
-            PupilaError: none is installed, or several are and `PUPILA_RUNNERS` does not name one.
+            PupilaError: no runner of the format is installed, or several are and `PUPILA_RUNNERS`
+                names none of them.
         """
         runners = [
             runner for runner in self.all(Runner) if runner.primary and runner.format == format
@@ -162,7 +164,7 @@ class PluginRegistry:
         """Return the runner of that name, primary or not.
 
         Raises:
-            PupilaError: none of that name is installed.
+            PupilaError: no runner of that name is installed.
         """
         return self._find(Runner, name, "runtime")
 
@@ -227,7 +229,7 @@ class PluginRegistry:
         )
 
     def skipped(self) -> str:
-        """Return a text that lists the plugins that failed to load, for errors about a missing one.
+        """Return a list of the plugins that failed to load, as the end of an error message.
 
         The text is empty if no plugin failed.
         """

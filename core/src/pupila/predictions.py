@@ -80,9 +80,10 @@ class Predictions:
         augmentation: Augmentation,
         progress: Progress,
     ) -> NDArray[np.float32]:
-        """Return probabilities `(views, images, classes)` like `of_views`, for any classes.
+        """Return probabilities `(views, images, classes)` for the artifact's own classes.
 
-        Classes are those of the artifact, in its order; the dataset may have other classes.
+        The result is for every augmented view of every image. Classes are in the artifact's order.
+        Unlike in `of_views`, the dataset may have other classes.
         """
         views = self._views(
             artifact,
@@ -147,13 +148,13 @@ class Predictions:
         distribution: str,
         opened: Callable[[], AbstractContextManager[Compute]],
     ) -> list[Rows]:
-        """Return any quantity that is computed from pictures, from the cache if possible.
+        """Return a quantity of each picture, computed by a given function or read from the cache.
 
         The result is a list with one array `(images, columns)` for each augmented view; rows are
         read from disk on access.
 
-        `opened` returns a context manager, which is entered only if a view is not in the cache. It
-        yields a function that computes the quantity `(n, columns)` from pictures
+        `opened` returns a context manager, which is entered only if a view is not in the cache. The
+        context manager yields a function that computes the quantity `(n, columns)` from pictures
         `(n, height, width, 3)`: raw RGB in the artifact's input size.
 
         The cache key contains artifact, images and view, and also `what`, a text that names the

@@ -25,11 +25,12 @@ def auc(
     `(images,)`. With two classes, the area is that of the class in `column` against the other. With
     more, it is the unweighted mean of the areas of each class against the rest.
 
-    The interval spans two intervals, because each has a weakness. Newcombe's interval keeps a width
-    at areas of 0 and 1, but its variance (Hanley and McNeil) is too small if a few images are
-    answered completely wrong. DeLong's interval, on the logit scale, is right in that case, but has
-    no width at 0 and 1. Newcombe's interval is computed from the sizes of the smallest class and of
-    the rest, because a mean of several areas varies no more than the area that varies most.
+    The interval spans Newcombe's and DeLong's intervals, because each of the two has a weakness.
+    Newcombe's interval keeps a width at areas of 0 and 1, but its variance (Hanley and McNeil) is
+    too small if a few images are answered completely wrong. DeLong's interval, on the logit scale,
+    is right even then, but has no width at areas of 0 and 1. Newcombe's interval is computed from
+    the sizes of the smallest class and of the rest, because a mean of several areas varies no more
+    than the area that varies most.
 
     With `clusters` (see `pupila.intervals`), DeLong's variance is replaced by that of Obuchowski
     1997, and Newcombe's interval counts one image per cluster and class.

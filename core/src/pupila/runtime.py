@@ -54,6 +54,6 @@ class OpenModel(Protocol):
 
 @runtime_checkable
 class OpenPage(Protocol):
-    """An open model that runs in a web page, so that loading the page takes time as well."""
+    """An open model that runs in a web page; `startup` returns how long the page takes to start."""
 
     def startup(self) -> Startup: ...

@@ -51,11 +51,12 @@ NUMBERS = tuple(_DTYPES)
 
 
 def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.DataFrame:
-    """Measure the images of `listing`, and return it with `bytes` and `ImageStats` as new columns.
+    """Measure images; return `listing` with `bytes` and the fields of `ImageStats` as columns.
 
-    `listing` has a row for each image, with its `path`. Measurements are cached in `cache_folder`.
-    A file is not opened if its modification time and size are the same as in an earlier scan. If
-    only its time has changed, it is hashed but not decoded. Only the result stays in memory.
+    `listing` has a row for each image, with the column `path`. Measurements are cached in
+    `cache_folder`. A file is not opened if its modification time and size are the same as in an
+    earlier scan. If only the modification time has changed, the file is hashed but not decoded.
+    Only the result stays in memory.
 
     `phash` is that of Zauner, "Implementation and Benchmarking of Perceptual Image Hash
     Functions", 2010, as in the package imagehash. `sharpness` is LAPV of Pertuz et al., "Analysis

@@ -73,8 +73,8 @@ class Suite:
     def cells(self, labels: Rows) -> list[Cell]:
         """Choose the images of each family and severity at random.
 
-        `labels` are those of all images of the split, `(images,)`. Which images a family gets does
-        not depend on the other families.
+        `labels` are the labels of all images of the split, `(images,)`. Which images a family gets
+        does not depend on the other families.
         """
         return [cell for name in self.families for cell in self._cells(name, labels)]
 
@@ -113,7 +113,7 @@ def evaluate_shift(
 
     The images are those of one split of `dataset`, which holds every split. `reference` is the
     teacher's name and artifact. With `validated`, the suite's value is also computed on the
-    validation images, if there are any; choices between models are based on those images.
+    validation images, if there are any; choices between models are based on the validation images.
     Answers are cached in `predictions`.
 
     Raises:
@@ -225,8 +225,8 @@ def answers_to(
 ) -> list[NDArray[np.float32]]:
     """Return a model's probabilities `(images, classes)` for the altered images of each cell.
 
-    Images are altered at `size`, and then resized for the model. `suite` has the settings that the
-    cells come from; they are part of the cache key.
+    Images are altered at `size`, and then resized for the model. `suite` has the settings from
+    which the cells were made; the settings are part of the cache key.
     """
     counts = [len(cell.rows) for cell in cells]
     answers = predictions.of_pictures(

@@ -112,8 +112,8 @@ class OutputSpec(BaseModel):
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn raw outputs `(n, columns)` into probabilities `(n, classes)`.
 
-        For `softmax`, these are the raw outputs unchanged, so a row may sum to slightly more or
-        less than 1.
+        For `softmax`, the probabilities are the raw outputs unchanged, so a row may sum to slightly
+        more or less than 1.
         """
         if self.kind == "sigmoid":
             return np.concatenate([1 - outputs, outputs], axis=1)

@@ -32,10 +32,11 @@ class WorkerPool(Protocol):
     ) -> dict[str, Any]:
         """Run `target(progress=…, **arguments)` on a free machine and return its result.
 
-        The machine sees the same files. `target` is a module-level function; arguments and result
-        are JSON values. Several threads may call this method at once. If a machine is lost, another
-        machine starts the subtask again and finds the files written so far. `name` becomes part of
-        a file name; two attempts with the same `name` never run at the same time.
+        The machine sees the same files as the caller. `target` is a module-level function;
+        arguments and result are JSON values. Several threads may call this method at once. If a
+        machine is lost, another machine starts the subtask again and finds the files written so
+        far. `name` becomes part of a file name; two attempts with the same `name` never run at the
+        same time.
 
         Raises:
             PupilaError: `target` raised it, or no machine can run `target`.
@@ -125,8 +126,8 @@ class StepResult:
     def like(cls, model: Artifact, *, format: str, **changes: Any) -> StepResult:
         """Describe files that a step made from `model`; input, output and cost are the model's.
 
-        `format` is the format of the new files. `changes` are values of other fields, or replace
-        the model's values.
+        `format` is the format of the new files. `changes` sets other fields of the result, or
+        replaces values that come from the model.
         """
         kept = {name: getattr(model.record, name) for name in _KEPT}
         return cls(format=format, **(kept | changes))

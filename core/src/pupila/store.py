@@ -214,10 +214,10 @@ class Store:
         return True
 
     def recall(self, key: str) -> dict[str, Any] | None:
-        """Return the value noted under `key` in the ledger; None if there is none to read.
+        """Return the value noted under `key` in the ledger; None if no value can be read.
 
-        A damaged file counts as none. The file's modification time is set to now, so that it shows
-        when the value was last used.
+        A value in a damaged file counts as missing. The file's modification time is set to now, so
+        that it shows when the value was last used.
         """
         file = self._ledger / f"{key}.json"
         with suppress(OSError):
@@ -257,9 +257,10 @@ def is_artifact(folder: Path) -> bool:
 
 
 def read_artifact(folder: Path) -> Artifact:
-    """Return the artifact in a folder (of any store, or published) after checking every byte.
+    """Return the artifact in a folder, after checking every byte of the artifact.
 
-    If the folder's name is a digest, as in a store, the record is checked against this digest too.
+    The folder may be in any store, or in a published version. If the folder's name is a digest, as
+    in a store, the record is checked against this digest too.
 
     Raises:
         PupilaError: the artifact was altered, or this version of Pupila cannot read it.

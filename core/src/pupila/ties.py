@@ -1,7 +1,7 @@
 """Finds ties: images that share the highest probability of a class.
 
 The maximum of a softmax or sigmoid is 255/256 in 8 bits and 1 in float32; a confident model may
-give many images this same value. Ties lower the area under the ROC curve, and a threshold that
+give many images exactly this maximum. Ties lower the area under the ROC curve, and a threshold that
 excludes one of the tied images excludes all of them.
 """
 

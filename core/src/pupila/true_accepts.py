@@ -19,8 +19,8 @@ _TAIL = 0.025
 def threshold_accepting(accepted: Floats) -> float:
     """Return the highest threshold that accepts 95 % of the scores `accepted`, `(images,)`.
 
-    The threshold is one of these scores: a lower threshold, between two scores, would only add
-    false accepts.
+    The threshold is one of the scores `accepted`: a lower threshold, between two scores, would only
+    add false accepts.
     """
     missed = int((1 - TRUE_ACCEPT) * len(accepted) + 1e-9)  # 1 - 0.95 may be a little under 0.05
     return float(np.sort(accepted)[missed])
@@ -38,16 +38,16 @@ def false_accepts(
     both `(images,)`. `accepted_patients` has the patient of each image to accept, and `patients`
     the patient of each image to reject.
 
-    The interval combines two intervals of the fraction p. With their ends low₁, high₁ and low₂,
-    high₂, its ends are (Zou and Donner 2008, Statistics in Medicine 27:1693)
+    The interval combines two intervals of the fraction p, low₁..high₁ and low₂..high₂. The ends of
+    the combined interval are (Zou and Donner 2008, Statistics in Medicine 27:1693)
 
         p - √((p - low₁)² + (p - low₂)²)  and  p + √((high₁ - p)² + (high₂ - p)²)
 
-    The first is Wilson's interval, for a fixed threshold. The second is for the threshold, which
-    was chosen on a sample: by the binomial distribution of ranks, the true 5 % quantile of the
-    scores to accept lies between two of the observed scores. low₂ and high₂ are the fractions of
-    `others` accepted at these two scores. With fewer than 72 images (or patients) to accept, the
-    quantile may lie below all observed scores; high₂ is then 1.
+    The first interval is Wilson's, for a fixed threshold. The second interval allows for a
+    threshold that was chosen on a sample: by the binomial distribution of ranks, the true 5 %
+    quantile of the scores to accept lies between two of the observed scores. low₂ and high₂ are the
+    fractions of `others` accepted at these two scores. With fewer than 72 images (or patients) to
+    accept, the quantile may lie below all observed scores; high₂ is then 1.
     """
     threshold = threshold_accepting(accepted)
     fixed = share(others >= threshold, patients)

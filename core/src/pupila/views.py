@@ -56,7 +56,7 @@ class Augmentation(BaseModel):
 
     In each view, amounts of change are drawn uniformly, up to the amounts set here. Colours are
     changed by default: in the dataset ACRIMA, the mean colour alone separates the classes (AUC
-    0.90), and a pupil must not learn that.
+    0.90), and a pupil must not learn to go by colour.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -103,7 +103,7 @@ class Augmentation(BaseModel):
     def digest(self) -> str:
         """Digest of the settings and the code, for the cache key of the views.
 
-        The number of views is not part of it, because it does not change any view.
+        The number of views is not part of the digest, because this number does not change any view.
         """
         return digest_json([digest_code(*_CODE), self.model_dump(exclude={"views"})])
 
@@ -145,7 +145,7 @@ class Augmentation(BaseModel):
         """Return view `number` of some images of a dataset, uint8 `(len(rows), height, width, 3)`.
 
         The views are mixed if `mixup` is set. `pixels` `(images, height, width, 3)` and `sha256`
-        are those of all images of the dataset, because any image may be mixed into a view.
+        have an entry for every image of the dataset, because any image may be mixed into a view.
         """
         views = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
         for index, row in enumerate(map(int, rows)):

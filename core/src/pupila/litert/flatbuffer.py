@@ -49,7 +49,7 @@ def import_schema() -> Any:
 
 
 def map_model(path: Path) -> Any:
-    """Return the model of a `.tflite` file, which is mapped into memory and may have any size."""
+    """Map a `.tflite` file of any size into memory, and return the model in the file."""
     return parse_model(map_file(path))
 
 
@@ -144,10 +144,10 @@ def operators(model: Any, graph: Any) -> Iterator[Operator]:
 
 
 def operator_name(code: int, deprecated_code: int) -> str:
-    """Return the name of an operator in the schema, given the two fields that can hold its code.
+    """Return the schema's name for an operator, given the two fields that can hold its code.
 
-    Files from before 2020 have only `deprecated_code`. That field is narrower: in newer files, it
-    holds 127 if the code does not fit.
+    Files from before 2020 have only `deprecated_code`, a narrower field. In newer files,
+    `deprecated_code` holds 127 if the operator's code does not fit.
     """
     return _name("BuiltinOperator", max(code, deprecated_code))
 
@@ -157,12 +157,12 @@ def _code_name(code: Any) -> str:
 
 
 def tensor_type(tensor: Any) -> str:
-    """Return the name of a tensor's type in the schema, such as `FLOAT32`."""
+    """Return the schema's name for a tensor's type, such as `FLOAT32`."""
     return _name("TensorType", tensor.Type())
 
 
 def is_quantized(tensor: Any) -> bool:
-    """Whether a tensor is quantised, which means that it holds integers and has a scale."""
+    """Whether a tensor is quantised: a quantised tensor holds integers and has a scale."""
     quantization = tensor.Quantization()
     return bool(quantization and quantization.ScaleLength())
 

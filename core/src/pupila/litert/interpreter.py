@@ -1,4 +1,4 @@
-"""Runs images through a flatbuffer with LiteRT on the CPU, one at a time."""
+"""Runs images through a flatbuffer with LiteRT on the CPU, one image at a time."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Interpreter:
 
     `flatbuffer` is the path of a file, which is mapped from disk, or the content of a file. With
     `reference_kernels`, LiteRT computes without XNNPACK, with kernels that round like those of
-    TFLite Micro. With `keep_all_tensors`, intermediate tensors can be read with `tensor` after a
-    run, which takes more memory.
+    TFLite Micro. With `keep_all_tensors`, which takes more memory, intermediate tensors can be read
+    with `tensor` after a run.
 
     Raises:
         PupilaError: the model has custom operators or unreasonably large tensors.
@@ -103,7 +103,7 @@ class Interpreter:
         return output.dequantize(self._interpreter.get_tensor(output.index)).reshape(-1)
 
     def tensor(self, index: int) -> NDArray[Any]:
-        """Return a copy of the tensor with this index after the last run, not dequantised."""
+        """Return a copy of the tensor number `index` after the last run, not dequantised."""
         return self._interpreter.get_tensor(index)
 
     def predict(

@@ -60,11 +60,11 @@ class TensorIO:
         return low, high
 
     def quantize(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Convert real values to stored values, rounded and clipped to the range of the type.
+        """Convert real values to stored values, rounded and clipped to the tensor's range.
 
-        The computation is in float32, like LiteRT's operator QUANTIZE, or in float64 if `values`
-        are float64. The results of float32 and float64 can differ by one if a value lies halfway
-        between two integers.
+        The conversion is computed in float64 if `values` are float64, else in float32 as by
+        LiteRT's operator QUANTIZE. The results of float32 and float64 can differ by one if a value
+        lies halfway between two integers.
         """
         if not self.scale:
             return values.astype(self.dtype)

@@ -120,7 +120,7 @@ class Measured(Mapping[str, Any]):
 
     @property
     def timings(self) -> Timings:
-        """The measured times, by the path to their value."""
+        """The measured times, as `{path to the value: time}`."""
         return {
             "/".join(map(str, path)): _parent(self._values, path)[path[-1]]
             for path in sorted(self._clock, key=str)
@@ -148,7 +148,7 @@ class Measured(Mapping[str, Any]):
         return values
 
     def read(self, kind: type[Kind]) -> Kind | None:
-        """Return the values as a model of type `kind`; None if they do not fit its fields."""
+        """Return the values as a model of type `kind`; None if values do not fit the model."""
         known = {name: self[name] for name in kind.model_fields if name in self}
         try:
             return kind.model_validate(known)

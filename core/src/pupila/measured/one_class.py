@@ -20,8 +20,8 @@ class OneClassCalibration(MeasuredFields):
 class OneClassQuality(MeasuredFields):
     """Results of one method on the validation images.
 
-    The method's threshold was chosen on the same images. It accepts the wanted fraction of the
-    class's own images.
+    The method's threshold was chosen on the same images, so that the method accepts a wanted
+    fraction of the class's own images.
     """
 
     auc: Interval | None = Field(

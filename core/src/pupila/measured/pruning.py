@@ -85,7 +85,7 @@ class ClusteringResult(MeasuredFields):
 
 
 class WeightSparsity(MeasuredFields):
-    """Fraction of weights that are 0, in all kernels and in each."""
+    """Fraction of weights that are 0, in all kernels together and in each kernel."""
 
     sparsity: Fraction = Field(description="Fraction of the weights of all kernels that are 0.")
     sparsity_by_kernel: dict[str, Fraction] = Field(

@@ -29,7 +29,7 @@ class FloatComparison(MeasuredFields):
 
 
 class LayerSensitivity(MeasuredFields):
-    """How the model's answers change when only this layer is quantised.
+    """How the model's answers change when only one layer is quantised.
 
     Wu et al. 2020, "Integer quantization for deep learning inference", section 6.1.
     """

@@ -109,7 +109,7 @@ class SearchedModel(Ancestor):
 
 
 class Candidate(MeasuredFields):
-    """A model that the search proposed; without accuracy if it failed or time ran out."""
+    """A model that the search proposed; without accuracy if training failed or time ran out."""
 
     name: str
     bytes: FileBytes
@@ -162,7 +162,7 @@ class PickWith(MeasuredFields):
 class SearchResult(MeasuredFields):
     """Result of an architecture search.
 
-    Accuracies are on the validation images, which also chose the models.
+    Accuracies are measured on the validation images, by which the models were also chosen.
     """
 
     strategy: str = Field(default="", description="How candidates were proposed.")
@@ -242,7 +242,7 @@ class SearchResult(MeasuredFields):
 
     @property
     def best(self) -> SearchedModel | None:
-        """The chosen model, if its metrics are known."""
+        """The chosen model; None if its metrics are unknown."""
         return next((model for model in self.models if model.name == self.chosen), None)
 
     @property

@@ -24,8 +24,8 @@ def compare_clustered(
     index of each image's cluster, from 0, `(images,)`.
 
     Paired differences are summed by cluster (Obuchowski 1998, Statistics in Medicine 17:1495) and
-    tested by `pupila.noninferiority.tilting`. The distribution used for the test has a difference
-    at the margin, like the variance of Yang, Sun and Hardin 2010 (Stat Med 29:2435).
+    tested by `pupila.noninferiority.tilting`. The test assumes a true difference at the margin, as
+    Yang, Sun and Hardin 2010 (Stat Med 29:2435) do for their variance.
     """
     differences = new.astype(np.float64) - reference
 
@@ -51,10 +51,10 @@ def mean_test(
 ) -> tuple[TiltingTest, float]:
     """Return a test of the hypothesis that the true mean of `values` is `null` or less.
 
-    `values` and the clusters `members` are `(images,)`. `minimum` is the lowest possible value. All
-    images of the worst possible cluster have this value; this cluster has as many images as the
-    cluster of an average image. The second value returned is the distance from `null` to the
-    observed mean, an argument of the test's methods.
+    `values` and the clusters `members` are `(images,)`. `minimum` is the lowest possible value. The
+    worst possible cluster has as many images as the cluster of an average image, all of them with
+    the value `minimum`. The second value returned is the distance from `null` to the observed mean,
+    an argument of the test's methods.
     """
     images, sizes = len(values), np.bincount(members)
     added = (np.bincount(members, values) - null * sizes) / images

@@ -96,15 +96,15 @@ def _at_angles(boundary: NDArray[np.int64], images: int, angles: Floats, null: f
 def pass_probabilities(
     boundary: NDArray[np.int64], images: int, discordances: Floats, difference: float
 ) -> Floats:
-    """Return the probability of a pass for each of `discordances`, if `difference` is true.
+    """Return the probability of a pass for each of `discordances`, given the true `difference`.
 
     A test passes if at least `boundary[d]` of `d` discordant images are gained. `d` is binomial.
-    The number of gained images among them is binomial too, with the rate
+    The number of gained images among the `d` discordant images is binomial too, with the rate
     `r = (discordance + difference) / (2 discordance)`.
 
-    The tail of that distribution at `d + 1` is the tail at `d` plus one term: `r P(k - 1)` if the
-    bound `k` stays the same, `-(1 - r) P(k)` if it grows by one. So one running sum gives all
-    tails.
+    The tail of the distribution of gained images at `d + 1` is the tail at `d` plus one term. The
+    term is `r P(k - 1)` if the bound `k` stays the same, and `-(1 - r) P(k)` if `k` grows by one.
+    So one running sum gives all tails.
     """
     margin = _DEVIATIONS * np.sqrt(images * discordances * (1 - discordances)) + _DEVIATIONS
     first = max(0, math.floor((images * discordances - margin).min()))

@@ -79,10 +79,11 @@ def exact_p_value(gained: int, lost: int, images: int, null: float) -> float:
     """Return the exact p-value of the hypothesis that the true difference is at most `null`.
 
     `gained` is the number of images that only the new classifier answers correctly; `lost` is the
-    number that only the reference answers correctly. The p-value is the probability of a score at
-    least as high as the observed one: the largest over all probabilities of a discordant image. A
-    true difference below `null` gives a smaller probability, since the score grows with every image
-    gained and falls with every image lost (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
+    number that only the reference answers correctly. The p-value is the largest probability of a
+    score at least as high as the observed score, over all probabilities that an image is
+    discordant. A true difference below `null` gives a smaller probability, since the score grows
+    with every image gained and falls with every image lost (Röhmel and Mansmann 1999, Biometrical
+    Journal 41:149).
     """
     return largest_probability(
         boundary_of(float(score(gained, lost, images, null)), images, null), images, null
@@ -91,7 +92,7 @@ def exact_p_value(gained: int, lost: int, images: int, null: float) -> float:
 
 @lru_cache(maxsize=256)
 def critical_score(images: int, margin: float) -> float:
-    """Return the lowest value of `score(…, -margin)` that passes, with p ≤ `LEVEL`."""
+    """Return the lowest value of `score(…, -margin)` at which the test passes (p ≤ `LEVEL`)."""
     low, high = 0.0, 16.0
     while high - low > _FINE:
         middle = (low + high) / 2

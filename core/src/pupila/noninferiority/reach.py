@@ -67,7 +67,7 @@ def auc_reach(positives: int, negatives: int) -> float | None:
 
     The arguments are the numbers of images of the two classes. In one run of five, the area of an
     equal model is measured too low by 0.84 standard errors or more; the margin has to allow for
-    that.
+    this error.
     """
     if min(positives, negatives) < 1:
         return None

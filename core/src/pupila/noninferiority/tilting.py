@@ -1,13 +1,13 @@
 """Tests whether the true mean of independent units may be lower than observed: bootstrap tilting.
 
 The units are images, or clusters of images. The null hypothesis says how far the true mean lies
-below the observed mean. Many distributions have such a true mean; the test uses the most likely one
-of them: the observed values with tilted weights (Efron 1981, Canadian Journal of Statistics 9:139).
-If tilting alone does not reach the true mean, the distribution also contains a fraction of units
-answered completely wrong, even if the data has none. (In Tango's score, the same fraction appears
-if no image was lost. Without such a fraction, losses too rare to be in the data would be ignored.)
-The p-value is the probability that a random sample of as many units from this distribution has at
-least the observed sum.
+below the observed mean. Many distributions have such a true mean; the test uses the most likely of
+these distributions: the observed values with tilted weights (Efron 1981, Canadian Journal of
+Statistics 9:139). If tilting alone does not reach the true mean, the distribution also contains a
+fraction of units answered completely wrong, even if the data has none. (In Tango's score, the same
+fraction appears if no image was lost. Without this fraction, losses too rare to be in the data
+would be ignored.) The p-value is the probability that a random sample of as many units from this
+distribution has at least the observed sum.
 
 Tilting is second-order correct (DiCiccio and Romano 1990, International Statistical Review 58:59):
 it keeps the skewness that a few large losses cause, unlike a studentised difference. The
@@ -42,7 +42,7 @@ _SURE = 1e-15
 
 @dataclass(frozen=True, eq=False)
 class TiltingTest:
-    """A test of a sum over units, given each unit's term and the lowest term that is possible."""
+    """Tests whether the true sum over independent units may be lower than the observed sum."""
 
     values: Floats
     """What each unit adds to the sum, centred to a sum of zero, `(units,)`."""
@@ -52,7 +52,7 @@ class TiltingTest:
     """Degrees of freedom of Student's t."""
 
     def p_value(self, distance: float) -> float:
-        """Return the p-value of the hypothesis that the true sum is `distance` below the observed.
+        """Return the p-value of the hypothesis: the true sum is `distance` below the observed sum.
 
         The p-value is 1 if `distance` is not positive.
         """

@@ -13,7 +13,10 @@ class _Model(BaseModel):
 
 
 class ShiftMetrics(_Model):
-    """Metrics of pupil and teacher on the same images: one family at one severity, or unaltered."""
+    """Metrics of pupil and teacher on the same images, altered or unaltered.
+
+    Altered images are those of one family of alterations at one severity.
+    """
 
     severity: Severity | None = Field(description="None: the images are unaltered.")
     images: int

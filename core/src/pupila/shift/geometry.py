@@ -87,8 +87,8 @@ def warp(
     `image` is `(height, width, 3)`. The frame is rotated by `angle` in radians, is `scale` times as
     large as the image, and has its centre moved by `shift` pixels to the right and down. The
     section `window` of the frame is stretched over the whole result. The frame may reach beyond the
-    edges of `image`, where the image is mirrored (`mode` of `numpy.pad`) for `margin` pixels
-    horizontally and vertically.
+    edges of `image`. Beyond the edges, `image` is continued by its mirror image (`mode` of
+    `numpy.pad`), for `margin` pixels horizontally and vertically.
 
     The interpolation is cubic, because linear interpolation blurs. A teacher may take blur for a
     sign of a class. A student that reads fewer pixels cannot see the blur, so it would learn the

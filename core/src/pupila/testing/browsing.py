@@ -1,4 +1,4 @@
-"""Helpers for tests in a browser: to skip them, and to make a model that LiteRT.js cannot run."""
+"""Helps to test in a browser: skips tests, and makes a model that LiteRT.js cannot run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila.web.pages import Pages
 
 
 def skip_without(pages: Pages) -> None:
-    """Skip the test if the pages were not built."""
+    """Skip the running test if `pages` were not built."""
     import pytest
 
     try:

@@ -49,7 +49,7 @@ def write_distribution(
     version: str = "1.0",
     requires: Sequence[str] = (),
 ) -> None:
-    """Write a module, and the metadata that makes it a plugin, in the form that pip installs."""
+    """Write a plugin's module and metadata into `folder`, as pip does when it installs a plugin."""
     metadata = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(

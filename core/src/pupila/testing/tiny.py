@@ -139,8 +139,8 @@ def colour_teacher(
 ) -> Artifact:
     """Store a model that classifies the images of `draw_colours` by mean red minus mean blue.
 
-    `slope` multiplies that difference: with 0 the model is at chance, with a negative slope it is
-    wrong. `bias` is added to the second class's logit.
+    `slope` multiplies the difference of red and blue. With a slope of 0 the model is at chance;
+    with a negative slope its answers are wrong. `bias` is added to the second class's logit.
     """
     keras = keras_files.import_keras()
     image = keras.Input(INPUT.shape, name="image")

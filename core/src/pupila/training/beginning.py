@@ -1,8 +1,9 @@
 """Makes a student from the beginning of its teacher: first layers, their weights, and a new head.
 
-A teacher was trained on millions of images. A small net with random weights that is trained on a
-few hundred images learns to give these the teacher's answers, but is at chance on images of another
-hospital. So the student starts from the teacher's first layers and trains them further.
+A teacher was trained on millions of images. A small net that starts with random weights and is
+trained on a few hundred images learns the teacher's answers to those images, but is at chance on
+images of another hospital. So the student starts from the teacher's first layers and trains them
+further.
 
 A teacher can be cut after a layer if all later layers together read only one feature map. The
 student's head is a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, and
@@ -82,7 +83,7 @@ class Cuts:
         """Return the cut after the layer of that name.
 
         Raises:
-            PupilaError: the teacher cannot be cut there.
+            PupilaError: the teacher cannot be cut after that layer.
         """
         for cut in self._cuts:
             if cut.layer == layer:

@@ -47,7 +47,7 @@ class TrainingHistory:
         return min(range(len(self.epochs)), key=badness)
 
     def followed_by(self, later: TrainingHistory) -> TrainingHistory:
-        """Return the history of this training and then a later one, without the best variables."""
+        """Return the history of this training followed by `later`, without the best variables."""
         return TrainingHistory(self.epochs + later.epochs, [], self.seconds + later.seconds)
 
     def summary(self, *names: str, **others: Any) -> TrainingSummary:

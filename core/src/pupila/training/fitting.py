@@ -106,10 +106,10 @@ def train(
 ) -> TrainingHistory:
     """Train to the last epoch, or stop early, and return the history.
 
-    At the end, `trainee` has the weights of the best epoch. That is the epoch with the lowest
-    validation loss or, with `altered`, with the highest fidelity on the altered images. If the
-    schedule averages weights, the averaged weights are evaluated and kept. A killed run resumes
-    after the last epoch that it finished.
+    At the end, `trainee` has the weights of the best epoch. The best epoch is the epoch with the
+    lowest validation loss. With `altered`, it is the epoch with the highest fidelity on the altered
+    images. If the schedule averages weights, the averaged weights are evaluated and kept. A killed
+    run resumes after the last epoch that it finished.
 
     Raises:
         PupilaError: the loss is no longer a number.

@@ -1,15 +1,15 @@
 """Losses on labels and on teachers' predictions.
 
-With labels y, logits z of the student, softened answers p̄ of the teachers, temperature T and
-weight α of the labels, per image:
+An image has labels y, logits z of the student and softened answers p̄ of the teachers. With the
+temperature T and the weight α of the labels, the loss of the image is
 
     α · CE(y, softmax(z)) + (1 - α · Σy) · T² · KL(p̄ ‖ softmax(z/T))
 
-If the image is labelled, Σy is 1 and this is the loss of Hinton, Vinyals and Dean 2015, "Distilling
-the knowledge in a neural network", section 2. T² keeps the size of the gradient of the second term
-independent of T. If the image has no label, Σy is 0 and the teachers have the whole weight. If the
-image is mixed with an unlabelled image, Σy lies between 0 and 1; the same formula holds, since both
-terms are linear in y.
+If the image is labelled, Σy is 1 and the formula is that of Hinton, Vinyals and Dean 2015,
+"Distilling the knowledge in a neural network", section 2. T² keeps the size of the gradient of the
+second term independent of T. If the image has no label, Σy is 0 and the teachers have the whole
+weight. If the image is mixed with an unlabelled image, Σy lies between 0 and 1; the same formula
+holds, since both terms are linear in y.
 
 Targets are made by `pupila.training.targets`: labels, the logits T · log p̄, and anything else that
 a loss needs, side by side.

@@ -2,17 +2,17 @@
 
 Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search"
 (AAAI 34). The student imitates the mean of the teachers that are right. If no teacher is right, the
-student learns from the label. The loss of a picture, with u_k = 1 if teacher k gives the picture's
-true class, else 0, and in the notation of `pupila.training.loss`:
+student learns from the label. Let u_k be 1 if teacher k gives the picture's true class, else 0. In
+the notation of `pupila.training.loss`, the loss of the picture is
 
     some u_k = 1:  α · CE(y, softmax(z)) + (1 - α) · T² · KL(p̄ ‖ softmax(z/T)),
                    p̄ = Σ u_k softmax(t_k/T) / Σ u_k
     all u_k = 0:   CE(y, softmax(z))
 
 By default α is 0: if a teacher is right, the student only imitates. (Only the paper's description
-of the method was at hand. It leaves open whether the loss has a label term in this case; α decides
-that here. The paper's architecture search is not included.) As in `distill`, distributions are
-averaged, not logits.
+of the method was at hand. The description leaves open whether the loss has a label term even if a
+teacher is right; here α decides. The paper's architecture search is not included.) As in `distill`,
+distributions are averaged, not logits.
 
 A teacher is right if its answer to the augmented view that the student sees is the class with the
 largest label. A picture that is mixed with an unlabelled image has no known class; the student then
@@ -66,8 +66,9 @@ def oracle_targets(
     """Return the targets of `oracle_loss`, `(images, 2 × classes + 1)`.
 
     `labels` are `(images, classes)`, and so are the probabilities of each teacher. The columns of
-    the targets are the labels, the logits of the right teachers' mean, and 1 if at least one
-    teacher is right, else 0. If no teacher is right, the loss ignores the logits.
+    the targets are labels, then logits, then a column that is 1 if at least one teacher is right,
+    else 0. The logits are those of the mean of the softened probabilities of the right teachers. If
+    no teacher is right, the loss ignores the logits.
     """
     right = right_teachers(labels, probabilities)
     any_right = right.any(axis=0)

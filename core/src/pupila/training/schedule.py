@@ -90,7 +90,7 @@ class LearningRate:
 
 
 class SoftTargets(Config):
-    """Settings of a training on labels and on another model's answers: their weights."""
+    """Settings of a training that learns from labels and from another model's answers."""
 
     alpha: float = Field(
         default=0.1,

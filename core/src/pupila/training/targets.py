@@ -6,7 +6,7 @@ p̄ is the weighted mean of the teachers' softened distributions (Hinton et al. 
     p̄ = Σ w_k softmax(t_k/T) / Σ w_k
 
 The targets hold the logits T · log p̄, whose softmax at temperature T is p̄. With only one teacher,
-these are the teacher's own logits, up to a constant per image that softmax ignores.
+the targets hold the teacher's own logits, up to a constant per image that softmax ignores.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ def check_teacher(
     """Make sure that a teacher is better than chance, and return its quality.
 
     `number` is the teacher's position in the step's inputs; `probabilities` are its answers to the
-    validation images, `(images, classes)`. The teachers that a recipe begins with are also checked
-    before its steps run. This function also checks a model that an earlier step made.
+    validation images, `(images, classes)`. A teacher that the recipe begins with was already
+    checked before the first step ran. A teacher that an earlier step made is first checked here.
 
     Raises:
         PupilaError: the teacher is not above chance (see `pupila.chance`), and the recipe does not

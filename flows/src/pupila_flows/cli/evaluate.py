@@ -246,7 +246,7 @@ def _verdicts(evaluated: EvaluatedModels) -> list[str]:
 
 
 def not_compared_lines(evaluated: EvaluatedModels) -> list[str]:
-    """Return lines that name metrics that could not be compared with the teacher, and say why."""
+    """Return lines that say which metrics could not be compared with the teacher's, and why."""
     from pupila_flows.gate.conditions import condition_of
 
     names: dict[str, list[str]] = {}

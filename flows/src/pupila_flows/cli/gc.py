@@ -1,4 +1,4 @@
-"""`pupila gc`: removes files from a workspace that nothing needs any more."""
+"""`pupila gc`: removes from a workspace the files that nothing needs any more."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def collect(
 ) -> None:
     """Remove what no registry, teacher or recent run needs; refused during a run.
 
-    The last run of each name stays, and the last that published, with everything that lets the next
-    night reuse their results.
+    The last run of each name stays, and so does the last run that published. Everything that lets
+    the next night reuse the results of these runs stays too.
     """
     from pupila_flows.garbage.collect import collect
     from pupila_flows.workspace import Workspace

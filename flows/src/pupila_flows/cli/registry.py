@@ -63,7 +63,7 @@ def publish(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Publish a past run that passed its gate, or any other with --override, --by and --reason."""
+    """Publish a past run that passed its gate, or any other run with --override, --by, --reason."""
     from pupila_flows.registry.publish_past import publish_past
     from pupila_flows.workspace import Workspace
 

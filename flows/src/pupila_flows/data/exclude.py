@@ -22,7 +22,7 @@ _OF_EVERY_MANIFEST = ("path", "label", "split")
 
 
 def images_for_step(dataset: Dataset, exclude: Exclude) -> Dataset:
-    """Return the images that a step may use: all but test images and excluded ones.
+    """Return the images that a step may use: all except test images and excluded images.
 
     Hard negatives that were made from an excluded image are excluded too.
     """
@@ -48,7 +48,7 @@ def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, 
 
 
 def unknown_column(column: str, frame: pd.DataFrame) -> str | None:
-    """Return a message if the images lack a column; None if they have it.
+    """Return a message about a column that the images lack; None if they have the column.
 
     The columns of every manifest, `path`, `label` and `split`, count as missing.
     """

@@ -25,7 +25,7 @@ def write_frame(frame: pd.DataFrame, cache: Path) -> Path:
 
 
 def read_dataset(path: Path | str, classes: list[str], cache: Path) -> Dataset:
-    """Read a file of `write_frame` as a dataset with `classes` in the given order."""
+    """Return the dataset in a file of `write_frame`, with `classes` in the given order."""
     head = pd.read_csv(path, nrows=0)
     texts = {name: "str" for name in head.columns if name not in NUMBERS}
     unknown = {name: [""] for name in NUMBERS}  # of files that do not decode

@@ -22,7 +22,10 @@ from pupila_flows.data.validation.duplicates import near_duplicates
 
 
 class TrainingImages(BaseModel):
-    """Hashes of all images on which a model, or a model it was made from, was trained or chosen."""
+    """Hashes of all images on which a model was trained or chosen.
+
+    The images of all models from which the model was made are included.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +43,7 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Read the file beside an artifact; None if it does not exist or cannot be read."""
+        """Read an artifact's training images; None if the file is missing or cannot be read."""
         try:
             return cls.model_validate_json(read_plain(folder / TRAINING_IMAGES_NAME))
         except (OSError, ValidationError):
@@ -48,21 +51,22 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def put_aside_damaged(cls, folder: Path) -> bool:
-        """Move an artifact's file of training images aside if unreadable; return True if moved."""
+        """Move a damaged file of training images aside; return False if no file is damaged."""
         damaged = (folder / TRAINING_IMAGES_NAME).exists() and cls.read(folder) is None
         if damaged:
             put_aside(folder / TRAINING_IMAGES_NAME)
         return damaged
 
     def write(self, folder: Path) -> None:
-        """Write the file beside an artifact, or beside the record of a stored teacher."""
+        """Write the hashes into the folder of an artifact, or of a stored teacher's record."""
         write_atomically(folder / TRAINING_IMAGES_NAME, self.model_dump_json().encode())
 
     @classmethod
     def merge(cls, sources: Iterable[TrainingImages | None]) -> Self:
         """Return the images of a model that was made from several models.
 
-        `sources` has the images of each of these models; None if they are unknown.
+        `sources` has one entry for each of the several models: the model's images, or None if the
+        images are unknown.
         """
         every = list(sources)
         known = [source for source in every if source]
@@ -88,7 +92,7 @@ def seen_in_training(known: TrainingImages, dataset: Dataset, distance: int) -> 
 
 
 def find_repeats(images: dict[str, str], dataset: Dataset, distance: int) -> list[bool]:
-    """Tell for each image of `dataset` whether it is one of `images`, or nearly the same.
+    """Tell for each image of `dataset` whether it is (nearly) the same as one of `images`.
 
     `images` has perceptual hashes by the SHA-256 of the file. Two images are nearly the same if
     their perceptual hashes differ in at most `distance` of 64 bits.

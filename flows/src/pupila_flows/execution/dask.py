@@ -253,7 +253,7 @@ class _UnfitWorker(Exception):
 def connect(
     workspace: Workspace, address: str, reads: Sequence[Path] = (), tls: TlsFiles | None = None
 ) -> Generator[Cluster]:
-    """Connect to a Dask scheduler for the block, and check its workers.
+    """Connect to a Dask scheduler for the `with` block, and check the scheduler's workers.
 
     The workers must see the workspace and the paths in `reads`.
 
@@ -272,7 +272,7 @@ def connect(
 def connect_unchecked(
     address: str, requirements: WorkerRequirements, tls: TlsFiles | None = None
 ) -> Generator[Cluster]:
-    """Connect to a Dask scheduler for the block, without checking its workers.
+    """Connect to a Dask scheduler for the `with` block, without checking the workers.
 
     Raises:
         PupilaError: the scheduler does not answer.

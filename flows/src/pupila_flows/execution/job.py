@@ -34,9 +34,9 @@ NOT_KEYED = Keyed(None)
 class Job(BaseModel, ABC, Generic[ResultT]):
     """Base of the classes in `pupila_flows.jobs`; a job's fields are its arguments.
 
-    All fields are part of the key, except those marked `NOT_KEYED` and what `Keyed` leaves out.
-    So everything that the result depends on, such as versions of code, must be a field. The job's
-    process receives the fields as JSON, and returns the result as JSON.
+    All fields are part of the key, except fields marked `NOT_KEYED` and the parts of fields that
+    `Keyed` leaves out. So everything that the result depends on, such as versions of code, must be
+    a field. The job's process receives the fields as JSON, and returns the result as JSON.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")

@@ -55,7 +55,7 @@ def session(
     threads: int = DEFAULT_THREADS,
     tls: TlsFiles | None = None,
 ) -> Generator[Session]:
-    """Open a session for the block, and end all its processes after the block.
+    """Open a session for the `with` block, and end the session's processes after the block.
 
     At most `workers` processes run at a time. Models in each process compute with `threads`
     threads.

@@ -116,7 +116,10 @@ class ClusterConnection(BaseModel):
 def publish_requirements(
     workspace: Workspace, reads: Sequence[Path]
 ) -> Generator[WorkerRequirements]:
-    """Keep a marker and a locked file in the workspace for the block; yield the requirements."""
+    """Yield what workers must have; make the files by which a worker is checked.
+
+    Inside the `with` block, the workspace contains a marker and a file that this process locks.
+    """
     token = uuid4().hex
     marker, lock = workspace.root / "cluster" / f"{token}.txt", workspace.lock(f"cluster-{token}")
     write_atomically(marker, token.encode())

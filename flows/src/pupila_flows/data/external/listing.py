@@ -49,7 +49,7 @@ class Listing:
         return tuple(sorted({row["label"] for row in self.rows} - {""}))
 
     def of_split(self, split: str | None) -> Listing:
-        """Return the images of one split; without `split`, those of the split `test`.
+        """Return the images of the split `split`, or of the split `test` if `split` is None.
 
         If the images have no splits, return all of them.
 

@@ -78,7 +78,7 @@ def scan_rows(
 def refuse_run_images(images: ExternalImages, data: Dataset, distance: int) -> None:
     """Refuse external images that repeat images of a run's data, in any split.
 
-    Near-duplicates count as repeats: their perceptual hashes differ in at most `distance` of 64
+    Two images also count as the same if their perceptual hashes differ in at most `distance` of 64
     bits.
 
     Raises:
@@ -93,7 +93,8 @@ def refuse_seen_images(
 ) -> None:
     """Refuse external images that a model is known to have been trained on.
 
-    `who` names the model in the message. If `known` is None, nothing is refused.
+    `who` names the model in the message. `known` has the images that the model was trained on; if
+    `known` is None, nothing is refused.
 
     Raises:
         PupilaError: the model was trained on some of the images.

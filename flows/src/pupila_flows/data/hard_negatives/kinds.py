@@ -27,9 +27,9 @@ _LIT = 16
 def recolour(own: Pixels, other: Pixels, random: Random) -> Pixels:
     """Give `own` the colours of `other`, as in Reinhard et al. 2001 (IEEE CG&A 21:34).
 
-    Computes `(x - mean) / deviation · deviation' + mean'` in each channel. Unlike the paper, it
-    works in RGB and ignores black pixels in means and deviations: in the paper's logarithmic colour
-    space a black surround would dominate.
+    Computes `(x - mean) / deviation · deviation' + mean'` in each channel. Unlike the paper, this
+    function works in RGB and ignores black pixels in means and deviations: in the paper's
+    logarithmic colour space a black surround would dominate.
     """
     del random
     mean, deviation = _colours(own)
@@ -38,7 +38,7 @@ def recolour(own: Pixels, other: Pixels, random: Random) -> Pixels:
 
 
 def mask(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Recolour an image and blacken everything outside a disc, as in a whole fundus photograph."""
+    """Recolour `own` and blacken everything outside a disc, as in a whole fundus photograph."""
     height, width = own.shape[:2]
     radius = min(height, width) / 2 * random.uniform(0.85, 1.15)
     centre = (height / 2, width / 2)
@@ -60,7 +60,7 @@ def draw_disc(own: Pixels, other: Pixels, random: Random) -> Pixels:
 
 
 def fill(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Return an image in one colour of `other`, or two mixed as gradient, stripes or noise."""
+    """Return an image of one or two colours of `other`, plain or as gradient, stripes or noise."""
     mean, deviation = _colours(other)
     first, second = (mean + random.normal(0, 1) * deviation for _ in range(2))
     patterns = (_flat, _slope, _stripes, _soft_noise)

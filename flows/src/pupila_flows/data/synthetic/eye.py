@@ -70,12 +70,12 @@ class Eye:
 
     @property
     def cup_centre(self) -> tuple[float, float]:
-        """Centre of the cup: shifted by a third of the free space to the disc's temporal side."""
+        """Centre of the cup, shifted to the disc's temporal side by a third of the free space."""
         x, y = self.centre
         return x - self.nasal * (self.radius - self.cup_radius) * self.aspect / 3, y
 
     def mean_colour(self, cup_to_disc_ratio: float) -> Colour:
-        """Return the mean colour that the image would have with this cup-to-disc ratio."""
+        """Return the mean colour that the image would have with the ratio `cup_to_disc_ratio`."""
         disc = np.pi * self.radius**2 * self.aspect
         cup = disc * cup_to_disc_ratio**2 * self.cup_aspect
         return self.fundus * (1 - disc) + self.rim * (disc - cup) + self.cup * cup

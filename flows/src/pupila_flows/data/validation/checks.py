@@ -26,7 +26,7 @@ def check_images(
     docs_folder: Path,
     source: str,
 ) -> tuple[tuple[Check, ...], Path]:
-    """Implement `pupila_flows.data.validation.validate`."""
+    """Check a scanned manifest, as `pupila_flows.data.validation.validate` describes."""
     check_class("positive", positive, classes)
     plain = _plain(frame)
     image_rules = rules(classes, bounds)

@@ -1,8 +1,8 @@
 """Makes Data Docs, the HTML pages of Great Expectations, work without a network.
 
-These pages load Bootstrap, jQuery, Vega and Font Awesome from public servers, and the index page
-is empty without scripts. This module removes scripts and remote files, adds the stylesheet
-`docs.css` for the remaining CSS classes, and writes another index page.
+Great Expectations' pages load Bootstrap, jQuery, Vega and Font Awesome from public servers, and the
+index page is empty without scripts. This module removes scripts and remote files, adds the
+stylesheet `docs.css` for the remaining CSS classes, and writes another index page.
 """
 
 from __future__ import annotations

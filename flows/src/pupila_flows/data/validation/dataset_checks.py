@@ -52,7 +52,7 @@ class Fact:
 def facts(
     frame: pd.DataFrame, classes: Sequence[str], positive: str, bounds: Bounds
 ) -> Iterator[Fact]:
-    """Yield the facts about the data as a whole; most of them count only images that decode."""
+    """Yield the facts about the data as a whole; most facts count only images that decode."""
     decoded = frame[frame["error"] == ""]
     labelled = decoded[decoded["split"] != UNLABELLED]
     seen = Counter(zip(labelled["split"].tolist(), labelled["label"].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Finds images in two splits with the same file, the same patient or nearly the same picture."""
+"""Finds images in different splits with the same file or patient, or nearly the same picture."""
 
 from __future__ import annotations
 

@@ -25,10 +25,10 @@ def check_probabilities(
     accepts: str,
     threshold: float,
 ) -> Check:
-    """Return a warning that lists the images below the threshold, the lowest probability first.
+    """Return a warning that lists the images below `threshold`, the lowest probability first.
 
     `probabilities` `(images,)` has each image's probability of the class `accepts`, as predicted by
-    the filter named `teacher`.
+    the filter named `teacher`. The filter accepts images whose probability is at least `threshold`.
     """
     below = np.flatnonzero(probabilities < threshold)
     worst: list[int] = below[np.argsort(probabilities[below], kind="stable")][

@@ -1,6 +1,6 @@
 """Measures how well the image size or the mean colour alone tells the classes apart.
 
-A model may learn such a shortcut instead of the disease, and fail on images of another camera.
+A model may learn size or colour instead of the disease, and fail on images of another camera.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ _FOLDS = 5
 
 
 def size_auc(frame: pd.DataFrame, positive: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the AUC of each size column alone, in whichever direction is better: 0.5..1.
+    """Return the AUC of each size column alone, as `{column: AUC}`.
 
-    `positive` `(images,)` tells which images are of the positive class.
+    If an AUC is below 0.5, it is replaced by 1 minus the AUC. `positive` `(images,)` tells which
+    images are of the positive class.
     """
     metrics: Any = import_module("sklearn.metrics")
     scores = {
