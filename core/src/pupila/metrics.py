@@ -43,12 +43,13 @@ def metrics_of(
     `validation` has their probabilities and labels, if given. The second is chosen on the evaluated
     images themselves, so its operating point is optimistic.
 
-    `shipped` is the threshold in the model's record. It may be for another class than `positive`.
-    With two classes, an image is then positive above 1 minus the threshold; with more classes, the
-    threshold is ignored. With two classes, accuracy is measured at the shipped threshold. The
-    confusion matrix is measured at the shipped threshold or, without one, at the threshold chosen
-    on validation images. Without a threshold, and always with more than two classes, the most
-    probable class counts.
+    `shipped` is the threshold in the model's record. If it is for another class than `positive`, it
+    is used only with two classes: an image is then positive above 1 minus the threshold.
+
+    With two classes, accuracy is measured at the shipped threshold. The confusion matrix is
+    measured at the shipped threshold or, if there is none, at the threshold chosen on validation
+    images. If there is no such threshold, the answer to an image is its most probable class. With
+    more than two classes, it always is.
 
     The AUC or an operating point is left out if the evaluated images lack a class that the figure
     needs. An operating point is also left out if its threshold cannot be chosen, because the images
@@ -190,11 +191,12 @@ def threshold_at(scores: Floats, is_positive: Bools, specificity: float) -> floa
 
 
 def threshold_for(scores: Floats, is_positive: Bools, sensitivity: float) -> float:
-    """Return the threshold with the best specificity whose sensitivity is at least `sensitivity`.
+    """Return a threshold with a sensitivity of at least `sensitivity`, as specific as possible.
 
     `scores` and `is_positive` are `(images,)`. An image counts as positive if its score is at least
-    the threshold. Of all thresholds that give the same answers on these images, the middle one is
-    returned, or the highest one if no score is lower. Images of other classes are not needed.
+    the threshold. So the highest accepted score that reaches the sensitivity is sought, for which
+    images of other classes are not needed. The threshold lies halfway between that score and the
+    next lower score of any image; if there is no lower score, it is that score itself.
 
     Raises:
         PupilaError: `sensitivity` is not in (0, 1].

@@ -32,14 +32,14 @@ def false_accepts(
     accepted_patients: ArrayLike | None = None,
     patients: ArrayLike | None = None,
 ) -> Estimate:
-    """Return the fraction of `others` that is accepted at the threshold for 95 % of `accepted`.
+    """Return which fraction of `others` the threshold for 95 % of `accepted` accepts.
 
     `accepted` are the scores of the images to accept, `others` the scores of the images to reject,
     both `(images,)`. `accepted_patients` has the patient of each image to accept, and `patients`
     the patient of each image to reject.
 
-    The interval combines two intervals of the fraction p, low₁..high₁ and low₂..high₂. The ends of
-    the combined interval are (Zou and Donner 2008, Statistics in Medicine 27:1693)
+    The 95 % interval of this fraction p combines two others, low₁..high₁ and low₂..high₂. Its ends
+    are (Zou and Donner 2008, Statistics in Medicine 27:1693)
 
         p - √((p - low₁)² + (p - low₂)²)  and  p + √((high₁ - p)² + (high₂ - p)²)
 

@@ -22,7 +22,7 @@ from pupila_flows.workspace import Workspace
 
 
 def with_workers(call: ProcessCall, cluster: dask.Cluster) -> ProcessCall:
-    """Return a step's call with a connection, so that the step's subtasks run on the cluster."""
+    """Return a step's process call with the connection to a cluster: its subtasks run there."""
     connection = ClusterConnection(address=cluster.address, requirements=cluster.requirements)
     return replace(call, connection=connection)
 

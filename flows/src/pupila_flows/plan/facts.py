@@ -54,7 +54,7 @@ class Fact(Generic[ValueT]):
     mistakes: tuple[Mistake, ...]
 
     def check(self) -> Checking[ValueT]:
-        """Yield the mistakes of the fact and return its value.
+        """Yield the mistakes found while the value was determined, and return the value.
 
         The mistakes are the same objects in each call, so that the checker can report them once.
         """

@@ -41,7 +41,7 @@ def add_teacher(
     output: str | None = None,
     trained_on: Path | None = None,
 ) -> AddedTeacher:
-    """Add a model to the teacher store under a name, and make all later runs use it.
+    """Add a model to the teacher store, as the version that later runs get for `teacher:NAME`.
 
     `classes` and `output` describe a model file; an artifact has both in its record. If one of them
     is None, its value is taken from the teacher's current version. If the same model was added

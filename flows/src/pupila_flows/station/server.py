@@ -22,9 +22,9 @@ _SHUTDOWN_SECONDS = 5
 
 
 def server_command(address: Address, *more: str) -> tuple[str, ...]:
-    """Return the module and arguments that run this program.
+    """Return the module and arguments that start the server at `address` as a program of its own.
 
-    The environment of the program must have the password.
+    `more` are further arguments. The environment of that program must have the password.
     """
     urls = (argument for url in sorted(address.urls) for argument in ("--url", url))
     where = ("--host", address.host, "--port", str(address.port))

@@ -33,7 +33,7 @@ def export(step: Step[Site]) -> StepResult:
 
     Raises:
         PupilaError: the page is not built, a model does not run in browsers, a model was not
-            evaluated, or the class `filter` does not exist.
+            evaluated, or the setting `filter` names a class that the last input does not have.
     """
     built = page.PAGES.find()
     models, image_filter = _split_inputs(step)
@@ -60,7 +60,7 @@ def _split_inputs(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | No
     """Split the inputs of a step into models and filter; the filter is None if settings have none.
 
     Raises:
-        PupilaError: the class `filter` is not a class of the last input.
+        PupilaError: the setting `filter` names a class that the last input does not have.
     """
     accepts = step.config.filter
     if accepts is None:

@@ -49,7 +49,7 @@ def step_of(entry: Entry) -> str:
 
 
 def lines(result: RunResult, axis: Axis) -> list[Line]:
-    """Return the lines of a sweep: pupils, then controls, then teachers."""
+    """Return the lines of a sweep's plot: those of pupils first, then of controls, of teachers."""
     groups: dict[tuple[str, str], list[SeedRuns]] = {}
     evaluated = [runs for runs in group_by_seed(result.entries) if runs.evaluated]
     for runs in evaluated:
