@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pupila.hookspecs import Hooks
-from pupila.plugin import Loader, Runner, Shift, StepPlugin, Student
+from pupila.plugin import Loader, Runner, Shift, StepPlugin, Student, Task
 from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.recipe.schema import Recipe, model_in
 
@@ -30,6 +30,7 @@ def reference(registry: PluginRegistry) -> str:
     parts += ["", "## Students", "", *_listed(registry, Student)]
     parts += ["", "## Loaders", "", *_listed(registry, Loader)]
     parts += ["", "## Runners", "", *_listed(registry, Runner)]
+    parts += ["", "## Tasks", "", *_listed(registry, Task)]
     parts += ["", "## Shifts", "", *_listed(registry, Shift)]
     parts += ["", "## Hooks", ""]
     for name, hook in vars(Hooks).items():

@@ -14,6 +14,7 @@ from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.predictions import Predictions
 from pupila.shift_suite import Suite, evaluate_shift
+from pupila.spec import OutputSpec
 from pupila.step import Step
 from pupila.store import Store
 from pupila.testing import (
@@ -59,7 +60,9 @@ def test_fidelity_is_the_value_of_the_suite_whatever_the_order_of_columns(
     tmp_path: Path, store: Store, dataset: Dataset, order: tuple[str, str]
 ):
     teacher, pupil = colour_teacher(store), keras_artifact(store, CLASSES, seed=3)
-    altered = Altered.of(step_of(tmp_path, dataset, teacher), INPUT, order)
+    altered = Altered.of(
+        step_of(tmp_path, dataset, teacher), INPUT, OutputSpec(kind="logits", classes=order)
+    )
     columns = [CLASSES.index(name) for name in order]
     by_suite = [
         evaluate_shift(

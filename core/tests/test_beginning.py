@@ -19,9 +19,11 @@ from pupila.testing.nested import (
     twice_called,
 )
 from pupila.training.beginning import Cuts
+from pupila.training.classification import ClassificationTraining
 
 keras = import_keras()
 layers = keras.layers
+TRAINING = ClassificationTraining(("ill", "well"))
 
 
 def residual() -> Any:
@@ -56,15 +58,15 @@ def fixed_size() -> Any:
 def listed(model: Any) -> list[str]:
     """Return all layers that a model can be cut behind, as the message about a wrong one says."""
     with pytest.raises(PupilaError) as caught:
-        Cuts(model, 8, 2).behind("none of them")
+        Cuts(model, 8, TRAINING).behind("none of them")
     *_, names = str(caught.value).split("Cut it behind ")
     return [name.strip("'.") for name in names.split(" or ")]
 
 
 def student(model: Any, layer: str, side: int = 32, head: int = 8, keep_norms: bool = True) -> Any:
-    cuts = Cuts(model, head, 2)
+    cuts = Cuts(model, head, TRAINING)
     spec = InputSpec(height=side, width=side)
-    return cuts.student(cuts.behind(layer), spec, 2, head, keep_norms=keep_norms)
+    return cuts.student(cuts.behind(layer), spec, head, keep_norms=keep_norms)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +152,8 @@ def test_all_layers_learn_but_kept_normalisation(keep_norms: bool) -> None:
 
 @pytest.mark.parametrize("keep_norms", [True, False])
 def test_frozen_layers_stay_as_they_are(keep_norms: bool) -> None:
-    cuts, spec = Cuts(residual(), 0, 2), InputSpec(height=32, width=32)
-    made = cuts.student(cuts.behind("last"), spec, 2, 0, keep_norms=keep_norms, frozen="add")
+    cuts, spec = Cuts(residual(), 0, TRAINING), InputSpec(height=32, width=32)
+    made = cuts.student(cuts.behind("last"), spec, 0, keep_norms=keep_norms, frozen="add")
     before = {weight.path: np.array(weight) for weight in made.weights}
     made.compile("sgd", "mse", jit_compile=False)
     made.fit(pictures(), np.ones((3, 2)), verbose=0)
@@ -162,13 +164,13 @@ def test_frozen_layers_stay_as_they_are(keep_norms: bool) -> None:
 
 
 def test_a_layer_behind_the_cut_cannot_be_frozen() -> None:
-    cuts, spec = Cuts(residual(), 0, 2), InputSpec(height=32, width=32)
+    cuts, spec = Cuts(residual(), 0, TRAINING), InputSpec(height=32, width=32)
     with pytest.raises(PupilaError, match="no layer 'last' to be frozen up to"):
-        cuts.student(cuts.behind("add"), spec, 2, 0, keep_norms=True, frozen="last")
+        cuts.student(cuts.behind("add"), spec, 0, keep_norms=True, frozen="last")
 
 
 def test_a_deeper_beginning_takes_more_bytes_and_the_deepest_that_fits_is_taken() -> None:
-    cuts = Cuts(residual(), 8, 2)
+    cuts = Cuts(residual(), 8, TRAINING)
     sizes = [cuts.behind(layer).size_bytes for layer in listed(residual())]
     assert sizes == sorted(sizes)
     assert cuts.within(sizes[-1]).layer == "last"
@@ -190,7 +192,7 @@ def test_a_deeper_beginning_takes_more_bytes_and_the_deepest_that_fits_is_taken(
 )
 def test_where_a_teacher_cannot_be_cut_the_message_says_where_it_can(layer: str, said: str) -> None:
     with pytest.raises(PupilaError, match=said):
-        Cuts(residual(), 8, 2).behind(layer)
+        Cuts(residual(), 8, TRAINING).behind(layer)
 
 
 def test_a_teacher_without_feature_maps_has_no_beginning() -> None:
@@ -198,7 +200,7 @@ def test_a_teacher_without_feature_maps_has_no_beginning() -> None:
     with pytest.raises(
         PupilaError, match="no layer behind which the rest of it reads one feature map"
     ):
-        Cuts(flat, 8, 2)
+        Cuts(flat, 8, TRAINING)
 
 
 def test_names_of_the_head_make_way_for_those_of_the_teacher() -> None:

@@ -10,6 +10,7 @@ from pupila.chance import check_chance
 from pupila.errors import PupilaError, check_class, join_names, list_names, unknown_class
 from pupila.metrics import check_answers
 from pupila.spec import OutputSpec
+from pupila.task import methods_of
 
 CLASSES = tuple(f"class {number}" for number in range(5_000))
 SHORT = 1_000
@@ -27,7 +28,7 @@ def test_messages_about_thousands_of_classes_are_short():
     spec = OutputSpec(kind="softmax", classes=CLASSES)
     messages = [
         unknown_class("positive", "clas 7", CLASSES),
-        spec.misfit(np.zeros((1, 1), np.float32), 1) or "",
+        methods_of(spec.task).misfit(spec, np.zeros((1, 1), np.float32), 1) or "",
     ]
     with pytest.raises(ValidationError, match="two classes") as refused:
         OutputSpec(kind="sigmoid", classes=CLASSES)

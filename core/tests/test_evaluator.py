@@ -99,7 +99,7 @@ def test_intervals_are_by_patient_if_patients_are_known(
         known.select("test").frame["patient"].nunique(),
     )
     assert evaluation.accuracy.value == plain.accuracy.value
-    assert evaluation.auc is not None and evaluation.point is not None
+    assert evaluation.auc and evaluation.point and evaluation.ece and evaluation.brier
     for estimate in (
         evaluation.accuracy,
         evaluation.auc,

@@ -62,7 +62,8 @@ def test_metrics_groups_and_disagreements_with_and_without_labels(tmp_path: Path
     unlabelled = evaluate(bare)
     assert unlabelled.figures.fidelity == fidelity
     assert (unlabelled.figures.metrics, unlabelled.chance) == (None, None)
-    apart = [abs(image.probability - image.other_probability) for image in unlabelled.disagreements]
+    pairs = [(image.probability, image.other_probability) for image in unlabelled.disagreements]
+    apart = [abs(ours - theirs) for ours, theirs in pairs if ours is not None and theirs]
     assert len(apart) == min(DISAGREEMENTS_KEPT, len(frame)) and max(apart) > 0.1
     assert {image.truth for image in unlabelled.disagreements} == {None}
     assert labelled.disagreements[0].truth in data.classes

@@ -1,6 +1,6 @@
 """How closely a model follows its teacher, without labels."""
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,6 +22,13 @@ def answers(logits: Floats) -> Floats:
     return np.stack([first, 1 - first], axis=1)
 
 
+def compare(ours: Floats, theirs: Floats, positive: int = 0, **others: Any) -> Fidelity:
+    """Return the fidelity of probabilities `(images, classes)`."""
+    same = ours.argmax(axis=1) == theirs.argmax(axis=1)
+    logits = logits_of(ours, positive), logits_of(theirs, positive)
+    return fidelity("teacher", *logits, same, **others)
+
+
 def pearson(one: Floats, other: Floats) -> float:
     return cast("float", np.corrcoef(one, other)[0, 1])
 
@@ -39,7 +46,7 @@ def pearson(one: Floats, other: Floats) -> float:
 def test_fidelity_with_two_classes(
     ours: Floats, correlation: float, labels: float | None, difference: float | None
 ) -> None:
-    result = fidelity("teacher", answers(ours), answers(LOGITS))
+    result = compare(answers(ours), answers(LOGITS))
     assert result.correlation.value == pytest.approx(correlation, abs=1e-9)
     if labels is not None:
         assert result.labels.value == labels
@@ -49,7 +56,7 @@ def test_fidelity_with_two_classes(
 
 def test_the_correlation_agrees_with_numpy_and_its_interval_covers_it() -> None:
     ours = LOGITS + NOISE
-    correlation = fidelity("teacher", answers(ours), answers(LOGITS)).correlation
+    correlation = compare(answers(ours), answers(LOGITS)).correlation
     inside = np.clip(logits_of(answers(ours)), -6.2, 6.2)[:, 0]
     assert correlation.value == pytest.approx(pearson(inside, LOGITS), abs=1e-3)
     assert correlation.low < np.sqrt(0.5) < correlation.high
@@ -57,7 +64,7 @@ def test_the_correlation_agrees_with_numpy_and_its_interval_covers_it() -> None:
 
 
 def test_an_offset_is_measured_for_the_positive_class() -> None:
-    result = fidelity("teacher", answers(LOGITS - 1), answers(LOGITS), positive=1)
+    result = compare(answers(LOGITS - 1), answers(LOGITS), positive=1)
     assert result.mean_difference.value == pytest.approx(1)
 
 
@@ -68,7 +75,7 @@ def test_with_more_classes_the_centred_logits_are_averaged() -> None:
     def softmax(values: Floats) -> Floats:
         return np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
 
-    correlation = fidelity("teacher", softmax(other), softmax(raw)).correlation.value
+    correlation = compare(softmax(other), softmax(raw)).correlation.value
     centred = [values - values.mean(axis=1, keepdims=True) for values in (other, raw)]
     by_class = [pearson(centred[0][:, c], centred[1][:, c]) for c in range(3)]
     assert correlation == pytest.approx(np.mean(by_class), abs=1e-6)
@@ -89,7 +96,7 @@ def test_probabilities_of_eight_bits_have_finite_logits() -> None:
     ],
 )
 def test_what_colour_explains(ours: Floats, low: float, high: float) -> None:
-    result = fidelity("teacher", answers(ours - ours.mean()), answers(LOGITS), colours=COLOURS)
+    result = compare(answers(ours - ours.mean()), answers(LOGITS), colours=COLOURS)
     assert result.colour is not None
     assert result.reference_colour is not None
     assert low <= result.colour.value <= high
@@ -113,8 +120,8 @@ def test_patients_widen_the_interval() -> None:
     def width(result: Fidelity) -> float:
         return result.correlation.high - result.correlation.low
 
-    alone = fidelity("teacher", answers(ours), answers(teacher))
-    by_patient = fidelity("teacher", answers(ours), answers(teacher), patients=patients)
+    alone = compare(answers(ours), answers(teacher))
+    by_patient = compare(answers(ours), answers(teacher), patients=patients)
     assert width(by_patient) > 1.5 * width(alone)
     assert "by patient" in by_patient.correlation.method
 
@@ -122,11 +129,11 @@ def test_patients_widen_the_interval() -> None:
 def test_figures_do_not_depend_on_the_order_of_rows_within_rounding() -> None:
     rows = RANDOM.permutation(200)
     ours, teacher = answers(LOGITS + NOISE), answers(LOGITS)
-    one = fidelity("teacher", ours, teacher).correlation.value
-    assert fidelity("teacher", ours[rows], teacher[rows]).correlation.value == pytest.approx(one)
+    one = compare(ours, teacher).correlation.value
+    assert compare(ours[rows], teacher[rows]).correlation.value == pytest.approx(one)
 
 
 @pytest.mark.parametrize("images", [0, 4])
 def test_too_few_images_are_refused(images: int) -> None:
     with pytest.raises(PupilaError, match="at least 5"):
-        fidelity("teacher", answers(LOGITS[:images]), answers(LOGITS[:images]))
+        compare(answers(LOGITS[:images]), answers(LOGITS[:images]))

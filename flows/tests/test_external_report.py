@@ -12,7 +12,7 @@ from sample_runs import BINARY, HOSTILE, NODES_OF_SHIFT, sample_run
 
 from pupila.evaluation import Estimate
 from pupila.external import ExternalEvaluation, ExternalMetrics, ImageDisagreement
-from pupila.fidelity import fidelity
+from pupila.fidelity import fidelity, logits_of
 from pupila.metrics import metrics_of
 from pupila_flows.registry.card_external import external_lines
 from pupila_flows.report import external
@@ -37,7 +37,14 @@ def _figures(first: Floats, *, labelled: bool, teacher: bool) -> ExternalMetrics
     return ExternalMetrics(
         images=60,
         metrics=metrics_of(scores, TRUTH, BINARY, "glaucoma", 0.85) if labelled else None,
-        fidelity=None if teacher else fidelity("vgg16", scores, theirs, colours=colours),
+        fidelity=None
+        if teacher
+        else fidelity(
+            "vgg16",
+            *(logits_of(scores), logits_of(theirs)),
+            scores.argmax(axis=1) == theirs.argmax(axis=1),
+            colours=colours,
+        ),
     )
 
 

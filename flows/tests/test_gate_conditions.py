@@ -48,7 +48,7 @@ GZIPPED = Condition(
 SURE = Condition(
     field="sure",
     title="sure answers",
-    limit=AtLeast(correct=lambda ours, _: ours.truth_scores > 0.6, advice="Train longer."),
+    limit=AtLeast(correct=lambda ours, _: ours.losses < -0.6, advice="Train longer."),
 )
 
 

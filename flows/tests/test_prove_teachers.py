@@ -57,6 +57,7 @@ def test_a_teacher_is_held_against_the_labels_by_its_own_order_of_the_classes(
     images = colour_dataset(tmp_path)
     job = ProveTeacher.of(workspace, "big", teacher, images.select("validation"), "red")
     check = job.run(ignore_progress)
+    assert check is not None
     assert (check.above, check.order) == (above, order)
     assert check.counts == {"blue": 12, "red": 12}
     if slope:

@@ -7,12 +7,23 @@ from pupila.artifact import Artifact, Threshold, ThresholdRule
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
-from pupila.plugin import ANY_FORMAT, Config, Exporter, Loader, Runner, Shift, Student, Technique
+from pupila.plugin import (
+    ANY_FORMAT,
+    Config,
+    Exporter,
+    Loader,
+    Runner,
+    Shift,
+    Student,
+    Task,
+    Technique,
+)
 from pupila.plugin_registry import PluginRegistry, installed
 from pupila.predictions import Predictions
 from pupila.runtime import OpenModel, Progress
 from pupila.spec import InputSpec, OutputSpec
 from pupila.step import Step, StepResult, SubTaskFailed, WorkerPool
+from pupila.task import MetricSettings, TaskMethods
 
 __all__ = [
     "ANY_FORMAT",
@@ -22,6 +33,7 @@ __all__ = [
     "Exporter",
     "InputSpec",
     "Loader",
+    "MetricSettings",
     "OpenModel",
     "OutputSpec",
     "PluginRegistry",
@@ -34,6 +46,8 @@ __all__ = [
     "StepResult",
     "Student",
     "SubTaskFailed",
+    "Task",
+    "TaskMethods",
     "Technique",
     "Threshold",
     "ThresholdRule",

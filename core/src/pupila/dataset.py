@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from pupila.arrays import Pixels, is_whole, write_rows
 from pupila.digest import digest_json
 from pupila.errors import PupilaError, list_names, nearest
 from pupila.images import decode, resize
+from pupila.plugin import CLASSIFICATION
 from pupila.requirements import CORE, versions
 from pupila.spec import InputSpec
 
@@ -42,16 +43,25 @@ class Dataset:
     classes: tuple[str, ...]
     cache: Path
     """Folder that caches resized pixels; it may be deleted at any time."""
+    task: str = CLASSIFICATION
+    """What the labels mean, see `pupila.task`. In other tasks, `classes` are the names of what the
+    labels are about."""
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, classes: Sequence[str], cache: Path) -> Dataset:
-        """Make a dataset from a scanned manifest.
-
-        Rows are sorted by the digest of the image file, so that their order does not depend on
-        where the files are.
-        """
+    def of(
+        cls,
+        frame: pd.DataFrame,
+        classes: Sequence[str],
+        cache: Path,
+        task: str = CLASSIFICATION,
+    ) -> Dataset:
+        """Return the dataset of a scanned manifest; rows are sorted by content, not by path."""
         ordered = frame.sort_values(["sha256", "split", "label", "path"], kind="stable")
-        return cls(ordered.reset_index(drop=True), tuple(classes), cache)
+        return cls(ordered.reset_index(drop=True), tuple(classes), cache, task)
+
+    def of_frame(self, frame: pd.DataFrame) -> Dataset:
+        """Return a dataset of other rows with these classes, cache and task, in the same order."""
+        return replace(self, frame=frame.reset_index(drop=True))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -61,7 +71,8 @@ class Dataset:
         """SHA-256 of the classes and of the images' contents, labels and splits, without paths."""
         columns = [self.frame[name].tolist() for name in ("sha256", "label", "split")]
         rows = list(zip(*columns, strict=True))
-        return digest_json({"classes": self.classes, "rows": rows})
+        task = {} if self.task == CLASSIFICATION else {"task": self.task}
+        return digest_json({"classes": self.classes, "rows": rows, **task})
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -71,9 +82,15 @@ class Dataset:
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Number of images, as `{split: {class: number}}`."""
+        """Number of images, as `{split: {class: number}}`.
+
+        In tasks without classes, all labelled images of a split count as of the first name.
+        """
         by_split: dict[str, dict[str, int]] = {}
-        rows = zip(self.frame["split"].tolist(), self.frame["label"].tolist(), strict=True)
+        labels: list[str] = self.frame["label"].tolist()
+        if self.task != CLASSIFICATION:
+            labels = [self.classes[0] if label else "" for label in labels]
+        rows = zip(self.frame["split"].tolist(), labels, strict=True)
         for (split, label), number in sorted(Counter(rows).items()):
             by_split.setdefault(split, {})[label] = number
         return by_split
@@ -88,13 +105,11 @@ class Dataset:
         if absent is not None:
             have = ", ".join(self.splits)
             raise PupilaError(f"The data has no split {absent!r}; it has: {have}.")
-        chosen = self.frame[self.frame["split"].isin(splits)].reset_index(drop=True)
-        return Dataset(chosen, self.classes, self.cache)
+        return self.of_frame(self.frame[self.frame["split"].isin(splits)])
 
     def without(self, split: str) -> Dataset:
-        """Return a dataset of the images of all splits except `split`."""
-        kept = self.frame[self.frame["split"] != split].reset_index(drop=True)
-        return Dataset(kept, self.classes, self.cache)
+        """Return a dataset of the images of all splits but this one."""
+        return self.of_frame(self.frame[self.frame["split"] != split])
 
     @cached_property
     def paths(self) -> list[Path]:
@@ -119,6 +134,16 @@ class Dataset:
                 f"{list_names(self.classes)}.{nearest(unknown, self.classes)}"
             )
         return np.array([index[name] for name in names], np.int64)
+
+    @cached_property
+    def strata(self) -> NDArray[np.int64]:
+        """Group of each image, for samples that are spread evenly over them.
+
+        These are the classes; in other tasks, all images are one group.
+        """
+        if self.task == CLASSIFICATION:
+            return self.labels
+        return np.zeros(len(self), np.int64)
 
     @cached_property
     def patients(self) -> NDArray[np.str_] | None:

@@ -46,8 +46,22 @@ class OperatingPoint(_FrozenModel):
     )
 
 
+class Figure(_FrozenModel):
+    """A figure of a task other than classification, such as the median error of a position."""
+
+    name: str = Field(description="Of the figure in recipes and results: `error`.")
+    title: str = Field(description="As tables show it: `median error`.")
+    unit: str = Field(description="What the value is in: `% of the width`; empty if it is a number")
+    estimate: Estimate
+    lower_is_better: bool = False
+
+
 class Metrics(_FrozenModel):
-    """Quality of one model's answers to one set of images."""
+    """Quality of one model's answers on one set of images.
+
+    Every task has an `accuracy`: the fraction of images that are answered right. Figures of other
+    tasks are in `figures`; what only a classification has is then empty.
+    """
 
     images: int
     patients: int | None = Field(
@@ -55,14 +69,14 @@ class Metrics(_FrozenModel):
         description="Number of patients. None if the data does not name them: intervals then treat "
         "every image as a different patient's.",
     )
-    positive: str = Field(description="Class that AUC, sensitivity and thresholds refer to.")
+    positive: str = Field(default="", description="Class of AUC, sensitivity and thresholds.")
     accuracy: Estimate = Field(
         description="Accuracy at the shipped threshold, if there is one and there are two classes; "
         "otherwise accuracy of the most probable class."
     )
     auc: Estimate | None = Field(
-        description="Area under the ROC curve of the positive class; with more than two classes, "
-        "the mean over all classes, each against the rest. None if a class has no image."
+        default=None,
+        description="Of the positive class; with more than two classes the one-vs-rest mean.",
     )
     operating_points: tuple[OperatingPoint, ...] = ()
     shipped: OperatingPoint | None = Field(
@@ -70,7 +84,7 @@ class Metrics(_FrozenModel):
         description="Operating point at the threshold that ships with the artifact, if any.",
     )
     confusion: tuple[tuple[int, ...], ...] = Field(
-        description="Numbers of images; rows: true class; columns: predicted class."
+        default=(), description="Numbers of images; rows: true class; columns: predicted class."
     )
     confusion_at: float | None = Field(
         default=None,
@@ -78,12 +92,17 @@ class Metrics(_FrozenModel):
         "`point`, unless that was chosen on these same images. None: `confusion` uses the most "
         "probable class.",
     )
-    ece: Estimate = Field(description="Expected calibration error, 15 bins of equal width.")
-    brier: Estimate = Field(description="Mean squared error of the probabilities, 0..2.")
+    ece: Estimate | None = Field(
+        default=None, description="Expected calibration error, 15 bins of equal width."
+    )
+    brier: Estimate | None = Field(
+        default=None, description="Mean squared error of the probabilities, 0..2."
+    )
     tied: float = Field(
         default=0.0,
         description="Largest fraction of images that share the highest probability of a class.",
     )
+    figures: tuple[Figure, ...] = Field(default=(), description="Of other tasks.")
 
     @property
     def point(self) -> OperatingPoint | None:

@@ -26,13 +26,13 @@ from pupila.evaluation import (
     RuntimeCheck,
 )
 from pupila.intervals import share
-from pupila.metrics import agreement, answers_of, check_answers, metrics_of
 from pupila.openset import OpenSetImages, evaluate_open_set
 from pupila.plain import misfits, plain
 from pupila.plugin import Runner
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions, check_outputs, open_model
 from pupila.runtime import OpenModel, OpenPage, Progress
+from pupila.task import Answers, MetricSettings, Truths, answers_of_outputs, methods_of
 from pupila.threads import model_threads
 
 _FEWEST_REPEATS = 5
@@ -41,8 +41,8 @@ _LATENCY_SECONDS = 5.0
 
 _CPU_INFO = Path("/proc/cpuinfo")
 
-LabelledProbabilities = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Probabilities `(images, classes)` and labels `(images,)`."""
+_LabelledAnswers = tuple[Answers, Truths]
+"""Answers `(images, columns)` and what the labels say."""
 
 
 def evaluate(
@@ -77,8 +77,13 @@ def evaluate(
     measured = measure(artifact, images, threads=threads, latency_repeats=latency_repeats)
     answers = predictions.of(artifact, images, progress)
     validation = _validation(artifact, dataset, split, predictions, progress)
-    metrics = partial(
-        metrics_of,
+    task, truths, patients = (
+        methods_of(dataset.task),
+        methods_of(dataset.task).truths(images),
+        images.patients,
+    )
+    settings = partial(
+        MetricSettings,
         classes=dataset.classes,
         positive=positive,
         specificity=specificity,
@@ -86,22 +91,23 @@ def evaluate(
         shipped=artifact.record.threshold,
         split=split,
     )
-    patients = images.patients
     comparison = None
     if reference is not None:
         name, other = reference
-        comparison = agreement(name, answers, predictions.of(other, images, progress), patients)
+        comparison = task.agreement(
+            name, answers, predictions.of(other, images, progress), patients
+        )
     return Evaluation(
         **dict(measured),
         split=split,
-        metrics=metrics(answers, images.labels, patients=patients),
+        metrics=task.metrics(answers, truths, settings(patients=patients)),
         validation=_validation_accuracy(validation, artifact, dataset),
         groups={
             column: {
-                value: metrics(
+                value: task.metrics(
                     answers[rows],
-                    images.labels[rows],
-                    patients=None if patients is None else patients[rows],
+                    truths[rows],
+                    settings(patients=None if patients is None else patients[rows]),
                 )
                 for value, rows in groups.items()
             }
@@ -178,10 +184,11 @@ def check_runtime(
         latency = _latency(model, images[0], latency_repeats)
         outputs = check_outputs(model.predict(images, progress), artifact, runner, len(images))
         name, memory = model.runtime, model.peak_memory_bytes()
-    answers = artifact.record.output.probabilities(outputs)
-    columns = [artifact.record.output.classes.index(name) for name in dataset.classes]
+    output, task = artifact.record.output, methods_of(dataset.task)
+    answers = answers_of_outputs(output, outputs)
+    columns = task.columns_of(output.classes, dataset.classes)
     other = source if runner == own else artifact
-    agreed = other and agreement(
+    agreed = other and task.agreement(
         _reference_name(other, own, artifact),
         answers[:, columns],
         predictions.of(other, dataset, progress),
@@ -232,22 +239,22 @@ def _validation(
     split: str,
     predictions: Predictions,
     progress: Progress,
-) -> LabelledProbabilities | None:
-    """Return answers and labels of the validation split; None if missing, or if it is `split`."""
+) -> _LabelledAnswers | None:
+    """Return answers and truths of the validation split; None if missing, or if it is `split`."""
     if split == "validation" or "validation" not in set(dataset.frame["split"]):
         return None
     images = dataset.select("validation")
-    return predictions.of(artifact, images, progress), images.labels
+    return predictions.of(artifact, images, progress), methods_of(dataset.task).truths(images)
 
 
 def _validation_accuracy(
-    validation: LabelledProbabilities | None, artifact: Artifact, dataset: Dataset
+    validation: _LabelledAnswers | None, artifact: Artifact, dataset: Dataset
 ) -> Estimate | None:
     if validation is None:
         return None
-    scores, truth = check_answers(*validation, dataset.classes, what="validation")
-    answers = answers_of(scores, dataset.classes, artifact.record.threshold)
-    return share(answers == truth, dataset.select("validation").patients)
+    task, threshold = methods_of(dataset.task), artifact.record.threshold
+    right = task.right(*validation, dataset.classes, threshold)
+    return share(right, dataset.select("validation").patients)
 
 
 def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:

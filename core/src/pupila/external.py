@@ -7,20 +7,21 @@ fidelity shows how closely the model's answers follow the teacher's; fidelity ne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Artifact
-from pupila.chance import ChanceCheck, check_chance
+from pupila.chance import ChanceCheck
 from pupila.dataset import UNLABELLED, Dataset
 from pupila.evaluation import Evaluation, Measurement, Metrics
 from pupila.evaluator import measure
-from pupila.fidelity import LEAST_IMAGES, Fidelity, fidelity, logits_of
-from pupila.metrics import metrics_of
+from pupila.fidelity import LEAST_IMAGES, Fidelity, fidelity
 from pupila.predictions import Predictions
 from pupila.runtime import Progress
+from pupila.task import MetricSettings, Truths, methods_of
 
 COLOURS = ("mean_red", "mean_green", "mean_blue")
 DISAGREEMENTS_KEPT = 24
@@ -49,11 +50,13 @@ class ImageDisagreement(_FrozenModel):
     """An image to which a model and its teacher give different answers."""
 
     path: str
-    truth: str | None = Field(description="True class of the image; None without labels.")
-    answer: str = Field(description="Class that the model finds most probable.")
-    other: str = Field(description="Class that the teacher finds most probable.")
-    probability: float = Field(description="The model's probability of the positive class.")
-    other_probability: float = Field(description="The teacher's probability of that class.")
+    truth: str | None = Field(description="Its class; None without labels.")
+    answer: str = Field(description="Most probable class.")
+    other: str = Field(description="The teacher's.")
+    probability: float | None = Field(
+        description="Of the positive class; None in a task without classes."
+    )
+    other_probability: float | None = Field(description="The same by the teacher.")
 
 
 class ExternalEvaluation(_FrozenModel):
@@ -125,33 +128,33 @@ def evaluate_external(
         reference[0],
         np.asarray(predictions.of(reference[1], images, progress), np.float64),
     )
-    chosen_by = None
+    task, chosen_by = methods_of(images.task), None
     if validation is not None:
-        chosen_by = predictions.of(artifact, validation, progress), validation.labels
+        chosen_by = predictions.of(artifact, validation, progress), task.truths(validation)
     labelled = set(images.frame["split"]) != {UNLABELLED}
-    column = images.classes.index(positive)
+    column = images.classes.index(positive) if positive else 0
+    truths = task.truths(images) if labelled else None
     colours = np.array([images.frame[name].tolist() for name in COLOURS], np.float64).T
 
     def metrics_on(rows: Rows) -> ExternalMetrics:
         patients = None if images.patients is None else images.patients[rows]
         metrics = to_teacher = None
-        if labelled:
-            metrics = metrics_of(
-                answers[rows],
-                images.labels[rows],
-                images.classes,
-                positive,
-                specificity,
-                chosen_by,
-                shipped=artifact.record.threshold,
+        if truths is not None:
+            settings = MetricSettings(
+                classes=images.classes,
                 patients=patients,
+                positive=positive,
+                specificity=specificity,
+                validation=chosen_by,
+                shipped=artifact.record.threshold,
             )
+            metrics = task.metrics(answers[rows], truths[rows], settings)
         if teacher and len(rows) >= LEAST_IMAGES:
             to_teacher = fidelity(
                 teacher[0],
-                answers[rows],
-                teacher[1][rows],
-                positive=column,
+                task.comparable(answers[rows], column),
+                task.comparable(teacher[1][rows], column),
+                task.same(answers[rows], teacher[1][rows]),
                 colours=colours[rows],
                 patients=patients,
             )
@@ -164,7 +167,7 @@ def evaluate_external(
             for name in groups
         },
         chance=_chance(artifact, images, answers, positive) if labelled else None,
-        disagreements=_disagreements(images, answers, teacher[1], column, labelled=labelled)
+        disagreements=_disagreements(images, answers, teacher[1], truths, column)
         if teacher
         else (),
         measurement=measured or None,
@@ -175,29 +178,33 @@ def evaluate_external(
     )
 
 
-def _chance(artifact: Artifact, images: Dataset, answers: Floats, positive: str) -> ChanceCheck:
+def _chance(
+    artifact: Artifact, images: Dataset, answers: Floats, positive: str
+) -> ChanceCheck | None:
     """Test whether answers are above chance, with classes in the model's own order."""
-    own = artifact.record.output.classes
-    columns = [images.classes.index(name) for name in own]
-    labels = np.argsort(columns)[images.labels]
-    return check_chance(answers[:, columns], labels, own, positive, images.patients)
+    task, own = methods_of(images.task), replace(images, classes=artifact.record.output.classes)
+    columns = task.columns_of(images.classes, own.classes)
+    return task.chance(
+        answers[:, columns], task.truths(own), own.classes, positive, images.patients
+    )
 
 
 def _disagreements(
-    images: Dataset, answers: Floats, teacher: Floats, column: int, *, labelled: bool
+    images: Dataset, answers: Floats, teacher: Floats, truths: Truths | None, column: int
 ) -> tuple[ImageDisagreement, ...]:
-    """Return the images whose logits differ most from the teacher's, largest difference first."""
-    distance = np.abs(logits_of(answers, column) - logits_of(teacher, column)).max(axis=1)
-    order: list[int] = np.argsort(-distance, kind="stable").tolist()
-    classes = images.classes
+    """Return the images whose answers differ most from the teacher's, largest difference first."""
+    task, classes = methods_of(images.task), images.classes
+    differences = task.comparable(answers, column) - task.comparable(teacher, column)
+    order: list[int] = np.argsort(-np.abs(differences).max(axis=1), kind="stable").tolist()
+    ours, theirs = task.scores(answers, column), task.scores(teacher, column)
     return tuple(
         ImageDisagreement(
             path=str(images.paths[row]),
-            truth=classes[int(images.labels[row])] if labelled else None,
-            answer=classes[int(answers[row].argmax())],
-            other=classes[int(teacher[row].argmax())],
-            probability=float(answers[row, column]),
-            other_probability=float(teacher[row, column]),
+            truth=None if truths is None else task.describe_truth(truths[row], classes),
+            answer=task.describe(answers[row], classes),
+            other=task.describe(teacher[row], classes),
+            probability=None if ours is None else float(ours[row]),
+            other_probability=None if theirs is None else float(theirs[row]),
         )
         for row in order[:DISAGREEMENTS_KEPT]
     )

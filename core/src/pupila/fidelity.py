@@ -62,34 +62,33 @@ class Fidelity(BaseModel):
 
 def fidelity(
     name: str,
-    probabilities: ArrayLike,
+    logits: ArrayLike,
     reference: ArrayLike,
+    same: ArrayLike,
     *,
-    positive: int = 0,
     colours: ArrayLike | None = None,
     patients: ArrayLike | None = None,
     seed: int = 0,
 ) -> Fidelity:
-    """Compare a model's answers with those of the teacher `name`, image by image.
+    """Compare logits `(images, columns)` with those of the teacher `name`, image by image.
 
-    `probabilities` are the model's and `reference` the teacher's, both `(images, classes)`.
-    `positive` is the column of the positive class. `colours` are the mean red, green and blue of
-    each image, `(images, 3)`. With `patients` `(images,)`, intervals are by patient.
+    See `logits_of`; another task gives other numbers (`pupila.task.TaskMethods.comparable`). `same`
+    says which images are answered alike `(images,)`; `colours` are the mean red, green and blue
+    `(images, 3)` of the images.
 
     Raises:
         PupilaError: the arrays' shapes differ, or there are fewer than `LEAST_IMAGES` images.
     """
-    scores, theirs = np.asarray(probabilities, np.float64), np.asarray(reference, np.float64)
-    if scores.shape != theirs.shape or scores.ndim != 2 or len(scores) < LEAST_IMAGES:
+    ours, others = np.asarray(logits, np.float64), np.asarray(reference, np.float64)
+    if ours.shape != others.shape or ours.ndim != 2 or len(ours) < LEAST_IMAGES:
         raise PupilaError(
-            f"Answers {scores.shape} cannot be compared with those of {name!r}, {theirs.shape}: "
-            f"both must be (images, classes) of the same images, at least {LEAST_IMAGES}."
+            f"Answers {ours.shape} cannot be compared with those of {name!r}, {others.shape}: "
+            f"both must be (images, columns) of the same images, at least {LEAST_IMAGES}."
         )
-    ours, others = logits_of(scores, positive), logits_of(theirs, positive)
     means = None if colours is None else np.asarray(colours, np.float64)
 
     def interval(figure: Callable[[Floats], Floats]) -> Estimate:
-        return bootstrap(figure, len(scores), patients, seed)
+        return bootstrap(figure, len(ours), patients, seed)
 
     def explained(values: Floats) -> Estimate | None:
         if means is None:
@@ -98,9 +97,9 @@ def fidelity(
 
     return Fidelity(
         reference=name,
-        images=len(scores),
+        images=len(ours),
         correlation=interval(partial(correlation, ours, others)),
-        labels=share(scores.argmax(axis=1) == theirs.argmax(axis=1), patients),
+        labels=share(np.asarray(same, np.bool_), patients),
         mean_difference=interval(partial(mean_difference, ours, others)),
         colour=explained(ours),
         reference_colour=explained(others),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from pupila.plugin import Exporter, Loader, Runner, Shift, Student, Technique
+from pupila.plugin import Exporter, Loader, Runner, Shift, Student, Task, Technique
 
 PROJECT = "pupila"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -90,6 +90,11 @@ class Hooks:
         A runner opens models of one format in a runtime. The primary runner of a format evaluates
         models; the other runners only run the runtime checks that a recipe asks for.
         """
+        return ()
+
+    @hookspec
+    def pupila_tasks(self) -> Iterable[Task]:
+        """Yield tasks: what models learn beside classification."""
         return ()
 
     @hookspec

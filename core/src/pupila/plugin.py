@@ -74,6 +74,10 @@ class Plugin:
 
 ANY_FORMAT = frozenset({"*"})
 """Value of `accepts` for a step that only needs answers: any format that a runner opens."""
+ANY_TASK = frozenset({"*"})
+"""Value of `tasks` for a step that works whatever its models have learned."""
+CLASSIFICATION = "classification"
+"""Name of the task that data and models have unless something else is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +97,8 @@ class StepPlugin(Plugin):
     max_inputs: int | None = 1
     """Largest number of inputs; None means any number."""
     needs_data: bool = False
+    tasks: frozenset[str] = frozenset({CLASSIFICATION})
+    """Names of the tasks whose data and models it can work on; `ANY_TASK` for all."""
     evaluated: bool = True
     """Whether the output is a model that can be evaluated; a web site, for example, is not."""
     features_only: bool = False
@@ -100,6 +106,10 @@ class StepPlugin(Plugin):
     may then differ from those of the data; the output has the classes of the data."""
     uses_workers: bool = False
     """Whether the step runs subtasks in `Step.worker_pool` and mostly waits for them."""
+
+    def can_do(self, task: str) -> bool:
+        """Return whether the step works on data and models of a task."""
+        return self.tasks == ANY_TASK or task in self.tasks
 
     def output_format(self, input_formats: Sequence[str]) -> str:
         """Return the format of the output, given the formats of the inputs; empty if unknown."""
@@ -183,6 +193,25 @@ class Runner(Plugin):
     """`"module:attribute"` of a function `check(artifact: Artifact) -> None`. It is called before
     any artifact of the format is imported or opened, and raises `PupilaError` for an artifact that
     would run code or reach outside the model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Plugin):
+    """What a model learns: what its labels and its answers mean, and how two models are compared.
+
+    Its implementation is a subclass of `pupila.task.TaskMethods`, which is called without
+    arguments.
+    """
+
+    kind: ClassVar[str] = "task"
+    training: str
+    """`"module:attribute"` of a subclass of `pupila.training.task.TaskTraining`, which is called
+    with the names of the data's classes. It may import Keras."""
+    label_columns: tuple[str, ...]
+    """Columns of a CSV manifest that hold the label of an image."""
+    output_kinds: tuple[str, ...]
+    """Kinds of output that a model of this task may have; a recipe's teacher has the first one by
+    default."""
 
 
 @dataclass(frozen=True, kw_only=True)

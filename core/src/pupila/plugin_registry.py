@@ -25,6 +25,7 @@ from pupila.plugin import (
     Shift,
     StepPlugin,
     Student,
+    Task,
     import_object,
 )
 from pupila.requirements import CORE, versions
@@ -37,8 +38,11 @@ LOADERS_VARIABLE = "PUPILA_LOADERS"
 plugins fit, the named one is used."""
 
 
-_OWN = EntryPoint("shift", "pupila.shift", PROJECT)
-"""Entry point of core's own plugin, which is registered like any other plugin."""
+_OWN = (
+    EntryPoint("classification", "pupila.classification", PROJECT),
+    EntryPoint("shift", "pupila.shift", PROJECT),
+)
+"""Entry points of the core's own plugins, which are registered like any others."""
 
 
 def preferred_plugins() -> dict[str, str]:
@@ -128,6 +132,10 @@ class PluginRegistry:
             PupilaError: no student of that name is installed.
         """
         return self._find(Student, name, "student")
+
+    def task(self, name: str) -> Task:
+        """Return the task of that name."""
+        return self._find(Task, name, "task")
 
     def shift(self, name: str) -> Shift:
         """Return the family of alterations of that name.
@@ -249,7 +257,8 @@ def installed() -> PluginRegistry:
         for entry in distribution.entry_points
         if entry.group == PROJECT
     ]
-    return collect([(distribution_of(CORE), _OWN), *entries])
+    own = [(distribution_of(CORE), entry) for entry in _OWN]
+    return collect([*own, *entries])
 
 
 def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistry:

@@ -18,12 +18,13 @@ from pupila.arrays import Rows, is_whole, write_rows
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
-from pupila.errors import PupilaError, list_names
+from pupila.errors import PupilaError
 from pupila.plugin import Runner
 from pupila.plugin_registry import installed
 from pupila.requirements import versions
 from pupila.runtime import OpenModel, Progress
 from pupila.store import write_atomically
+from pupila.task import answers_of_outputs, methods_of
 from pupila.threads import model_threads
 from pupila.views import AS_IS, Augmentation
 
@@ -94,7 +95,7 @@ class Predictions:
             partial(_open_runner, artifact),
         )
         raw = np.stack([np.load(path, mmap_mode="r") for path in views])
-        flat = artifact.record.output.probabilities(raw.reshape(-1, raw.shape[-1]))
+        flat = answers_of_outputs(artifact.record.output, raw.reshape(-1, raw.shape[-1]))
         return flat.reshape(*raw.shape[:2], -1)
 
     def of_pictures(
@@ -124,7 +125,7 @@ class Predictions:
             if not is_whole(path, count):
                 with _open_runner(artifact) as compute:
                     write_rows(path, count, _compute_batches(compute, pictures(), count, progress))
-        return artifact.record.output.probabilities(np.load(path))[:, columns]
+        return answers_of_outputs(artifact.record.output, np.load(path))[:, columns]
 
     def keep(self, answers: ArrayLike, artifact: Artifact, dataset: Dataset) -> Path:
         """Save probabilities `(images, classes)` for the unaltered images; return the file's path.
@@ -226,7 +227,8 @@ def check_outputs(
     """
     try:
         outputs = np.asarray(outputs, np.float32)
-        misfit = artifact.record.output.misfit(outputs, images)
+        output = artifact.record.output
+        misfit = methods_of(output.task).misfit(output, outputs, images)
     except (TypeError, ValueError) as error:  # rows that differ in length, texts, None
         misfit = f"{shortened(outputs)}, which is not an array of numbers ({error})"
     if misfit:
@@ -325,12 +327,15 @@ def _key(
 
 
 def _columns(artifact: Artifact, dataset: Dataset) -> list[int]:
-    """Return, for each class of the dataset, its column in the artifact's outputs."""
-    classes = artifact.record.output.classes
-    if sorted(classes) != sorted(dataset.classes):
+    """Return the columns of the artifact's answers in the order of the dataset's classes.
+
+    Raises:
+        PupilaError: the artifact has another task or other classes than the dataset.
+    """
+    output = artifact.record.output
+    if output.task != dataset.task:
         raise PupilaError(
-            f"The model has the classes {list_names(classes)}, but the data has "
-            f"{list_names(dataset.classes)}: both must have the same. Correct `classes` of the "
-            f"teacher, or the labels of the data."
+            f"The model has learned {output.task}, but the data is labelled for {dataset.task}: "
+            f"give a model of that task, or set `data.task`."
         )
-    return [classes.index(name) for name in dataset.classes]
+    return methods_of(output.task).columns_of(output.classes, dataset.classes)

@@ -24,16 +24,15 @@ from pupila.dataset import Dataset
 from pupila.digest import digest_code, digest_json
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
-from pupila.fidelity import bootstrap, correlation, logits_of, mean_difference
+from pupila.fidelity import bootstrap, correlation, mean_difference
 from pupila.images import resize
-from pupila.metrics import answers_of, check_answers
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.roc import mean_auc
 from pupila.runtime import Progress
 from pupila.shift import FAMILIES, SEVERITIES, Severity, alter
 from pupila.shift.evaluation import Disagreement, ShiftEvaluation, ShiftFamily, ShiftMetrics
 from pupila.spec import InputSpec
+from pupila.task import TaskMethods, Truths, methods_of
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -70,17 +69,17 @@ class Suite:
     seed: int = 0
     severities: tuple[Severity, ...] = SEVERITIES
 
-    def cells(self, labels: Rows) -> list[Cell]:
-        """Choose the images of each family and severity at random.
+    def cells(self, strata: Rows) -> list[Cell]:
+        """Choose the images of each family and severity at random, evenly over the strata.
 
         `labels` are the labels of all images of the split, `(images,)`. Which images a family gets
         does not depend on the other families.
         """
-        return [cell for name in self.families for cell in self._cells(name, labels)]
+        return [cell for name in self.families for cell in self._cells(name, strata)]
 
-    def _cells(self, name: str, labels: Rows) -> Iterator[Cell]:
+    def _cells(self, name: str, strata: Rows) -> Iterator[Cell]:
         number = int(sha256(name.encode()).hexdigest()[:8], 16)
-        order = _evenly(labels, np.random.default_rng([self.seed, number]))
+        order = _evenly(strata, np.random.default_rng([self.seed, number]))
         for severity in self.severities:
             count = self.images if severity == "middle" else max(1, self.images // 3)
             seed = (self.seed, number, 1 + SEVERITIES.index(severity))
@@ -123,7 +122,7 @@ def evaluate_shift(
 
     def compare(split: str, severities: tuple[Severity, ...]) -> _Comparison:
         images, chosen = dataset.select(split), replace(suite, severities=severities)
-        cells = chosen.cells(images.labels)
+        cells = chosen.cells(images.strata)
         size = teacher.record.input
         ours, theirs = (
             _ModelAnswers.of(model, images, cells, chosen, size, positive, predictions, progress)
@@ -151,10 +150,10 @@ def evaluate_shift(
 
 @dataclass(frozen=True)
 class _Answers:
-    """A model's answers to some images, and their labels."""
+    """A model's answers to some images, and what their labels say."""
 
     scores: Floats
-    labels: Rows
+    truths: Truths
 
 
 @dataclass(frozen=True)
@@ -162,6 +161,7 @@ class _ModelAnswers:
     """A model's answers to the unaltered images, and to the images of each cell."""
 
     model: Artifact
+    task: TaskMethods
     classes: tuple[str, ...]
     positive: int
     unaltered: _Answers
@@ -180,20 +180,20 @@ class _ModelAnswers:
         progress: Progress,
     ) -> _ModelAnswers:
         """Return a model's answers to the unaltered images and to all altered ones."""
-
-        def check(probabilities: NDArray[np.float32], labels: Rows) -> _Answers:
-            return _Answers(*check_answers(probabilities, labels, dataset.classes, "altered"))
-
+        task = methods_of(dataset.task)
+        truths = task.truths(dataset)
         answers = answers_to(model, dataset, cells, suite, size, predictions, progress)
         by_cell: dict[tuple[str, Severity], _Answers] = {
-            (cell.family, cell.severity): check(probabilities, dataset.labels[cell.rows])
-            for cell, probabilities in zip(cells, answers, strict=True)
+            (cell.family, cell.severity): _Answers(scores.astype(np.float64), truths[cell.rows])
+            for cell, scores in zip(cells, answers, strict=True)
         }
+        unaltered = predictions.of(model, dataset, progress).astype(np.float64)
         return cls(
             model,
+            task,
             dataset.classes,
-            dataset.classes.index(positive),
-            check(predictions.of(model, dataset, progress), dataset.labels),
+            dataset.classes.index(positive) if positive else 0,
+            _Answers(unaltered, truths),
             by_cell,
         )
 
@@ -201,17 +201,18 @@ class _ModelAnswers:
         return self.by_cell[cell.family, cell.severity]
 
     def logits(self, cell: Cell) -> Floats:
-        return logits_of(self.to(cell).scores, self.positive)
+        return self.comparable(self.to(cell))
+
+    def comparable(self, answers: _Answers) -> Floats:
+        return self.task.comparable(answers.scores, self.positive)
 
     def accuracy(self, answers: _Answers) -> float:
-        classes = answers_of(answers.scores, self.classes, self.model.record.threshold)
-        return float((classes == answers.labels).mean())
+        threshold = self.model.record.threshold
+        right = self.task.right(answers.scores, answers.truths, self.classes, threshold)
+        return float(right.mean())
 
     def auc(self, answers: _Answers) -> float | None:
-        if not np.bincount(answers.labels, minlength=len(self.classes)).all():
-            return None
-        columns = [self.positive] if len(self.classes) == 2 else range(len(self.classes))
-        return mean_auc(answers.scores, answers.labels, columns)
+        return self.task.area(answers.scores, answers.truths, self.positive)
 
 
 def answers_to(
@@ -275,13 +276,13 @@ def _altered(pixels: Pixels, cells: Sequence[Cell]) -> Iterator[NDArray[np.uint8
             yield from alter(family, np.stack([pixels[row] for row in rows]), cell.severity, random)
 
 
-def _evenly(labels: Rows, random: np.random.Generator) -> Rows:
-    """Return all rows in a random order that alternates between the classes while it can."""
-    order = random.permutation(len(labels))
-    turns = np.empty(len(labels), np.int64)
-    for label in np.unique(labels):
-        of_class = order[labels[order] == label]
-        turns[of_class] = np.arange(len(of_class))
+def _evenly(strata: Rows, random: np.random.Generator) -> Rows:
+    """Return all rows in a random order that alternates between the strata while it can."""
+    order = random.permutation(len(strata))
+    turns = np.empty(len(strata), np.int64)
+    for stratum in np.unique(strata):
+        of_stratum = order[strata[order] == stratum]
+        turns[of_stratum] = np.arange(len(of_stratum))
     return order[np.argsort(turns[order], kind="stable")]
 
 
@@ -299,7 +300,7 @@ class _Comparison:
     @cached_property
     def silent(self) -> set[str]:
         """Families left out of the value: the teacher gives all images nearly the same answer."""
-        unaltered = logits_of(self.theirs.unaltered.scores, self.theirs.positive)
+        unaltered = self.theirs.comparable(self.theirs.unaltered)
         return {
             cell.family
             for cell in self.cells
@@ -351,7 +352,7 @@ class _Comparison:
         return self._metrics(None, self.ours.unaltered, self.theirs.unaltered)
 
     def _metrics(self, severity: Severity | None, ours: _Answers, theirs: _Answers) -> ShiftMetrics:
-        mine, others = (logits_of(answers.scores, self.ours.positive) for answers in (ours, theirs))
+        mine, others = (self.ours.comparable(answers) for answers in (ours, theirs))
         once = np.ones((1, len(mine)))
         return ShiftMetrics(
             severity=severity,
@@ -361,7 +362,7 @@ class _Comparison:
             auc=self.ours.auc(ours),
             reference_auc=self.theirs.auc(theirs),
             fidelity=float(correlation(mine, others, once)[0]),
-            agreement=float((ours.scores.argmax(axis=1) == theirs.scores.argmax(axis=1)).mean()),
+            agreement=float(self.ours.task.same(ours.scores, theirs.scores).mean()),
             mean_difference=float(mean_difference(mine, others, once)[0]),
         )
 
@@ -376,11 +377,13 @@ class _Comparison:
         mine, other = self.ours.to(cell).scores, self.theirs.to(cell).scores
         differences = np.abs(mine - other).max(axis=1)
         order: list[int] = np.argsort(-differences, kind="stable")[:DISAGREEMENTS_KEPT].tolist()
+        task, positive = self.ours.task, self.ours.positive
+        ours, theirs = task.scores(mine, positive), task.scores(other, positive)
         return tuple(
             Disagreement(
                 row=int(cell.rows[index]),
-                probability=float(mine[index, self.ours.positive]),
-                reference=float(other[index, self.ours.positive]),
+                probability=None if ours is None else float(ours[index]),
+                reference=None if theirs is None else float(theirs[index]),
             )
             for index in order
         )

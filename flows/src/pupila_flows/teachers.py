@@ -22,7 +22,7 @@ from pupila.artifact import TRAINING_IMAGES_NAME
 from pupila.disk import sync
 from pupila.errors import PupilaError, join_names, nearest
 from pupila.names import name_fault
-from pupila.spec import OutputKind, OutputSpec
+from pupila.spec import OutputSpec
 from pupila.store import write_atomically
 
 PREFIX = "teacher:"
@@ -36,10 +36,10 @@ class TeacherRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
-    source: str = Field(description="Name of the model file or folder that was added.")
-    sha256: str = Field(description="Digest of the file; for a folder, of file names and bytes.")
-    added: str = Field(description="When the version was added, ISO 8601, UTC.")
-    output: OutputKind = Field(description="softmax, logits or sigmoid.")
+    source: str = Field(description="Name of the file or folder that was given.")
+    sha256: str = Field(description="Digest of its bytes; of a folder, of names and bytes.")
+    added: str = Field(description="When it was added, UTC.")
+    output: str = Field(description="Kind of its output, such as softmax.")
     classes: tuple[str, ...] = Field(description="Class of each output column.")
 
     @property

@@ -18,6 +18,7 @@ from PIL import Image
 from pupila import Artifact, InputSpec
 from pupila.images import decode, resize
 from pupila.predictions import open_model
+from pupila.task import answers_of_outputs
 from pupila.testing import flatbuffer_with_lacking_operator, ignore_progress
 
 pytestmark = pytest.mark.slow
@@ -37,7 +38,7 @@ def answer_of(artifact: Artifact, image: Path, column: int = 0) -> float:
     pixels = resize(decode(image), artifact.record.input)
     with closing(open_model(artifact)) as model:
         outputs = model.predict(pixels[np.newaxis], ignore_progress)
-    return float(artifact.record.output.probabilities(outputs)[0, column])
+    return float(answers_of_outputs(artifact.record.output, outputs)[0, column])
 
 
 def shown(page: Any) -> float:

@@ -15,8 +15,8 @@ class FloatComparison(MeasuredFields):
     float_accuracy: Fraction = Field(description="Accuracy of the float model.")
     agreement: Fraction = Field(description="Fraction of the images given the same class by both.")
     divergence: Difference = Field(
-        description="Mean of KL(p ‖ q) over the images in nats, with the probabilities p of the "
-        "float model and q of the quantised one."
+        description="Mean of KL(p ‖ q) over images in nats, with p of the float model; in tasks "
+        "other than classification, of another distance of answers."
     )
     largest_difference: Difference = Field(
         description="Largest absolute difference of a probability."

@@ -54,8 +54,10 @@ class Disagreement(_Model):
     """An altered image to which pupil and teacher give different answers."""
 
     row: int = Field(description="Row of the image in the split.")
-    probability: float = Field(description="The pupil's probability of the positive class.")
-    reference: float = Field(description="The teacher's probability of the positive class.")
+    probability: float | None = Field(
+        description="The pupil's probability of the positive class; None in a task without classes."
+    )
+    reference: float | None = Field(description="The teacher's.")
 
 
 class ShiftEvaluation(_Model):

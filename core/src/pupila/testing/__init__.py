@@ -14,7 +14,8 @@ class TestSparsify(TechniqueContract):
 
 Install the plugin (`pip install --editable .`), then run `pytest`: each property that Pupila relies
 on is one test, named as a sentence. `ExporterContract` does the same for exporters, and checks that
-the exported model, run by the runner of its format, gives the same answers. As in a flow, a step
+the exported model, run by the runner of its format, gives the same answers. `TaskContract` tests a
+task. As in a flow, a step
 does not get the test images; a step that asks for them fails.
 
 The contract makes the input itself: a tiny image classifier in a format that the plugin accepts,
@@ -28,7 +29,7 @@ from __future__ import annotations
 import pytest
 
 # before the contracts are imported: a failed assertion then shows what was compared
-pytest.register_assert_rewrite("pupila.testing.contracts")
+pytest.register_assert_rewrite("pupila.testing.contracts", "pupila.testing.task_contract")
 
 from pupila.runtime import ignore_progress  # noqa: E402
 from pupila.testing.browsing import flatbuffer_with_lacking_operator, skip_without  # noqa: E402
@@ -41,6 +42,7 @@ from pupila.testing.steps import (  # noqa: E402
     run_step,
     step_for,
 )
+from pupila.testing.task_contract import TaskContract  # noqa: E402
 from pupila.testing.tiny import (  # noqa: E402
     CLASSES,
     INPUT,
@@ -60,6 +62,7 @@ __all__ = [
     "ExporterContract",
     "StepMaker",
     "StepRun",
+    "TaskContract",
     "TechniqueContract",
     "colour_dataset",
     "colour_teacher",

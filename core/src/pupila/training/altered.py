@@ -9,7 +9,6 @@ student predicts them after each epoch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
-from pupila.fidelity import correlation, logits_of
+from pupila.fidelity import correlation
 from pupila.shift_suite import Suite, answers_to, is_silent, pictures
 from pupila.spec import InputSpec, OutputSpec
 from pupila.step import Step
+from pupila.task import methods_of
 from pupila.training.schedule import EpochChoice
 
 Floats = NDArray[np.float64]
@@ -34,33 +34,34 @@ class Altered:
     """Altered images at the student's input size, one family after another,
     `(pictures, height, width, 3)`."""
     logits: list[Floats]
-    """The teacher's logits for the pictures of each family, as `pupila.fidelity.logits_of` returns
-    them."""
+    """The teacher's logits for each family, `(pictures, …)`, or what another task compares; see
+    `pupila.task.TaskMethods.comparable`."""
     output: OutputSpec
     """Output specification of a student in training."""
 
     @classmethod
-    def of(cls, step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None) -> Altered:
-        """Alter the validation images of a step, and predict them with the step's one teacher.
+    def of(cls, step: Step[Any], size: InputSpec, output: OutputSpec | None = None) -> Altered:
+        """Alter the validation images of a step and predict them with its one teacher.
 
-        `size` is the student's input. `classes` are the classes of the student's output columns, by
-        default those of the data.
+        `size` is the student's input, `output` what it gives in training, by default logits of the
+        data's classes.
 
         Raises:
             PupilaError: the teacher gives all altered images the same answer.
         """
         (teacher,), validation = step.inputs, step.split("validation")
-        output = OutputSpec(kind="logits", classes=tuple(classes or validation.classes))
-        columns = [validation.classes.index(name) for name in output.classes]
+        output = output or OutputSpec(kind="logits", classes=validation.classes)
+        task = methods_of(output.task)
+        columns = task.columns_of(validation.classes, output.classes)
         suite, read = Suite(severities=("middle",)), teacher.record.input
-        cells = suite.cells(validation.labels)
+        cells = suite.cells(validation.strata)
         context = (step.predictions, step.progress)
         answers = answers_to(teacher, validation, cells, suite, read, *context)
-        unaltered = logits_of(step.predictions.of(teacher, validation, step.progress))
+        unaltered = task.comparable(step.predictions.of(teacher, validation, step.progress))
         answered = [
-            (cell, logits_of(given[:, columns]))
+            (cell, task.comparable(given[:, columns]))
             for cell, given in zip(cells, answers, strict=True)
-            if not is_silent(logits_of(given), unaltered)
+            if not is_silent(task.comparable(given), unaltered)
         ]
         if not answered:
             raise PupilaError(
@@ -74,9 +75,10 @@ class Altered:
     def fidelity(self, outputs: NDArray[np.float32]) -> float:
         """Return the correlation of student's and teacher's logits, averaged over the families.
 
-        `outputs` are the student's outputs for the altered images, `(pictures, classes)`.
+        `outputs` are the student's raw outputs for the altered images, `(pictures, values)`.
         """
-        ours = logits_of(self.output.probabilities(outputs))
+        task = methods_of(self.output.task)
+        ours = task.comparable(task.answers(self.output, outputs))
         ends = np.cumsum([len(theirs) for theirs in self.logits])[:-1]
         return float(
             np.mean(
@@ -89,11 +91,11 @@ class Altered:
 
 
 def altered_for(
-    step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None
+    step: Step[Any], size: InputSpec, output: OutputSpec | None = None
 ) -> Altered | None:
     """Return the altered images by which a step chooses its epoch; None if it chooses by loss.
 
     The arguments are those of `Altered.of`.
     """
     by_fidelity = isinstance(step.config, EpochChoice) and step.config.choose_by == "fidelity"
-    return Altered.of(step, size, classes) if by_fidelity else None
+    return Altered.of(step, size, output) if by_fidelity else None

@@ -28,7 +28,7 @@ class Images:
     sha256: list[str]
     """Digest of each image's file; it seeds the random augmentation of the image."""
     classes: int
-    """Number of classes: this many columns of the targets, the first ones, are labels."""
+    """Number of classes of the data, whose labels are the first columns of the targets."""
     targets: Sequence[Targets]
     """Targets `(images, columns)` of each view; may be read from disk as they are needed."""
     augmentation: Augmentation

@@ -5,9 +5,8 @@ trained on a few hundred images learns the teacher's answers to those images, bu
 images of another hospital. So the student starts from the teacher's first layers and trains them
 further.
 
-A teacher can be cut after a layer if all later layers together read only one feature map. The
-student's head is a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, and
-a dense layer that gives the logits. A head of width 0 has no convolution.
+A teacher can be cut after a layer if all later layers together read only one feature map. The head
+is that of the task (`pupila.training.task.TaskTraining.head`).
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from pupila.int8_size import file_bytes
 from pupila.keras_files import import_keras
 from pupila.keras_graphs import Calls, bottlenecks
 from pupila.spec import InputSpec
+from pupila.training.task import TaskTraining, free_name
 
 keras = import_keras()
 layers = keras.layers
@@ -33,8 +33,6 @@ _MOMENTUM = 0.9
 """Momentum of batch normalisation, in the head and in trained layers. A small dataset has about 15
 steps per epoch; with Keras' default of 0.99, the running statistics lag seven epochs behind."""
 
-_HEAD_LAYERS = 3
-"""Number of the head's layers with weights: convolution, normalisation, dense."""
 _SHOWN_CUTS = 8
 _VIEWS = (
     *(layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom),
@@ -65,12 +63,13 @@ class Cuts:
         PupilaError: the teacher is not a graph of layers, or cannot be cut anywhere.
     """
 
-    def __init__(self, teacher: Any, head: int, classes: int) -> None:
+    def __init__(self, teacher: Any, head: int, training: TaskTraining) -> None:
         calls = Calls(teacher)
         self._name = teacher.name
+        self._training = training
         self._layers = [layer.name for layer, _ in calls.made]
         self._image = calls.image
-        self._cuts = list(_cuts(calls, head, classes))
+        self._cuts = list(_cuts(calls, head, training))
         self.teacher_bytes = file_bytes(*_kernels(layer for layer, _ in calls.made))
         """Estimated size of the whole teacher as an int8 flatbuffer."""
         if not self._cuts:
@@ -118,13 +117,12 @@ class Cuts:
         self,
         cut: Cut,
         input: InputSpec,
-        classes: int,
         head: int,
         *,
         keep_norms: bool,
         frozen: str | float = 0.0,
     ) -> Any:
-        """Return the student that ends at a cut: raw RGB to logits `(batch, classes)`.
+        """Return a model of raw RGB with the head of its task, such as logits `(batch, classes)`.
 
         `input` is the student's input, `head` the width of its head. The student shares the
         teacher's layers; they are not copied. With `keep_norms`, batch normalisation keeps the
@@ -157,8 +155,8 @@ class Cuts:
             if isinstance(layer, keras.Layer):
                 layer.trainable = False
         taken = {layer.name for layer in own_layers}
-        logits = _with_head(calls.output, head, classes, taken)
-        return keras.Model(calls.image, logits, name="beginning")
+        output = self._training.head(calls.output, head, free_name(taken))
+        return keras.Model(calls.image, output, name="beginning")
 
     def _count_until(self, own_layers: Sequence[Any], until: str) -> int:
         """Return how many layers there are up to and including the one named `until`."""
@@ -177,13 +175,13 @@ class Cuts:
 
 
 @contextmanager
-def frozen_trunk(student: Any, head: int) -> Generator[None]:
-    """Freeze a student's layers from the teacher inside the `with` block, so only the head learns.
+def frozen_trunk(student: Any, head_layers: int) -> Generator[None]:
+    """Freeze a student's layers from the teacher inside the `with` block: only the head learns.
 
-    `head` is the width with which the head was built.
+    `head_layers` is the number of layers of the head that have weights.
     """
     weighted = [layer for layer in student.layers if layer.weights]
-    of_teacher = weighted[: -(_HEAD_LAYERS if head else 1)]
+    of_teacher = weighted[:-head_layers]
     every = [inner for layer in of_teacher for inner in layer._flatten_layers()]
     trainable = [inner.trainable for inner in every]
     for layer in of_teacher:
@@ -195,7 +193,7 @@ def frozen_trunk(student: Any, head: int) -> Generator[None]:
             inner.trainable = before
 
 
-def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
+def _cuts(calls: Calls, head: int, training: TaskTraining) -> Iterator[Cut]:
     """Yield the cuts of a teacher, each with the size of its student."""
     own_layers = [layer for layer, _ in calls.made]
     for number, tensor in bottlenecks(calls):
@@ -204,10 +202,12 @@ def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
             continue
         entries, channels = _kernels(own_layers[: number + 1])
         if channels:
-            width = head or tensor.shape[-1]
-            entries += width * (classes + (tensor.shape[-1] if head else 0))
-            added = [head, classes] if head else [classes]
-            yield Cut(layer.name, tensor, file_bytes(entries, [*channels, *added]))
+            added = training.head_kernels(tensor.shape[-1], head)
+            size = file_bytes(
+                entries + sum(weights for weights, _ in added),
+                [*channels, *(width for _, width in added)],
+            )
+            yield Cut(layer.name, tensor, size)
 
 
 def _count_within(own_layers: Sequence[Any], share: float) -> int:
@@ -250,19 +250,3 @@ def _prepare(own_layers: Sequence[Any], *, keep_norms: bool) -> None:
             if isinstance(inner, layers.BatchNormalization):
                 inner.trainable = not keep_norms
                 inner.momentum = _MOMENTUM
-
-
-def _with_head(x: Any, width: int, classes: int, taken: set[str]) -> Any:
-    """Build a head on a feature map and return its logits; layer names avoid those in `taken`."""
-
-    def name(wanted: str) -> str:
-        while wanted in taken:
-            wanted += "_again"
-        return wanted
-
-    if width:
-        x = layers.Conv2D(width, 1, use_bias=False, name=name("head"))(x)
-        x = layers.BatchNormalization(momentum=_MOMENTUM, name=name("head_norm"))(x)
-        x = layers.Activation("relu6", name=name("head_relu6"))(x)
-    x = layers.GlobalAveragePooling2D(name=name("head_pool"))(x)
-    return layers.Dense(classes, dtype="float32", name=name("logits"))(x)

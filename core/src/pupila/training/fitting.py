@@ -66,13 +66,13 @@ def optimizer(schedule: Schedule, steps: int) -> Any:
     return keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, clipnorm=LARGEST_GRADIENT)
 
 
-def compile_for(model: Any, loss: Loss, classes: int, schedule: Schedule, steps: int) -> None:
-    """Compile a model with a loss, the optimizer of a schedule, and the metric accuracy.
+def compile_for(model: Any, loss: Loss, right: Loss, schedule: Schedule, steps: int) -> None:
+    """Compile a model with a loss, an optimizer and the metric accuracy: the mean of `right`.
 
     `steps` is the number of steps in an epoch. Compilation by XLA is off: on a CPU, it makes these
     nets two to twenty times slower (measured).
     """
-    metric = keras.metrics.MeanMetricWrapper(accuracy(classes), name="accuracy")
+    metric = keras.metrics.MeanMetricWrapper(right, name="accuracy")
     model.compile(optimizer(schedule, steps), loss, metrics=[metric], jit_compile=False)
 
 
@@ -86,11 +86,16 @@ def fit(
     checkpoint: Checkpoint,
     progress: Progress,
     altered: Altered | None = None,
+    right: Loss | None = None,
 ) -> TrainingHistory:
-    """Compile a Keras 3 model with `loss`, and train it with `train`."""
+    """Compile and train a Keras 3 model, as `train` does.
+
+    `right` tells which images are answered right; by default, as a classifier answers them.
+    """
     steps = len(epoch_batches(images, 0, seed, schedule.batch_size))
-    compile_for(model, loss, images.classes, schedule, steps)
-    trainee = _KerasTrainee(model, images.classes, schedule.batch_size)
+    compile_for(model, loss, right or accuracy(images.classes), schedule, steps)
+    values = altered.output.columns if altered else images.classes
+    trainee = _KerasTrainee(model, values, schedule.batch_size)
     return train(trainee, images, validation, schedule, seed, checkpoint, progress, altered)
 
 
@@ -138,10 +143,10 @@ def train(
 
 @dataclass(frozen=True)
 class _KerasTrainee:
-    """A compiled Keras model whose first output columns are the logits of the classes."""
+    """A compiled Keras model whose first output values are the answer, such as logits."""
 
     model: Any
-    classes: int
+    values: int
     batch_size: int
 
     @property
@@ -171,7 +176,7 @@ class _KerasTrainee:
 
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         outputs = self.model.predict(pictures, batch_size=self.batch_size, verbose=0)
-        return outputs[:, : self.classes]
+        return outputs.reshape(len(pictures), -1)[:, : self.values]
 
 
 def _do_nothing() -> None:

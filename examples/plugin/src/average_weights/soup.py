@@ -15,6 +15,7 @@ from average_weights import AverageWeights
 from pupila import Artifact, Dataset, PupilaError, Step, StepResult, keras_files
 from pupila.digest import short_digest
 from pupila.measured import Measured
+from pupila.task import answers_of_outputs
 
 Weights = list[NDArray[np.float32]]
 
@@ -90,7 +91,7 @@ def _accuracy(model: Any, artifact: Artifact, images: Dataset) -> float:
     for start in range(0, len(images), _BATCH_IMAGES):
         rows = slice(start, start + _BATCH_IMAGES)
         outputs = np.asarray(model(pixels[rows].astype(np.float32), training=False))
-        answers = output.probabilities(outputs)[:, columns].argmax(axis=1)
+        answers = answers_of_outputs(output, outputs)[:, columns].argmax(axis=1)
         hits += int((answers == images.labels[rows]).sum())
     return hits / len(images)
 

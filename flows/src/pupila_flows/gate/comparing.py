@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -106,29 +106,29 @@ def _newly_wrong(
 
 
 def describe_images(
-    inputs: GateInputs, ours: ModelPredictions, rows: Rows, predicted: Rows, others: Rows | None
+    inputs: GateInputs,
+    ours: ModelPredictions,
+    rows: Rows,
+    predicted: Sequence[str],
+    others: Sequence[str] | None,
 ) -> tuple[WrongImage, ...]:
     """Describe the validation images in `rows` that the artifact gets most wrong, at most 24.
 
-    `predicted` has the column of the class that the artifact predicts for each validation image,
-    `(images,)`. `others` has the columns of the classes that another model predicts; it is None
-    without another model.
+    `predicted` has the artifact's answer to each validation image in words, `(images,)`. `others`
+    has the answers of another model; it is None without another model.
     """
-    images, classes = inputs.validation, inputs.classes
+    images = inputs.validation
     if images is None:
         return ()
-    order = np.argsort(ours.truth_scores[rows], kind="stable")
+    order = np.argsort(-ours.losses[rows], kind="stable")
     worst: list[int] = rows[order].tolist()
-
-    def name(answers: Rows, row: int) -> str:
-        return classes[int(answers[row])]
 
     return tuple(
         WrongImage(
             path=images.paths[row],
-            truth=classes[images.labels[row]],
-            answer=name(predicted, row),
-            other=None if others is None else name(others, row),
+            truth=ours.truth(row),
+            answer=predicted[row],
+            other=None if others is None else others[row],
         )
         for row in worst[:_IMAGES]
     )

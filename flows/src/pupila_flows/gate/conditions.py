@@ -8,7 +8,7 @@ here, list it in `CONDITIONS`, and add its field to `pupila_flows.recipe.gate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pupila.errors import PupilaError, nearest
@@ -53,7 +53,7 @@ class Condition:
 def _agrees(ours: ModelPredictions, teacher: ModelPredictions | None) -> Bools:
     if teacher is None:
         raise PupilaError("The artifact has no teacher to compare with.")
-    return ours.chosen == teacher.chosen
+    return ours.same(teacher)
 
 
 def _called_positive(predictions: ModelPredictions) -> Bools:
@@ -64,16 +64,16 @@ def _not_called_positive(predictions: ModelPredictions) -> Bools:
     return ~predictions.called_positive
 
 
-def _at_threshold(predictions: ModelPredictions) -> Rows:
-    return predictions.at_threshold
+def _at_threshold(predictions: ModelPredictions) -> Sequence[str]:
+    return predictions.named(predictions.at_threshold)
 
 
-def _likeliest(predictions: ModelPredictions) -> Rows:
-    return predictions.likeliest
+def _likeliest(predictions: ModelPredictions) -> Sequence[str]:
+    return predictions.named(predictions.likeliest)
 
 
 def _likeliest_is_right(predictions: ModelPredictions) -> Bools:
-    return predictions.likeliest == predictions.labels
+    return predictions.likeliest == predictions.truths
 
 
 def _sensitivity_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pupila.chance import check_chance
 from pupila.errors import PupilaError
 from pupila_flows.gate import messages
 from pupila_flows.gate.comparing import compare_metrics, describe_images
@@ -119,14 +118,9 @@ def _above_chance(inputs: GateInputs, case: Case) -> Iterator[Finding]:
     for against, model in sides:
         if model is not None:
             predictions = ModelPredictions.of(inputs, model)
-            check = check_chance(
-                predictions.scores,
-                predictions.labels,
-                inputs.classes,
-                inputs.positive,
-                predictions.patients,
-            )
-            yield messages.describe_chance(check, model, against)
+            check = predictions.chance()
+            if check:
+                yield messages.describe_chance(check, model, against)
 
 
 def _name(model: GateModel | None) -> str | None:
@@ -221,5 +215,5 @@ def _wrong(
     mine, other = ours.validation, theirs.validation if theirs else None
     if mine is None or (theirs and other is None):
         return ()
-    others = other.chosen if other else None
-    return describe_images(inputs, mine, rule.wrong(mine, other), mine.chosen, others)
+    others = other.answers if other else None
+    return describe_images(inputs, mine, rule.wrong(mine, other), mine.answers, others)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.chance import ChanceCheck, check_chance
 from pupila.evaluation import Estimate
 from pupila_flows.gate import messages
 from pupila_flows.gate.comparing import compare_metrics
@@ -66,14 +65,15 @@ def _margins(inputs: GateInputs, case: Case, external: GateExternalSet) -> Itera
             yield messages.not_comparable(field, margin, None, against, external=external.name)
         return
     inputs, ours, theirs = pair
-    teacher = _chance(inputs, theirs)
-    if not teacher.above:
+    teacher, own = theirs.chance(), ours.chance()
+    if teacher and not teacher.above:
         yield messages.nothing_to_show(teacher, theirs.model, external.name)
         return
     yield from compare_metrics(
         inputs, ours, theirs, theirs.model.name, None, margins, external.name
     )
-    yield messages.describe_chance(_chance(inputs, ours), ours.model, None, external.name)
+    if own:
+        yield messages.describe_chance(own, ours.model, None, external.name)
 
 
 def _fidelity(case: Case, external: GateExternalSet, floor: float) -> Finding:
@@ -111,13 +111,3 @@ def _model_on(model: GateModel | None, name: str, external: GateExternalSet) -> 
         return None
     evaluation = model.evaluation.model_copy(update={"probabilities": predictions.probabilities})
     return model.model_copy(update={"evaluation": evaluation})
-
-
-def _chance(inputs: GateInputs, predictions: ModelPredictions) -> ChanceCheck:
-    return check_chance(
-        predictions.scores,
-        predictions.labels,
-        inputs.classes,
-        inputs.positive,
-        predictions.patients,
-    )

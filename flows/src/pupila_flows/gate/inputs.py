@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Threshold
 from pupila.evaluation import Estimate, Evaluation
+from pupila.plugin import CLASSIFICATION
 from pupila.shift.evaluation import ShiftEvaluation
 from pupila_flows.recipe.gate import GateSection
 
@@ -90,6 +91,10 @@ class Images(_Model):
         description="Values by column of the manifest, one for each image; empty if not given.",
     )
 
+    truths: tuple[tuple[float, ...], ...] | None = Field(
+        default=None,
+        description="What the label of each image says, in tasks other than classification.",
+    )
     patients: tuple[str, ...] | None = Field(
         default=None,
         description="Patient of each image; None if the data does not name patients. Each image "
@@ -144,8 +149,9 @@ class GateInputs(_Model):
         "unique across registries.",
     )
     anchor: str | None = Field(default=None, description="The anchor version, such as `version 1`.")
+    task: str = Field(default=CLASSIFICATION, description="What the models have learned.")
     classes: tuple[str, ...]
-    positive: str
+    positive: str = Field(description="Positive class; empty in a task without classes.")
     test: Images
     validation: Images | None = Field(description="Validation images; None if there are none.")
     external: tuple[GateExternalSet, ...] = Field(

@@ -62,6 +62,9 @@ def own_threshold(
     `validation` holds the artifact's probabilities for the validation images, `(images, classes)`.
     """
     shipped, classes = model.threshold, inputs.classes
+    if not inputs.positive:
+        reason = f"{model.name!r} has no threshold: the task {inputs.task} has none."
+        return AppliedThreshold(0, None, None, ships=False, origin="", reason=reason)
     # with two classes, a threshold for the other one works too
     known = [inputs.positive] if len(classes) > 2 else classes
     if shipped and shipped.positive in known:
@@ -89,6 +92,8 @@ def matching_threshold(
     `ours` is the threshold of the artifact, and `artifact` is the artifact's name. `validation`
     holds the model's probabilities for the validation images, `(images, classes)`.
     """
+    if not inputs.positive:
+        return own_threshold(inputs, model, validation)
     threshold = replace(ours, value=None, origin="the threshold that the same rule gives it")
     own = model.threshold
     if ours.rule is None and ours.ships:

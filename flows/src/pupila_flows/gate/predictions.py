@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.chance import ChanceCheck
+from pupila.classification import Classification
 from pupila.errors import PupilaError
-from pupila.metrics import check_answers
+from pupila.task import TaskMethods, Truths, methods_of
 from pupila_flows.gate.inputs import GateInputs, GateModel, Images
 from pupila_flows.gate.operating import AppliedThreshold, Floats, matching_threshold, own_threshold
 
@@ -22,12 +25,14 @@ class ModelPredictions:
     """One model's predictions on the images of one split."""
 
     model: GateModel
+    task: TaskMethods
+    classes: tuple[str, ...]
     scores: Floats
-    """Probabilities, `(images, classes)`."""
-    labels: Rows
-    """Column of each image's true class, `(images,)`."""
+    """Answers, `(images, columns)`; of a classifier, probabilities of the classes."""
+    truths: Truths
+    """What the label of each image says; for a classifier, the column of the true class."""
     positive: int
-    """Column of the positive class."""
+    """Column of the positive class; 0 in a task without classes."""
     threshold: AppliedThreshold
     """The threshold at which images are called positive."""
     patients: NDArray[np.str_] | None = None
@@ -56,16 +61,16 @@ class ModelPredictions:
             threshold = matching_threshold(
                 inputs, model, chosen_on, like.threshold, like.model.name
             )
-        positive = inputs.classes.index(inputs.positive)
+        positive = inputs.classes.index(inputs.positive) if inputs.positive else 0
+        task, classes = methods_of(inputs.task), inputs.classes
         validation = None
         if images and chosen_on is not None:
-            validation = cls(
-                model, chosen_on, np.array(images.labels, np.int64), positive, threshold
-            )
-        labels = np.array(inputs.test.labels, np.int64)
+            truths = _truths(images)
+            validation = cls(model, task, classes, chosen_on, truths, positive, threshold)
         patients = inputs.test.patients
         patients = None if patients is None else np.array(patients, np.str_)
-        return cls(model, scores, labels, positive, threshold, patients, validation)
+        truths = _truths(inputs.test)
+        return cls(model, task, classes, scores, truths, positive, threshold, patients, validation)
 
     def patients_of(self, rows: Rows) -> NDArray[np.str_] | None:
         """Return the patient of each image in `rows`; None if the data has no patients.
@@ -114,22 +119,58 @@ class ModelPredictions:
 
     @property
     def right(self) -> Bools:
-        """Whether the class in `chosen` is right, for each image."""
-        return self.chosen == self.labels
+        """Whether each image is answered right; a classifier answers it with `chosen`."""
+        if self._has_classes:
+            return self.chosen == self.truths
+        return self.task.right(self.scores, self.truths, self.classes)
+
+    def same(self, other: ModelPredictions) -> Bools:
+        """Return whether this model and another one answer each image alike, `(images,)`."""
+        if self._has_classes:
+            return self.chosen == other.chosen
+        return self.task.same(self.scores, other.scores)
 
     @property
-    def truth_scores(self) -> Floats:
-        """Probability of the true class of each image."""
-        return self.scores[np.arange(len(self.labels)), self.labels]
+    def losses(self) -> Floats:
+        """How wrong each answer is; the larger, the worse."""
+        return self.task.losses(self.scores, self.truths)
 
     @property
     def is_positive(self) -> Bools:
         """Whether each image is of the positive class."""
-        return self.labels == self.positive
+        return self.truths == self.positive
+
+    def chance(self) -> ChanceCheck | None:
+        """Return whether the model is above chance; None if the task has no such test."""
+        positive = self.classes[self.positive]
+        return self.task.chance(self.scores, self.truths, self.classes, positive, self.patients)
+
+    @property
+    def answers(self) -> Sequence[str]:
+        """The answer to each image in words, as the model as it ships gives it."""
+        return self.named(self.chosen) if self._has_classes else self._described
+
+    def named(self, columns: Rows) -> Sequence[str]:
+        """Return the class names of columns."""
+        numbers: list[int] = columns.tolist()
+        return [self.classes[number] for number in numbers]
+
+    def truth(self, row: int) -> str:
+        """Return in words what the label of an image says."""
+        return self.task.describe_truth(self.truths[row], self.classes)
+
+    @property
+    def _has_classes(self) -> bool:
+        return isinstance(self.task, Classification)
+
+    @property
+    def _described(self) -> Sequence[str]:
+        return [self.task.describe(answer, self.classes) for answer in self.scores]
 
 
 def _probabilities(model: GateModel, file: str, inputs: GateInputs, images: Images) -> Floats:
-    path, shape = Path(file), (len(images), len(inputs.classes))
+    task, path = methods_of(inputs.task), Path(file)
+    shape = len(images), len(task.answer_columns(inputs.classes))
     if not path.is_file():
         raise PupilaError(
             f"The predictions of {model.name!r} are not at {str(path)!r}: run again to make them."
@@ -140,4 +181,10 @@ def _probabilities(model: GateModel, file: str, inputs: GateInputs, images: Imag
             f"The predictions of {model.name!r} have shape {values.shape!r}, expected {shape!r}: "
             f"they belong to other images."
         )
-    return check_answers(values, images.labels, inputs.classes, what=model.name)[0]
+    return task.check(values, _truths(images), inputs.classes, model.name)
+
+
+def _truths(images: Images) -> Truths:
+    if images.truths is None:
+        return np.array(images.labels, np.int64)
+    return np.array(images.truths, np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -82,8 +82,8 @@ def _right(predictions: ModelPredictions) -> Bools:
     return predictions.right
 
 
-def _chosen(predictions: ModelPredictions) -> Rows:
-    return predictions.chosen
+def _answers(predictions: ModelPredictions) -> Sequence[str]:
+    return predictions.answers
 
 
 def _no_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> str:
@@ -99,8 +99,8 @@ class MarginRule:
 
     It raises `PupilaError` if a model has no threshold that decides this.
     """
-    predicted: Callable[[ModelPredictions], Rows] = _chosen
-    """Returns the column of the predicted class of each image, `(images,)`."""
+    predicted: Callable[[ModelPredictions], Sequence[str]] = _answers
+    """Returns the answer to each image in words, `(images,)`."""
     images: ImageSubset = ALL_IMAGES
     note: Callable[[ModelPredictions, ModelPredictions, Rows], str] = _no_note
     """Returns a last sentence for the finding, from both models' predictions and the rows."""
@@ -147,7 +147,7 @@ class AreaMargin(MarginRule):
         columns = [ours.positive] if classes == 2 else list(range(classes))
         pair = ours.scores[rows], theirs.scores[rows]
         patients = ours.patients_of(rows)
-        return compare_auc(*pair, ours.labels[rows], columns, margin, patients)
+        return compare_auc(*pair, ours.truths[rows], columns, margin, patients)
 
 
 @dataclass(frozen=True)

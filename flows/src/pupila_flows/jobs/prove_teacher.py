@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
-
 from pupila.artifact import Artifact
-from pupila.chance import ChanceCheck, check_chance
+from pupila.chance import ChanceCheck
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
 from pupila.plugin_registry import installed
 from pupila.runtime import Progress
+from pupila.task import methods_of
 from pupila.views import AS_IS
 from pupila_flows.execution.job import Job
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
 from pupila_flows.workspace import Workspace
 
 
-class ProveTeacher(Job[ChanceCheck]):
+class ProveTeacher(Job[ChanceCheck | None]):
     """Compare a teacher's predictions with the labels; later steps reuse the predictions."""
 
-    returns: ClassVar[Any] = ChanceCheck
+    returns: ClassVar[Any] = ChanceCheck | None
     runs_models: ClassVar[bool] = True
     seconds_allowed: ClassVar[float | None] = 3600.0
 
@@ -51,12 +51,9 @@ class ProveTeacher(Job[ChanceCheck]):
             code=code_of(installed().runner(artifact.format)),
         )
 
-    def run(self, progress: Progress) -> ChanceCheck:
+    def run(self, progress: Progress) -> ChanceCheck | None:
         workspace = self.workspace
         model, images = workspace.store.open(self.artifact), self.images.read(workspace)
-        (probabilities,) = workspace.predictions.in_own_order(model, images, AS_IS, progress)
-        classes = model.record.output.classes
-        own = np.array([classes.index(name) for name in images.classes])
-        return check_chance(
-            probabilities, own[images.labels], classes, self.positive, images.patients
-        )
+        (answers,) = workspace.predictions.in_own_order(model, images, AS_IS, progress)
+        task, own = methods_of(images.task), replace(images, classes=model.record.output.classes)
+        return task.chance(answers, task.truths(own), own.classes, self.positive, images.patients)

@@ -208,8 +208,8 @@ def _metric_cells(evaluation: Evaluation) -> list[str]:
     metrics, agreement = evaluation.metrics, evaluation.agreement
     return [
         *_quality(metrics),
-        _score(metrics.ece),
-        _score(metrics.brier),
+        _score(metrics.ece) if metrics.ece else formatting.NONE,
+        _score(metrics.brier) if metrics.brier else formatting.NONE,
         _percent(agreement.labels) if agreement else formatting.NONE,
     ]
 

@@ -63,7 +63,7 @@ def quality_row(external_metrics: ExternalMetrics) -> dict[str, str]:
         "sensitivity": interval(point.sensitivity) if point else "",
         "specificity": interval(point.specificity) if point else "",
         "at threshold": formatting.threshold(metrics) if point else "",
-        "ECE": f"{metrics.ece.value:.3f}",
+        "ECE": f"{metrics.ece.value:.3f}" if metrics.ece else "",
     }
 
 

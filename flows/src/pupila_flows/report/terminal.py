@@ -8,7 +8,7 @@ import yaml
 
 from pupila.evaluation import Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
-from pupila.plugin import Loader, Plugin, Runner, Shift, StepPlugin
+from pupila.plugin import Loader, Plugin, Runner, Shift, StepPlugin, Task
 from pupila.plugin_registry import PluginRegistry
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
@@ -54,7 +54,7 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
         "sensitivity": interval(point.sensitivity) if point else "",
         "specificity": interval(point.specificity) if point else "",
         "at threshold": formatting.threshold(metrics) if point else "",
-        "ECE": f"{metrics.ece.value:.3f}",
+        "ECE": f"{metrics.ece.value:.3f}" if metrics.ece else "",
         "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
         **(_filter(evaluation.open_set) if evaluation.open_set else {}),
     }
@@ -264,4 +264,6 @@ def _formats(plugin: Plugin) -> dict[str, str]:
         return {"takes": plugin.format, "gives": "predictions"}
     if isinstance(plugin, Shift):
         return {"takes": "images", "gives": "images"}
+    if isinstance(plugin, Task):
+        return {"takes": ", ".join(plugin.label_columns), "gives": " or ".join(plugin.output_kinds)}
     return {"takes": "", "gives": "keras"}

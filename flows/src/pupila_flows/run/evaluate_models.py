@@ -302,6 +302,7 @@ class _Evaluator:
                 Case(entry=model.name, made="", artifact=_side(model), teacher=_side(teacher))
                 for model in models
             ),
+            task=dataset.task,
             classes=dataset.classes,
             positive=self.positive,
             test=images_of(dataset),

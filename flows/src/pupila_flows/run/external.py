@@ -125,6 +125,7 @@ def _compare(run: Run, entries: Sequence[Entry]) -> list[Entry]:
         section=GateSection(),
         specificity=run.plan.recipe.evaluate.specificity,
         cases=tuple(cases),
+        task=run.dataset.task,
         classes=run.dataset.classes,
         positive=run.positive,
         test=images_of(run.dataset.select("test")),

@@ -121,6 +121,7 @@ def _gate_inputs(run: Run, section: GateSection, entries: Sequence[Entry]) -> Ga
         published=incumbents.version.title if incumbents.version else None,
         published_manifest=incumbents.version.sha256 if incumbents.version else None,
         anchor=" and ".join(anchors) or None,
+        task=run.dataset.task,
         classes=run.dataset.classes,
         positive=run.positive,
         test=images_of(run.dataset.select("test"), section.groups),

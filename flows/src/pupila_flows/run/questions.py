@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from pupila.dataset import Dataset
+from pupila.plugin import CLASSIFICATION
+from pupila.task import methods_of
 from pupila_flows.data.external.reading import ExternalImages
 from pupila_flows.gate.inputs import ExternalPredictions, GateExternalSet, GateModel, Images
 from pupila_flows.recipe.gate import ExternalGate
@@ -17,10 +21,19 @@ def images_of(images: Dataset, columns: Sequence[str] = ()) -> Images:
     return Images(
         fingerprint=images.fingerprint,
         paths=tuple(map(str, images.paths)),
-        labels=tuple(images.labels.tolist()),
+        labels=tuple(images.strata.tolist()),
+        truths=_truths(images),
         columns={column: _values(images, column) for column in columns},
         patients=None if images.patients is None else tuple(images.patients.tolist()),
     )
+
+
+def _truths(images: Dataset) -> tuple[tuple[float, ...], ...] | None:
+    """Return what the labels say in tasks other than classification, whose labels are columns."""
+    if images.task == CLASSIFICATION:
+        return None
+    truths = np.asarray(methods_of(images.task).truths(images), np.float64)
+    return tuple(tuple(row) for row in truths.reshape(len(images), -1).tolist())
 
 
 def validation_of(data: Dataset, columns: Sequence[str] = ()) -> Images | None:

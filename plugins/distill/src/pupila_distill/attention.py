@@ -80,7 +80,7 @@ def distill_attention(step: Step[AttentionDistillation]) -> StepResult:
     config = step.config
     images, (_, validation) = training_images(step), splits(step)
     _check(step, validation)
-    sizes = _student_sizes(step, len(validation.classes))
+    sizes = _student_sizes(step)
     maps = _teacher_maps(step, images, sizes)
     sizes = _deepest(sizes, maps[0].shape[1])
     answers = predict_teachers(step, images, validation)
@@ -177,12 +177,9 @@ def _side_by_side(tensors: Sequence[Any]) -> Any:
     return ops.concatenate(flat, axis=-1)
 
 
-def _student_sizes(step: Step[AttentionDistillation], classes: int) -> list[Size]:
-    """Return the sizes of the feature maps of the student's deepest stages, at most three.
-
-    The largest map comes first.
-    """
-    student = new_student(step, classes)
+def _student_sizes(step: Step[AttentionDistillation]) -> list[Size]:
+    """Return the sizes of the feature maps of the student's deepest stages, largest first."""
+    student = new_student(step)
     sizes = [size_of(feature_map) for feature_map in with_stages(student).outputs[1:]]
     if not sizes:
         seen = input_of(student)

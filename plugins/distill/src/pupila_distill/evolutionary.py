@@ -70,7 +70,7 @@ def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> StepResult:
     """
     config, (images, validation) = step.config, splits(step)
     classes = len(images.classes)
-    size = input_of(new_student(step, classes))
+    size = input_of(new_student(step))
     keras.utils.set_random_seed(step.seed)
     teacher = build_student(config.evolving, size, classes)
     targets = TrainingTargets(

@@ -10,7 +10,8 @@ from pupila import Artifact, InputSpec, PupilaError, Step, installed
 from pupila.keras_files import load
 from pupila.training.beginning import Cut, Cuts
 from pupila.training.student import build_student
-from pupila_distill.config import Beginning, Training
+from pupila.training.task import TaskTraining, training_of
+from pupila_distill.config import Beginning
 
 _BYTES = 500_000
 """Largest size of the beginning of a teacher, in bytes, if the recipe does not set a size."""
@@ -18,21 +19,19 @@ _BYTES = 500_000
 _LEAST_PROBABILITY = 1e-7
 
 
-def new_student(step: Step[Any], classes: int) -> Any:
-    """Return the student to train: a model from raw RGB images to logits `(batch, classes)`.
-
-    A student of a small architecture has random weights. A student made of the first layers of its
-    teacher has the teacher's weights.
+def new_student(step: Step[Any]) -> Any:
+    """Return an untrained student of raw RGB with the head of the task, such as logits.
 
     Raises:
         PupilaError: the student does not support its input size, or no teacher can be cut as the
             settings ask.
     """
-    config: Training = step.config
+    config, training = step.config, training_of(step.images)
     if isinstance(config.student, Beginning):
-        return _beginning(step, config.student, classes)
+        return _beginning(step, config.student, training)
     architecture = installed().student(config.student)
-    return build_student(architecture, _square(config.size or architecture.size), classes)
+    size = _square(config.size or architecture.size)
+    return build_student(architecture, size, len(training.classes))
 
 
 def input_of(student: Any) -> InputSpec:
@@ -45,14 +44,13 @@ def _square(side: int) -> InputSpec:
     return InputSpec(height=side, width=side)
 
 
-def _beginning(step: Step[Any], wanted: Beginning, classes: int) -> Any:
+def _beginning(step: Step[Any], wanted: Beginning, training: TaskTraining) -> Any:
     teacher = _best_teacher(step)
-    cuts = Cuts(load(teacher), wanted.head, classes)
+    cuts = Cuts(load(teacher), wanted.head, training)
     size = step.config.size
     return cuts.student(
         _cut(cuts, wanted),
         _square(size) if size else teacher.record.input,
-        classes,
         wanted.head,
         keep_norms=wanted.normalisation == "kept",
         frozen=wanted.frozen if wanted.frozen_until is None else wanted.frozen_until,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pupila import Step, StepResult
 from pupila.measured import Measured
-from pupila.training.loss import distillation_loss, label_loss
 from pupila.training.oracle import oracle_loss, oracle_targets, oracle_teaching
-from pupila.training.targets import labels_of, labels_of_views, pack_targets, softened_mean
+from pupila.training.targets import labels_of, labels_of_views, pack_targets
+from pupila.training.task import training_of
 from pupila.training.teacher import predict_teachers
 from pupila_distill.config import Distillation, OracleDistillation, Training
 from pupila_distill.sources import weigh_sources
@@ -42,29 +39,27 @@ def teacher_targets(step: Step[Any]) -> TrainingTargets:
     """
     config: Distillation = step.config
     config.check_inputs(len(step.inputs))
-    weights = config.weights or (1.0,) * len(step.inputs)
     images, (_, validation) = training_images(step), splits(step)
-    answers = predict_teachers(step, images, validation)
-
-    def mean(probabilities: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        return softened_mean(probabilities, weights, config.temperature)
-
-    given = [_mean_of_views(views) if config.mean_over_views else views for views in answers.views]
+    training = training_of(images)
+    taught = training.teach(
+        step,
+        images,
+        validation,
+        weights=config.weights or (1.0,) * len(step.inputs),
+        temperature=config.temperature,
+        mean_over_views=config.mean_over_views,
+    )
+    labels = training.labels_of_views(images, config.augmentation)
     return TrainingTargets(
         images=images,
         views=[
-            pack_targets(labels, mean([views[number] for views in given]))
-            for number, labels in enumerate(labels_of_views(images, config.augmentation))
+            pack_targets(of_view, answers)
+            for of_view, answers in zip(labels, taught.views, strict=True)
         ],
-        validation=pack_targets(labels_of(validation), mean(answers.validation)),
-        loss=distillation_loss(config.alpha, config.temperature),
-        measured=answers.measured,
+        validation=pack_targets(training.labels(validation), taught.validation),
+        loss=training.distillation_loss(step, config.alpha, config.temperature),
+        measured=taught.measured,
     )
-
-
-def _mean_of_views(views: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Replace each view's predictions by the mean over all views, `(views, images, classes)`."""
-    return np.broadcast_to(views.mean(axis=0), views.shape)
 
 
 def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
@@ -104,6 +99,12 @@ def train(step: Step[Training]) -> StepResult:
         PupilaError: the loss is no longer finite.
     """
     images, validation = splits(step)
-    labels = labels_of_views(images, step.config.augmentation)
-    targets = TrainingTargets(images, labels, labels_of(validation), label_loss, Measured())
+    training = training_of(images)
+    targets = TrainingTargets(
+        images,
+        training.labels_of_views(images, step.config.augmentation),
+        training.labels(validation),
+        training.label_loss(),
+        Measured(),
+    )
     return train_student(step, targets)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, OutputSpec, Progress, Step, StepResult
+from pupila import Dataset, Progress, Step, StepResult
 from pupila.digest import digest_json, short_digest
 from pupila.keras_files import import_keras, macs, parameters, save
 from pupila.measured import Measured, TrainingSummary
@@ -22,6 +22,7 @@ from pupila.training.fitting import fit
 from pupila.training.frozen import split_training
 from pupila.training.loss import Loss
 from pupila.training.targets import Targets
+from pupila.training.task import TaskTraining, training_of
 from pupila.views import AS_IS
 from pupila_distill.config import Beginning, Training
 from pupila_distill.new_student import input_of, new_student
@@ -73,17 +74,15 @@ def train_student(step: Step[Any], targets: TrainingTargets) -> StepResult:
     Raises:
         PupilaError: the student cannot be built, or the loss is no longer finite.
     """
-    _, validation = splits(step)
     keras.utils.set_random_seed(step.seed)
-    student = new_student(step, len(validation.classes))
-    history = _fit(step, targets, student)
-    probabilities = keras.layers.Softmax(name="probabilities")(student.outputs[0])
-    model = keras.Model(student.inputs[0], probabilities, name=student.name)
+    student, training = new_student(step), training_of(step.images)
+    history = _fit(step, targets, student, training)
+    model, output = training.finish(student)
     save(model, step.output)
     return StepResult(
         format="keras",
         input=input_of(student),
-        output=OutputSpec(kind="softmax", classes=validation.classes),
+        output=output,
         parameters=parameters(model),
         macs=macs(model),
         measured=Measured(
@@ -92,11 +91,14 @@ def train_student(step: Step[Any], targets: TrainingTargets) -> StepResult:
     )
 
 
-def _fit(step: Step[Any], targets: TrainingTargets, student: Any) -> TrainingHistory:
-    """Train a student, and return the history; the first `frozen_epochs` train only its head."""
+def _fit(
+    step: Step[Any], targets: TrainingTargets, student: Any, training: TaskTraining
+) -> TrainingHistory:
+    """Train a student; in the first `frozen_epochs` only its head is trained."""
     config: Training = step.config
     model, size, (_, validation) = targets.wrap(student), input_of(student), splits(step)
-    shown, altered = len(training_images(step)), altered_for(step, size)
+    shown = len(training_images(step))
+    altered = altered_for(step, size, training.output_in_training(student))
     images = Images.of(targets.images, size, targets.views, config.augmentation, shown)
     validation_images = Images.of(validation, size, [targets.validation], AS_IS)
 
@@ -110,12 +112,14 @@ def _fit(step: Step[Any], targets: TrainingTargets, student: Any) -> TrainingHis
             parts = split_training(*parts, step.scratch / f"features-{short_digest(key)}")
         trainee, shown_images, shown_validation, shown_altered = parts
         settings = (schedule, step.seed, checkpoint, progress, shown_altered)
-        return fit(trainee, targets.loss, shown_images, shown_validation, *settings)
+        return fit(
+            trainee, targets.loss, shown_images, shown_validation, *settings, training.right()
+        )
 
     beginning = config.student
     if not isinstance(beginning, Beginning) or not beginning.frozen_epochs:
         return fit_epochs(config.epochs, "training", 0)
-    with frozen_trunk(student, beginning.head):
+    with frozen_trunk(student, training.head_layers(beginning.head)):
         first = fit_epochs(beginning.frozen_epochs, "head", 0)
     best_of_first, rest = snapshot(model), config.epochs - beginning.frozen_epochs
     both = first.followed_by(fit_epochs(rest, "training", len(first.epochs)))

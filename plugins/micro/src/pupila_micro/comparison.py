@@ -22,6 +22,7 @@ from pupila import OutputSpec
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import Measured, PluginWarning, RuntimeComparison
 from pupila.runtime import ignore_progress
+from pupila.task import answers_of_outputs
 from pupila_micro.runner import MicroModel
 
 _SUSPICIOUS = 0.1
@@ -89,7 +90,7 @@ def compare(
     shipped = Interpreter(source, threads=1)
     reference = Interpreter(source, threads=1, reference_kernels=True)
     micro, *others = (
-        output.probabilities(runtime.predict(probes, ignore_progress))
+        answers_of_outputs(output, runtime.predict(probes, ignore_progress))
         for runtime in (model, shipped, reference)
     )
     return Comparison(micro, *others)

@@ -6,7 +6,6 @@ from typing import Any
 
 from pupila import OutputSpec, PupilaError
 from pupila.keras_files import import_keras
-from pupila.spec import OutputKind
 from pupila_prune.graph import channels_of
 from pupila_prune.rebuild import keep_all, rebuild
 
@@ -14,7 +13,7 @@ keras = import_keras()
 layers, ops = keras.layers, keras.ops
 
 
-def logits_of(model: Any, kind: OutputKind) -> Any:
+def logits_of(model: Any, kind: str) -> Any:
     """Return a copy of a flat model that outputs logits, with all layers trainable.
 
     `kind` is the declared output of the model.
@@ -40,7 +39,7 @@ def logits_of(model: Any, kind: OutputKind) -> Any:
     return rebuild(model, channels, keep_all(channels), settings)
 
 
-def training_form(model: Any, kind: OutputKind) -> Any:
+def training_form(model: Any, kind: str) -> Any:
     """Return a model with the same layers that outputs one logit per class, `(batch, classes)`.
 
     `kind` is the declared output of `model`. If `kind` is `sigmoid`, `model` has a single logit z,
@@ -71,11 +70,11 @@ def _last_call(model: Any) -> tuple[Any, list[Any]]:
     return history.operation, node.input_tensors
 
 
-def _is_only_activation(layer: Any, kind: OutputKind) -> bool:
+def _is_only_activation(layer: Any, kind: str) -> bool:
     if isinstance(layer, layers.Activation):
         return _activates(layer, kind)
     return kind == "softmax" and isinstance(layer, layers.Softmax)
 
 
-def _activates(layer: Any, kind: OutputKind) -> bool:
+def _activates(layer: Any, kind: str) -> bool:
     return getattr(layer, "activation", None) is getattr(keras.activations, kind)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pupila import Artifact, PupilaError, Step
+from pupila import Artifact, OutputSpec, PupilaError, Step
 from pupila.digest import digest_json
 from pupila.keras_files import load
 from pupila.keras_graphs import flatten
@@ -72,7 +72,9 @@ def gather_targets(step: Step[Any]) -> TrainingTargets:
     return TrainingTargets(
         train=Images.of(train, size, list(map(targets, labels, answers)), config.augmentation),
         validation=Images.of(validation, size, [own], AS_IS),
-        altered=altered_for(step, size, artifact.record.output.classes),
+        altered=altered_for(
+            step, size, OutputSpec(kind="logits", classes=artifact.record.output.classes)
+        ),
     )
 
 

@@ -43,8 +43,8 @@ def choose_rows(train: Dataset, count: int, seed: int) -> list[int]:
     random = np.random.default_rng(seed)
     shuffled = random.permutation(len(train))
     turn = np.empty(len(train), np.int64)  # 0 for the first of each class, then 1, …
-    for label in np.unique(train.labels):
-        of_class = shuffled[train.labels[shuffled] == label]
+    for label in np.unique(train.strata):
+        of_class = shuffled[train.strata[shuffled] == label]
         turn[of_class] = np.arange(len(of_class))
     by_turn = shuffled[np.argsort(turn[shuffled], kind="stable")]
     return sorted(by_turn[:count].tolist())

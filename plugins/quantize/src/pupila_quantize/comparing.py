@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from pupila.arrays import Pixels
 from pupila.exact import as_written, exact
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import FloatComparison, Measured, PluginWarning
+from pupila.task import TaskMethods, Truths, answers_of_outputs, methods_of
 from pupila.threads import model_threads
 from pupila_quantize.calibration import choose_rows
 
 COLLAPSE = 0.05
 """Smallest loss of validation accuracy, as a fraction, that counts as a collapse."""
-
-_MIN_PROBABILITY = 1e-7
 
 _MAX_IMAGES = 500
 """Most validation images in a comparison, chosen evenly from the classes: `quantize-mixed`
@@ -33,10 +32,13 @@ class FloatReference:
     """The float model's predictions for the validation images, for comparing quantised models."""
 
     images: Pixels
-    labels: NDArray[np.int64]
-    """Column of each image's true class in the model's output, `(images,)`."""
+    classes: tuple[str, ...]
+    """Names of the model's classes, in the order of its columns."""
+    task: TaskMethods
+    truths: Truths
+    """What the labels say, with classes in the model's order."""
     expected: NDArray[np.float32]
-    """Probabilities of the float model `(images, classes)`, columns in the model's class order."""
+    """Answers of the float model `(images, columns)`, columns in the model's order."""
     progress: Progress
 
     @classmethod
@@ -48,34 +50,33 @@ class FloatReference:
         """
         (artifact,) = step.inputs
         validation = _sample(step.split("validation"), step.seed)
-        classes = list(artifact.record.output.classes)
-        columns = [classes.index(name) for name in validation.classes]
         answers = step.predictions.of(artifact, validation, step.progress)
-        expected = np.empty_like(answers)
-        expected[:, columns] = answers
+        task, own = methods_of(validation.task), artifact.record.output.classes
         return cls(
             images=validation.pixels(artifact.record.input),
-            labels=np.array(columns)[validation.labels],
-            expected=expected,
+            classes=own,
+            task=task,
+            truths=task.truths(replace(validation, classes=own)),
+            expected=answers[:, task.columns_of(validation.classes, own)],
             progress=step.progress,
         )
 
     def compare(self, flatbuffer: Path, output: OutputSpec) -> FloatComparison:
-        """Compare a quantised flatbuffer, whose output spec is `output`, with the float model."""
-        actual = output.probabilities(predict(flatbuffer, self.images, self.progress))
+        """Compare a quantised flatbuffer with the float model; `output` is its output spec."""
+        actual = answers_of_outputs(output, predict(flatbuffer, self.images, self.progress))
         return FloatComparison(
-            validation_images=len(self.labels),
+            validation_images=len(self.truths),
             validation_accuracy=self._accuracy(actual),
             float_accuracy=self._accuracy(self.expected),
-            agreement=float((actual.argmax(-1) == self.expected.argmax(-1)).mean()),
-            divergence=_divergence(self.expected, actual),
+            agreement=float(self.task.same(actual, self.expected).mean()),
+            divergence=float(self.task.divergence(actual, self.expected).mean()),
             largest_difference=float(np.abs(actual - self.expected).max()),
-            tied=ties.tied(actual),
-            float_tied=ties.tied(self.expected),
+            tied=self.task.tied(actual),
+            float_tied=self.task.tied(self.expected),
         )
 
-    def _accuracy(self, probabilities: NDArray[np.float32]) -> float:
-        return float((probabilities.argmax(-1) == self.labels).mean())
+    def _accuracy(self, answers: NDArray[np.float32]) -> float:
+        return float(self.task.right(answers, self.truths, self.classes).mean())
 
 
 def accuracy_lost(comparison: FloatComparison) -> Fraction:
@@ -121,7 +122,8 @@ def _sample(validation: Dataset, seed: int) -> Dataset:
     if len(validation) <= _MAX_IMAGES:
         return validation
     rows = choose_rows(validation, _MAX_IMAGES, seed)
-    return Dataset.of(validation.frame.iloc[rows], validation.classes, validation.cache)
+    frame = validation.frame.iloc[rows]
+    return Dataset.of(frame, validation.classes, validation.cache, validation.task)
 
 
 def predict(
@@ -133,11 +135,3 @@ def predict(
     """
     interpreter = Interpreter(flatbuffer, threads=model_threads())
     return interpreter.predict(images, progress, what="validation images", precision=np.float64)
-
-
-def _divergence(p: NDArray[np.float32], q: NDArray[np.float32]) -> float:
-    """Return the mean over images of KL(p ‖ q), for probabilities `(images, classes)`."""
-    true, actual = (
-        np.clip(probabilities.astype(np.float64), _MIN_PROBABILITY, 1) for probabilities in (p, q)
-    )
-    return float((true * np.log(true / actual)).sum(-1).mean())

@@ -19,7 +19,6 @@ from typing import Any
 
 from pupila import OutputSpec
 from pupila.litert.flatbuffer import Operator, import_schema, map_model, operators
-from pupila.spec import OutputKind
 from pupila_quantize.config import IoType
 from pupila_quantize.edge_quantizer import convert_object_to_bytearray, read_model
 from pupila_quantize.graph import scope_of
@@ -68,11 +67,8 @@ class Ending:
         return _without_last_operator(source) if self.cut else str(source)
 
 
-def append_activation(flatbuffer: bytes, kind: OutputKind) -> bytes:
-    """Append a softmax or sigmoid in float to a flatbuffer, and return the new flatbuffer.
-
-    The output of `flatbuffer` must be in float. `kind` is `softmax` or `sigmoid`.
-    """
+def append_activation(flatbuffer: bytes, kind: str) -> bytes:
+    """Append a softmax or sigmoid in float to a flatbuffer with float output, and return it."""
     schema: Any = import_schema()
     model: Any = read_model(flatbuffer)
     graph = model.subgraphs[0]

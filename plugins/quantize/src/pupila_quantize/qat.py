@@ -21,6 +21,7 @@ from pupila.arrays import Pixels
 from pupila.digest import digest_json
 from pupila.litert.packing import repack
 from pupila.measured import Measured
+from pupila.task import answers_of_outputs
 from pupila.training.altered import altered_for
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, TrainingHistory
@@ -202,8 +203,8 @@ def _export_difference(
     starts = range(0, len(pixels), _AT_A_TIME)
     batches = (pixels[start : start + _AT_A_TIME].astype(np.float32) for start in starts)
     trained = np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
-    expected = output.probabilities(trained)
-    actual = written.probabilities(predict(target, pixels, step.progress))
+    expected = answers_of_outputs(output, trained)
+    actual = answers_of_outputs(written, predict(target, pixels, step.progress))
     difference = np.abs(actual - expected)
     return {
         "export_agreement": float((actual.argmax(-1) == expected.argmax(-1)).mean()),

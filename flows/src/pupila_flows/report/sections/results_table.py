@@ -149,7 +149,9 @@ def _metrics(evaluation: Evaluation | None, bars: _Bars) -> tuple[Cell, ...]:
         bars.percent("accuracy", evaluation.metrics.accuracy),
         bars.score("auc", estimates["auc"]) if "auc" in estimates else Cell(formatting.NONE),
         _operating_point(evaluation.metrics, bars),
-        bars.score("ece", evaluation.metrics.ece),
+        bars.score("ece", evaluation.metrics.ece)
+        if evaluation.metrics.ece
+        else Cell(formatting.NONE),
         _agreement(evaluation, bars),
     )
 
