@@ -18,6 +18,7 @@ import tf_keras
 from PIL import Image
 
 from pupila import PupilaError, keras_files
+from pupila.task import answers_of_outputs
 from pupila_keras.probe import predict_probes
 
 TWO = ("ill", "well")
@@ -154,7 +155,7 @@ def test_each_kind_of_output_is_taken(
     classifier(keras, activation, columns).save(tmp_path / "a.keras")
     artifact = import_model(tmp_path / "a.keras", kind)
     outputs = predict_probes(keras_files.load(artifact))
-    probabilities = artifact.record.output.probabilities(outputs)
+    probabilities = answers_of_outputs(artifact.record.output, outputs)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
 
 

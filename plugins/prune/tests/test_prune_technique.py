@@ -11,6 +11,7 @@ import pytest
 from pupila import InputSpec, OutputSpec, PupilaError, keras_files, predictions
 from pupila.artifact import Origin
 from pupila.store import Store
+from pupila.task import answers_of_outputs
 from pupila.testing import StepMaker, colour_dataset, step_for, store_model
 from pupila.training import checkpoint
 from pupila_prune import rounds
@@ -134,7 +135,7 @@ def saved(step):
 
 def accuracy(model, output, images):
     pixels = np.asarray(images.pixels(INPUT)[:], np.float32)
-    answers = output.probabilities(np.asarray(model(pixels)))
+    answers = answers_of_outputs(output, np.asarray(model(pixels)))
     columns = [output.classes.index(name) for name in images.classes]
     return float((answers[:, columns].argmax(axis=1) == images.labels).mean())
 

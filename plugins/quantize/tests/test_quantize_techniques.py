@@ -8,6 +8,7 @@ from pupila import PupilaError
 from pupila.litert.packing import repack
 from pupila.plugin_registry import installed
 from pupila.predictions import open_model
+from pupila.task import answers_of_outputs
 from pupila.testing import TechniqueContract, ignore_progress, run_step, step_for
 from pupila_quantize import techniques
 
@@ -48,7 +49,9 @@ def ends(artifact):
 def largest_difference(artifact, other, images):
     """Return the largest difference of probabilities."""
     answers = [
-        model.record.output.probabilities(open_model(model, 1).predict(images, ignore_progress))
+        answers_of_outputs(
+            model.record.output, open_model(model, 1).predict(images, ignore_progress)
+        )
         for model in (artifact, other)
     ]
     return np.abs(answers[0] - answers[1]).max()
