@@ -137,7 +137,7 @@ def test_what_is_published_a_teacher_last_or_recent_stays_and_the_rest_goes(made
     assert counts["artifacts"] == 4  # two folders, and the shared files that only they had
     assert set(counts) >= {"remembered results", "runs", "data docs", "checkpoints", "caches"}
     root = made.workspace.root
-    assert not list(root.glob("logs/*")) and list(root.glob("asked/*/*"))
+    assert not list(root.glob("logs/*")) and list(root.glob("test-images/*/*"))
     less = before - bytes_of(made.workspace.root)
     # folders are empty now
     assert 0 <= less - sum(freed.bytes for freed in done.freed) < 20_000
