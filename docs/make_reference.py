@@ -9,8 +9,18 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from pupila.errors import join_names
 from pupila.hookspecs import Hooks
-from pupila.plugin import Loader, Runner, Shift, StepPlugin, Student, Task
+from pupila.plugin import (
+    ANY_TASK,
+    CLASSIFICATION,
+    Loader,
+    Runner,
+    Shift,
+    StepPlugin,
+    Student,
+    Task,
+)
 from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.recipe.schema import Recipe, model_in
 
@@ -25,8 +35,9 @@ def reference(registry: PluginRegistry) -> str:
         parts += ["", f"## {plugin.kind} `{plugin.name}`", "", f"{plugin.summary}.", ""]
         takes = ", ".join(f"`{name}`" for name in sorted(plugin.accepts)) or "no model"
         gives = f"`{plugin.produces}`" if plugin.produces else "the same"
-        parts += [f"Takes {takes}; gives {gives}.", ""]
+        parts += [f"Takes {takes}; gives {gives}.{_tasks_of(plugin)}", ""]
         parts += _fields(plugin.config, "") or ["It has no settings."]
+    parts += ["", "## Tasks", "", *map(_task_line, registry.all(Task))]
     parts += ["", "## Students", "", *_listed(registry, Student)]
     parts += ["", "## Loaders", "", *_listed(registry, Loader)]
     parts += ["", "## Runners", "", *_listed(registry, Runner)]
@@ -37,6 +48,20 @@ def reference(registry: PluginRegistry) -> str:
         if name.startswith("pupila_"):
             parts.append(f"* `{name}`: {str(hook.__doc__).splitlines()[0]}")
     return "\n".join(parts) + "\n"
+
+
+def _tasks_of(plugin: StepPlugin) -> str:
+    """Name the tasks of a step, unless it can only do classifications."""
+    if plugin.tasks == {CLASSIFICATION}:
+        return ""
+    names = join_names(f"`{name}`" for name in sorted(plugin.tasks))
+    return f" Tasks: {'all' if plugin.tasks == ANY_TASK else names}."
+
+
+def _task_line(task: Task) -> str:
+    labels = join_names(f"`{name}`" for name in task.label_columns)
+    kinds = join_names(f"`{kind}`" for kind in task.output_kinds)
+    return f"* `{task.name}`: {task.summary}. Columns of a label: {labels}. Outputs: {kinds}."
 
 
 def _listed(registry: PluginRegistry, kind: Any) -> list[str]:

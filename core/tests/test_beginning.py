@@ -18,12 +18,21 @@ from pupila.testing.nested import (
     pictures,
     twice_called,
 )
-from pupila.training.beginning import Cuts
+from pupila.training.beginning import Cuts, deepest_fine_map
 from pupila.training.classification import ClassificationTraining
 
 keras = import_keras()
 layers = keras.layers
 TRAINING = ClassificationTraining(("ill", "well"))
+
+
+class FineTraining(ClassificationTraining):
+    """A task whose head needs a position for every two pixels."""
+
+    largest_stride = 2
+
+
+FINE = FineTraining(("ill", "well"))
 
 
 def residual() -> Any:
@@ -210,3 +219,45 @@ def test_names_of_the_head_make_way_for_those_of_the_teacher() -> None:
     names = [layer.name for layer in second.layers]
     assert len(set(names)) == len(names)
     assert "head_again" in names
+
+
+# Fine maps -------------------------------------------------------------------------------------
+
+
+def test_a_task_that_needs_a_fine_map_is_cut_no_deeper() -> None:
+    cuts = Cuts(residual(), 8, FINE)
+    assert cuts.within(10**9).layer == "add"
+    with pytest.raises(
+        PupilaError, match=r"'last': .* not one feature map with a position for eve"
+    ):
+        cuts.behind("last")
+    coarse = functional(
+        lambda image: layers.Dense(2)(
+            layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, strides=4)(image))
+        ),
+        name="coarse",
+    )
+    with pytest.raises(PupilaError, match="one feature map only with a position for every 2 pix"):
+        Cuts(coarse, 8, FINE)
+
+
+@pytest.mark.parametrize(("stride", "deepest"), [(2, "add"), (4, "last"), (None, "last")])
+def test_the_deepest_fine_map_of_an_architecture(stride: int | None, deepest: str) -> None:
+    image, features = deepest_fine_map(residual(), stride)
+    model = keras.Model(image, features)
+    assert [layer.name for layer in model.layers if layer.weights or "add" in layer.name][
+        -1
+    ] == deepest
+
+
+def test_an_architecture_without_a_fine_map_is_refused() -> None:
+    flat = functional(lambda image: layers.Dense(2)(layers.Flatten()(image)), name="flat")
+    with pytest.raises(PupilaError, match="no feature map with a position for every 8 pixels"):
+        deepest_fine_map(flat, 8)
+
+
+def test_a_model_that_ends_in_a_feature_map_is_not_cut_behind_it() -> None:
+    def body(image: Any) -> Any:
+        return layers.Conv2D(3, 1, name="heat")(layers.Conv2D(4, 3, name="conv")(image))
+
+    assert Cuts(functional(body, name="locator"), 8, FINE).within(10**9).layer == "conv"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pupila import Dataset, OutputSpec
+from pupila import Dataset, OutputSpec, PupilaError, Threshold
 from pupila.classification import Classification
 from pupila.testing import CLASSES, TaskContract, draw_images, read_images
 
@@ -52,6 +52,33 @@ def test_raw_outputs_become_probabilities(
 def test_no_image_has_no_probabilities(kind: Any) -> None:
     spec = OutputSpec(kind=kind, classes=TWO)
     assert TASK.answers(spec, np.empty((0, spec.columns), np.float32)).shape == (0, 2)
+
+
+def test_a_shipped_threshold_decides_the_class():
+    answers = np.array([[0.4, 0.6], [0.2, 0.8]])
+    shipped = Threshold(positive="ill", value=0.3, chosen_on="validation")
+    decided = TASK.decided(answers, TWO, shipped)
+    assert [TASK.describe(row, TWO) for row in decided] == ["ill", "well"]
+    assert [TASK.describe(row, TWO) for row in TASK.decided(answers, TWO, None)] == ["well"] * 2
+    assert TASK.same(decided, answers).tolist() == [False, True]
+
+
+def _two_columns(first: list[float]) -> NDArray[np.float64]:
+    return np.stack([first, 1 - np.array(first)], axis=1)
+
+
+def test_agreement_compares_image_by_image():
+    ours, theirs = _two_columns([0.9, 0.6, 0.2, 0.4]), _two_columns([0.8, 0.4, 0.2, 0.3])
+    compared = TASK.agreement("xception", ours, theirs)
+    assert compared.reference == "xception"
+    assert compared.labels.value == 0.75
+    assert compared.mean_difference == pytest.approx(0.1)
+    assert compared.largest_difference == pytest.approx(0.2)
+
+
+def test_answers_of_other_images_cannot_be_compared():
+    with pytest.raises(PupilaError, match=r"\(3, 2\).*'xception'.*\(2, 2\)"):
+        TASK.agreement("xception", _two_columns([0.1, 0.2, 0.3]), _two_columns([0.1, 0.2]))
 
 
 SOFTMAX = OutputSpec(kind="softmax", classes=("a", "b", "c"))

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from pupila.artifact import Threshold
 from pupila.errors import PupilaError
 from pupila.metrics import (
-    agreement,
     answers_of,
     confusion,
     metrics_of,
@@ -153,20 +152,6 @@ def test_the_positive_class_may_be_in_any_column():
     assert metrics.auc is not None
     assert metrics.auc.value == 1
     assert metrics.operating_points[0].sensitivity.value == 1
-
-
-def test_agreement_compares_image_by_image():
-    ours, theirs = two_columns([0.9, 0.6, 0.2, 0.4]), two_columns([0.8, 0.4, 0.2, 0.3])
-    compared = agreement("xception", ours, theirs)
-    assert compared.reference == "xception"
-    assert compared.labels.value == 0.75
-    assert compared.mean_difference == pytest.approx(0.1)
-    assert compared.largest_difference == pytest.approx(0.2)
-
-
-def test_answers_of_other_images_cannot_be_compared():
-    with pytest.raises(PupilaError, match=r"\(3, 2\).*'xception'.*\(2, 2\)"):
-        agreement("xception", two_columns([0.1, 0.2, 0.3]), two_columns([0.1, 0.2]))
 
 
 def test_a_group_of_one_class_has_accuracy_but_no_area_and_no_operating_point():

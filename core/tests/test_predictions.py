@@ -8,63 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from counting_models import COUNTING_RUNNER, INPUT, by_hand, model, times
 from numpy.typing import NDArray
 
 from pupila import predictions as module
 from pupila.arrays import Rows
-from pupila.artifact import Artifact, Origin
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.predictions import Predictions
-from pupila.spec import InputSpec, OutputKind, OutputSpec
-from pupila.store import Store
+from pupila.spec import OutputKind
 from pupila.testing import CLASSES, draw_images, ignore_progress, plugin_installed, read_images
 from pupila.views import AS_IS, Augmentation
-
-INPUT = InputSpec(height=16, width=16)
-COUNTING_RUNNER = '''
-"""Logits by mean colour; each opening, and each image, leaves a line in `log.txt`."""
-from pathlib import Path
-import numpy as np
-from pupila import Runner, hookimpl
-
-@hookimpl
-def pupila_runners():
-    yield Runner(
-        name="counting",
-        summary="Tells classes apart by mean colour",
-        implementation=f"{__name__}:Opened",
-        format="counted",
-    )
-
-
-class Opened:
-    runtime = "numpy"
-
-    def __init__(self, artifact, threads):
-        self.weights = np.load(artifact.path / "model.npy")
-        self.log = Path((artifact.path / "log.txt").read_text())
-        self.note("opened")
-
-    def note(self, line):
-        with self.log.open("a") as stream:
-            stream.write(line + "\\n")
-
-    def predict(self, images, progress):
-        for number, _ in enumerate(images):
-            self.note("image")
-            progress(number + 1, len(images), "images")
-        return (images.mean(axis=(1, 2)) @ self.weights).astype(np.float32)
-
-    def latency_ms(self, image, repeats):
-        return [0.0] * repeats
-
-    def peak_memory_bytes(self):
-        return 0
-
-    def close(self):
-        self.note("closed")
-'''
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,32 +44,6 @@ def predictions(tmp_path: Path) -> Predictions:
     return Predictions(tmp_path / "predictions")
 
 
-def model(
-    tmp_path: Path,
-    log: Path,
-    *,
-    classes: tuple[str, ...] = CLASSES,
-    kind: OutputKind = "logits",
-    seed: int = 0,
-) -> Artifact:
-    output = OutputSpec(kind=kind, classes=classes)
-    store = Store(tmp_path / "store")
-    with store.draft() as folder:
-        np.save(folder / "model.npy", np.random.default_rng(seed).normal(0, 0.02, (3, 2)))
-        (folder / "log.txt").write_text(str(log))
-        origin = Origin(plugin="counting", distribution="counting-test", version="1", seed=seed)
-        return store.add(folder, format="counted", input=INPUT, output=output, origin=origin)
-
-
-def times(log: Path, what: str) -> int:
-    return log.read_text().split().count(what) if log.exists() else 0
-
-
-def by_hand(artifact: Artifact, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    raised = np.exp(images.mean(axis=(1, 2)) @ np.load(artifact.path / "model.npy"))
-    return raised / raised.sum(axis=1, keepdims=True)
-
-
 def test_predictions_are_probabilities_of_every_image_in_order(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
@@ -138,6 +66,21 @@ def test_each_view_has_the_models_answer_to_it(
         rows = zip(np.asarray(dataset.pixels(INPUT)), sha256, strict=True)
         shown = np.stack([augmentation.view(image, digest, number) for image, digest in rows])
         assert probabilities[number] == pytest.approx(by_hand(artifact, shown), abs=1e-6)
+
+
+def test_raw_outputs_of_views_are_read_from_the_same_files(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact, augmentation = model(tmp_path, log), Augmentation(views=3)
+    outputs = predictions.outputs_of_views(artifact, dataset, augmentation, ignore_progress)
+    assert [view.shape for view in outputs] == [(6, 2)] * 3
+    probabilities = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
+    assert times(log, "opened") == 1
+    raised = np.exp(np.stack([view[:] for view in outputs]))
+    np.testing.assert_allclose(raised / raised.sum(-1, keepdims=True), probabilities, rtol=1e-5)
+    other = Dataset(dataset.frame, ("disc",), dataset.cache, "localization")
+    with pytest.raises(PupilaError, match="has learned classification, but the data is labelled"):
+        predictions.outputs_of_views(artifact, other, augmentation, ignore_progress)
 
 
 def test_a_mixed_view_has_the_models_answer_to_the_mixture(

@@ -7,25 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
+from view_settings import SHA256, changed, photographs
 
 from pupila.views import Augmentation
-
-SHA256 = "3f" * 32
-STILL: dict[str, Any] = {
-    "flip_horizontal": False,
-    "rotation_degrees": 0,
-    "zoom": 0,
-    "shift": 0,
-    "brightness": 0,
-    "contrast": 0,
-    "saturation": 0,
-    "channel_gain": 0,
-}
-
-
-def changed(**amounts: Any) -> Augmentation:
-    """Return an augmentation that changes only what is given."""
-    return Augmentation(**{**STILL, **amounts})
 
 
 def picture(height: int = 48, width: int = 64) -> NDArray[np.uint8]:
@@ -166,19 +150,6 @@ def test_a_crop_shows_what_a_window_cut_out_and_resized_shows() -> None:
 # Mixtures --------------------------------------------------------------------------------------
 
 DIGESTS = [f"{number:02x}" * 32 for number in (17, 34, 51, 68)]
-
-
-def photographs(side: int) -> NDArray[np.uint8]:
-    """Return smooth random pictures `(4, side, side, 3)`, the same at any size."""
-    random = np.random.default_rng(0)
-    coarse = [random.integers(0, 255, (7, 7, 3), np.uint8) for _ in DIGESTS]
-    size = (side, side)
-    return np.stack(
-        [
-            np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
-            for picture in coarse
-        ]
-    )
 
 
 def test_a_mixture_is_drawn_from_the_seed_the_view_and_the_image() -> None:

@@ -16,7 +16,9 @@ from pupila.digest import digest_json
 from pupila.evaluation import Cost, Evaluation, Latency
 from pupila.intervals import proportion
 from pupila.measured import Measured
-from pupila.metrics import agreement, metrics_of
+from pupila.metrics import metrics_of
+from pupila.plugin import CLASSIFICATION
+from pupila.task import methods_of
 from pupila_flows.gate.inputs import Images
 from pupila_flows.results import Check, DataSummary, Entry, RunResult
 
@@ -259,7 +261,9 @@ def _evaluation(
         groups={"site": {"north": figures_of(every[::2]), "south": figures_of(every[1::2])}}
         if groups
         else {},
-        agreement=agreement(reference[0], answered, reference[1]) if reference else None,
+        agreement=methods_of(CLASSIFICATION).agreement(reference[0], answered, reference[1])
+        if reference
+        else None,
         cost=Cost(
             size_bytes=node.size_bytes,
             gzip_bytes=int(node.size_bytes * 0.91),

@@ -87,6 +87,12 @@ def test_the_exports_at_the_ends_are_checked_unless_others_are_named(tmp_path: P
             "gate.margins.acuracy is not a known field. Did you mean 'accuracy'?",
         ),
         ("{margins: {accuracy: 0}}", "gate.margins.accuracy"),
+        ("{margins: {error: 0}}", "gate.margins.error is 0: must be greater than 0"),
+        (
+            "{margins: {error: 0.2}}",
+            "gate.margins.error: models of the task 'classification' have no error, only accuracy, "
+            "auc, sensitivity, specificity: leave it out.",
+        ),
         (
             "{groups: [sit]}",
             "the data has no column 'sit' beside path, label and split; it has site.",

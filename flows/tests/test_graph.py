@@ -212,3 +212,38 @@ def test_a_graph_is_complete_where_every_plugin_is_known():
 def test_a_control_stands_beside_its_pupil():
     graph = Graph(CONTROLLED)
     assert [name for name in CONTROLLED if graph.is_control(name)] == ["alone", "alone-lite"]
+
+
+CHAIN = Technique(
+    name="chain",
+    summary="-",
+    implementation="-",
+    accepts=KERAS,
+    produces="chain",
+    max_inputs=3,
+    answers_as_last=True,
+)
+CHAINED = {
+    "lite": step(EXPORT, "big"),
+    "reference": step(CHAIN, "filter", "find", "big"),
+    "chain": Vertex(("filter", "find-small", "lite"), CHAIN, against="reference"),
+    "sharper": step(DISTILL, "chain"),
+}
+
+
+def test_a_chain_works_on_the_answers_of_its_last_model_alone():
+    graph = Graph(CHAINED)
+    assert graph.working_on("big") == ("lite", "reference", "chain", "sharper")
+    assert graph.working_on("filter") == ()
+    assert graph.teachers("reference") == ("big",)
+
+
+def test_a_step_is_compared_with_what_it_names_and_so_are_the_steps_after_it():
+    graph = Graph(CHAINED)
+    assert graph.teachers("chain") == ("reference",)
+    assert graph.teachers("sharper") == ("reference",)
+
+
+def test_what_others_are_compared_with_is_not_in_the_gate_by_default():
+    graph = Graph({name: CHAINED[name] for name in ("lite", "reference", "chain")})
+    assert graph.default_gate_steps() == ("chain",)

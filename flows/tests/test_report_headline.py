@@ -163,6 +163,7 @@ def test_of_eight_pupils_that_are_worse_by_the_margin_one_is_said_to_keep_in_a_r
         )
         labels = np.zeros(IMAGES, np.int64)
         answers = predictions.RunPredictions(
+            result.data.methods,
             labels,
             {
                 entry.name: np.stack([row, ~row], axis=1).astype(np.float64)

@@ -20,9 +20,7 @@ from pupila_flows.results import Entry, RunResult
 def test_the_roc_curve_has_the_area_that_was_evaluated(run: RunResult, run_folder: Path) -> None:
     read_back = predictions.read_predictions(run, run_folder)
     for entry in run.entries:
-        curve = bars_and_rocs.roc_points(
-            read_back.labels == 0, read_back.probabilities[entry.name][:, 0]
-        )
+        curve = bars_and_rocs.roc_points(read_back.truths == 0, read_back.answers[entry.name][:, 0])
         area = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(curve))
         assert entry.evaluation and entry.evaluation.metrics.auc
         assert area == pytest.approx(entry.evaluation.metrics.auc.value)

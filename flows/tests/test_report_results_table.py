@@ -12,12 +12,15 @@ from sample_runs import CONTROL, FOUR, PUPIL, VGG, Node, sample_run
 
 from pupila.artifact import Threshold
 from pupila.evaluation import Download, Latency, Measurement, RuntimeCheck, Startup
-from pupila.metrics import agreement
+from pupila.plugin import CLASSIFICATION
+from pupila.task import methods_of
 from pupila_flows.report import formatting
 from pupila_flows.report.predictions import read_predictions
 from pupila_flows.report.sections.headline import BADGE
 from pupila_flows.report.terminal import evaluation_lines, result_rows, runtime_rows
 from pupila_flows.results import Entry, RuntimeResult
+
+CLASSES = methods_of(CLASSIFICATION)
 
 
 def test_a_threshold_that_ships_is_told_and_the_others_are_told_apart(tmp_path: Path) -> None:
@@ -119,7 +122,7 @@ def test_every_runtime_has_a_row_with_its_figures_or_the_reason_that_there_are_n
         runtime="LiteRT.js 2.5.3, wasm, Chromium 156",
         cpu="x86-64",
         images=50,
-        agreement=agreement("litert", np.eye(2), np.array([[0.98, 0.02], [0, 1]])),
+        agreement=CLASSES.agreement("litert", np.eye(2), np.array([[0.98, 0.02], [0, 1]])),
         latency=Latency(median_ms=12.5, p95_ms=14, repeats=50, threads=2),
         peak_memory_bytes=None,
         startup=Startup(cold_start_ms=430, first_inference_ms=21, model=size, runtime=size),
@@ -161,15 +164,16 @@ def test_answers_of_a_model_are_those_at_the_threshold_that_it_ships(tmp_path: P
         update={"entries": (teacher, pupil.model_copy(update={"record": record}))}
     )
     answers = read_predictions(changed, tmp_path)
-    assert not answers.chosen("pupil").any()  # all are glaucoma, the first class
-    assert answers.correct("pupil").sum() == (answers.labels == 0).sum()
-    assert answers.chosen("vgg16").any()
+    every = range(len(answers.truths))
+    assert {answers.answer("pupil", row) for row in every} == {"glaucoma"}
+    assert answers.correct("pupil").sum() == (answers.truths == 0).sum()
+    assert {answers.answer("vgg16", row) for row in every} == {"glaucoma", "normal"}
 
 
 def test_an_evaluation_says_which_images_chose_its_threshold_and_how_many(tmp_path: Path) -> None:
     (entry, *_) = sample_run(tmp_path, [VGG, PUPIL]).entries
     assert entry.evaluation and entry.evaluation.metrics.point
-    lines = evaluation_lines(entry.evaluation, 0.85)
+    lines = evaluation_lines(entry.evaluation, 0.85, CLASSES)
     assert re.match(r"glaucoma: sensitivity .*, specificity .* at 0\.\d{3}\.$", lines[0])
     assert lines[1].startswith("The threshold was chosen for a specificity of")
     assert lines[1].endswith("on 107 test images (the same images: optimistic).")
@@ -178,10 +182,14 @@ def test_an_evaluation_says_which_images_chose_its_threshold_and_how_many(tmp_pa
     )
     metrics = entry.evaluation.metrics.model_copy(update={"operating_points": (point,)})
     locked = entry.evaluation.model_copy(update={"metrics": metrics})
-    assert evaluation_lines(locked, 0.85)[1].endswith("on 105 validation images (other images).")
+    assert evaluation_lines(locked, 0.85, CLASSES)[1].endswith(
+        "on 105 validation images (other images)."
+    )
     shipped = metrics.model_copy(update={"shipped": point})
     ships = entry.evaluation.model_copy(update={"metrics": shipped})
-    assert evaluation_lines(ships, 0.85)[1].startswith("The threshold ships with the model")
+    assert evaluation_lines(ships, 0.85, CLASSES)[1].startswith(
+        "The threshold ships with the model"
+    )
 
 
 def test_images_that_share_one_answer_are_warned_of_in_the_row(tmp_path: Path) -> None:
@@ -195,4 +203,4 @@ def test_images_that_share_one_answer_are_warned_of_in_the_row(tmp_path: Path) -
     text = read(run.model_copy(update={"entries": entries}), tmp_path).text
     said = "54 of 107 test images share the highest probability"
     assert said in text
-    assert evaluation_lines(evaluation, 0.85)[-1].startswith(said)
+    assert evaluation_lines(evaluation, 0.85, CLASSES)[-1].startswith(said)

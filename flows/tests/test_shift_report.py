@@ -106,7 +106,10 @@ def test_terminal_and_card_have_the_value_and_the_worst_family(run: RunResult):
         "worst family": "hue 0.100",
         "unaltered": "0.990",
     }
-    card = "\n".join(shift_lines([entry for entry in run.entries if entry.name == "pupil-int8"]))
+    task = run.data.methods
+    card = "\n".join(
+        shift_lines([entry for entry in run.entries if entry.name == "pupil-int8"], task)
+    )
     assert card.startswith("## Altered images")
     assert "| `pupil-int8` | `vgg16` | 0.400 (0.300–0.500) | hue, 0.100 | 0.990 |" in card
-    assert shift_lines([entry for entry in run.entries if entry.name == "vgg16"]) == []
+    assert shift_lines([entry for entry in run.entries if entry.name == "vgg16"], task) == []

@@ -9,6 +9,7 @@ from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
 from pupila.plugin import (
     ANY_FORMAT,
+    ANY_TASK,
     Config,
     Exporter,
     Loader,
@@ -27,6 +28,7 @@ from pupila.task import MetricSettings, TaskMethods
 
 __all__ = [
     "ANY_FORMAT",
+    "ANY_TASK",
     "Artifact",
     "Config",
     "Dataset",

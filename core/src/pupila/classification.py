@@ -20,7 +20,7 @@ from pupila.evaluation import Metrics
 from pupila.fidelity import logits_of
 from pupila.hookspecs import hookimpl
 from pupila.metrics import answers_of, check_answers, metrics_of
-from pupila.plugin import CLASSIFICATION, Task
+from pupila.plugin import CLASSIFICATION, LABEL_COLUMNS, Task
 from pupila.roc import mean_auc
 from pupila.spec import OutputSpec
 from pupila.task import Answers, Bools, MetricSettings, TaskMethods, Truths, misfit_of_rows
@@ -43,16 +43,24 @@ def pupila_tasks() -> Iterator[Task]:
         summary="Which of several classes an image belongs to",
         implementation=f"{__name__}:Classification",
         training="pupila.training.classification:ClassificationTraining",
-        label_columns=("label",),
+        label_columns=LABEL_COLUMNS,
         output_kinds=("softmax", "logits", "sigmoid"),
+        default_classes=(),
+        mixable=True,
+        min_classes=2,
+        max_classes=None,
     )
 
 
 class Classification(TaskMethods):
     """The methods of `classification`."""
 
+    has_classes = True
     right_title = "accuracy"
     right_meaning = "its class is the true one"
+    same_title = "same class"
+    same_meaning = "compares the most probable classes"
+    compared_title = "logit"
 
     def check(self, answers: Answers, truths: Truths, classes: Sequence[str], what: str) -> Answers:
         """Return probabilities `(images, classes)`, see `pupila.metrics.check_answers`."""
@@ -99,6 +107,13 @@ class Classification(TaskMethods):
 
     def answer_columns(self, classes: Sequence[str]) -> tuple[str, ...]:
         return tuple(classes)
+
+    def decided(
+        self, answers: Answers, classes: Sequence[str], threshold: Threshold | None
+    ) -> Answers:
+        """Return 1 for the class given to each image and 0 for the others, see `right`."""
+        chosen = answers_of(np.asarray(answers, np.float64), classes, threshold)
+        return np.eye(answers.shape[1])[chosen]
 
     def right(
         self,

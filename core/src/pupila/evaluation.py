@@ -255,6 +255,22 @@ class OpenSet(_FrozenModel):
     )
 
 
+class StageFigures(_FrozenModel):
+    """What one stage of a chain did with some images, such as its filter."""
+
+    name: str
+    images: int = Field(description="Number of images that reached the stage.")
+    turned_away: int = Field(description="Number of them that it turned away.")
+    recognised: int = Field(
+        description="Number of them that it recognised as crops, which skip the stages in between."
+    )
+    metrics: Metrics | None = Field(
+        default=None,
+        description="Of the stage's own answers, if it has another task than the data and the data "
+        "has labels of that task too: of a locator, on the images with a position.",
+    )
+
+
 class Evaluation(Measurement):
     """All results of one artifact: its cost, and the quality of its answers."""
 
@@ -271,6 +287,9 @@ class Evaluation(Measurement):
     open_set: OpenSet | None = Field(
         default=None,
         description="Which images the artifact accepts, if it is evaluated as a filter.",
+    )
+    stages: tuple[StageFigures, ...] = Field(
+        default=(), description="What each stage did with the images, in order; only of a chain."
     )
     probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")
     validation_probabilities: str | None = Field(

@@ -32,6 +32,7 @@ from pupila.plugin import Runner
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions, check_outputs, open_model
 from pupila.runtime import OpenModel, OpenPage, Progress
+from pupila.stages import evaluate_stages
 from pupila.task import Answers, MetricSettings, Truths, answers_of_outputs, methods_of
 from pupila.threads import model_threads
 
@@ -114,6 +115,7 @@ def evaluate(
             for column, groups in _groups(images).items()
         },
         agreement=comparison,
+        stages=evaluate_stages(artifact, images, predictions, progress),
         open_set=open_set
         and evaluate_open_set(
             artifact, dataset, open_set, predictions=predictions, progress=progress

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pupila.artifact import Artifact
 from pupila.chance import ChanceCheck
 from pupila.dataset import UNLABELLED, Dataset
-from pupila.evaluation import Evaluation, Measurement, Metrics
+from pupila.evaluation import Evaluation, Measurement, Metrics, StageFigures
 from pupila.evaluator import measure
 from pupila.fidelity import LEAST_IMAGES, Fidelity, fidelity
 from pupila.predictions import Predictions
 from pupila.runtime import Progress
+from pupila.stages import evaluate_stages
 from pupila.task import MetricSettings, Truths, methods_of
 
 COLOURS = ("mean_red", "mean_green", "mean_blue")
@@ -74,6 +75,9 @@ class ExternalEvaluation(_FrozenModel):
         default=(),
         description="Images whose logits differ most from the teacher's, largest difference first.",
     )
+    stages: tuple[StageFigures, ...] = Field(
+        default=(), description="What each stage did with the images, in order; only of a chain."
+    )
     measurement: Measurement | None = Field(
         default=None, description="Cost of the model; None if it is measured elsewhere."
     )
@@ -92,6 +96,7 @@ class ExternalEvaluation(_FrozenModel):
             **dict(self.measurement),
             split="test",
             metrics=self.figures.metrics,
+            stages=self.stages,
             probabilities=self.probabilities,
             validation_probabilities=self.validation_probabilities,
         )
@@ -170,6 +175,7 @@ def evaluate_external(
         disagreements=_disagreements(images, answers, teacher[1], truths, column)
         if teacher
         else (),
+        stages=evaluate_stages(artifact, images, predictions, progress),
         measurement=measured or None,
         probabilities=str(predictions.keep(answers, artifact, images)),
         validation_probabilities=str(predictions.keep(chosen_by[0], artifact, validation))

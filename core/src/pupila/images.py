@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
@@ -23,6 +24,10 @@ which would take three times as much."""
 _TOO_LARGE = "and more than 64 million are not decoded"
 SPECIAL = "it is a pipe or a device, not a file"
 _BAND_ROWS = 256
+
+MARKER = (255, 0, 255)
+"""Colour around an image that does not fill its picture; no pixel of the image has it."""
+_NEXT_TO_MARKER = (254, 0, 255)
 
 _FULL_SCALES = (1.0, 255.0, 65535.0)
 
@@ -107,13 +112,55 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 def resize(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
     """Return an image resized for a model's input: uint8 `(height, width, 3)`.
 
-    The aspect ratio is not kept. An image of the right size is returned unchanged.
+    The aspect ratio is kept only if `spec.fit` is `surround`; see `InputSpec`. An image of the
+    right size is returned unchanged.
 
     The filter is Pillow's `BILINEAR`, which is antialiased: each output pixel is a weighted mean of
     all the input pixels that it covers. In most frameworks, "bilinear" means only the nearest four
     input pixels.
     """
-    size = (spec.width, spec.height)
+    if spec.fit == "surround":
+        return _surround(image, spec)
+    return _stretch(image, (spec.width, spec.height))
+
+
+def _stretch(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
     return np.asarray(image, np.uint8)
+
+
+def _surround(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
+    """Place an image, reduced if it is too large, at the top left of a canvas of marker colour.
+
+    Pixels of the image that have the marker colour get the colour next to it.
+    """
+    shrink = min(1, spec.width / image.width, spec.height / image.height)
+    width, height = (max(1, math.floor(side * shrink + 0.5)) for side in image.size)
+    content = _stretch(image, (width, height)).copy()
+    content[(content == MARKER).all(axis=-1)] = _NEXT_TO_MARKER
+    canvas = np.full(spec.shape, MARKER, np.uint8)
+    canvas[:height, :width] = content
+    return canvas
+
+
+def content_of(picture: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
+    """Return the part of a picture that shows the image, without the marker colour around it.
+
+    `picture` is `(height, width, 3)`, as `resize` returns it; the result is a view of it. If
+    `spec.fit` is `stretch`, the image is the whole picture.
+
+    Raises:
+        PupilaError: all of the picture has the marker colour.
+    """
+    if spec.fit == "stretch":
+        return picture
+    height, width = (
+        int((edge != MARKER).any(axis=-1).sum()) for edge in (picture[:, 0], picture[0])
+    )
+    if not (height and width):
+        raise PupilaError(
+            f"A picture of {picture.shape[1]} × {picture.shape[0]} pixels shows no image: all of "
+            f"it has the colour {MARKER}, which surrounds images. Make it with `resize`."
+        )
+    return picture[:height, :width]

@@ -6,21 +6,27 @@ This module does not import pandas, so that a recipe is checked in a fraction of
 
 from __future__ import annotations
 
-import csv
 import os
-import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
+from pupila.csv_files import NO_LINE, by_column, check_header, csv_rows, list_once
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
-from pupila.errors import PupilaError, join_names, nearest
-from pupila.image_stats import MEASURED
+from pupila.errors import PupilaError, nearest
+from pupila.label_columns import (
+    LabelColumns,
+    advise_task,
+    check_takes_folders,
+    measured_columns,
+    names_of,
+)
 from pupila.paths import check_encoding
+from pupila.plugin import CLASSIFICATION
+from pupila.plugin_registry import installed
 
 COLUMNS = ("path", "label", "split")
 SPLIT_OF = {
@@ -34,26 +40,50 @@ LAYOUT = "train/<class>/*, validation/<class>/* and test/<class>/*"
 _SPLITS = f"{', '.join(LABELLED_SPLITS)} or {UNLABELLED}"
 
 
-def labels(path: Path) -> tuple[str, ...]:
+Classes = Sequence[str] | None
+"""Names of classes or, in other tasks, of what the labels are about; None if they are not given."""
+
+
+def labels(path: Path, task: str = CLASSIFICATION, classes: Classes = None) -> tuple[str, ...]:
     """Return the distinct labels of the images, sorted; empty if all images are unlabelled.
 
     The labels of a folder are the names of the class folders that contain at least one image. For a
-    CSV, every line is read, but no image file is checked.
+    CSV, every line is read, but no image file is checked. `task` and `classes` say which columns
+    have the label.
 
     Raises:
         PupilaError: images are missing, or not in the form that `pupila.manifest.read` expects.
         OSError: a folder or the CSV may not be read.
     """
     if path.is_dir():
+        check_takes_folders(path, task)
         names = _labels_of_folders(path.absolute())
     elif path.is_file():
-        names = {row.values["label"] for row in csv_images(path.absolute())}
+        names = {row.values["label"] for row in csv_images(path.absolute(), task, classes)}
     else:
         raise no_data_error(path)
     return tuple(sorted(names - {""}))
 
 
-def labelled_images(path: Path, split: str) -> Iterator[dict[str, str]]:
+def names(path: Path, task: str, classes: Classes = None) -> tuple[str, ...]:
+    """Return `classes`, or else what the labels of a task are about; empty if they say it.
+
+    Only the header of a CSV is read.
+
+    Raises:
+        PupilaError: the CSV has the labels of several names.
+        OSError: the CSV may not be read.
+    """
+    plugin = installed().task(task)
+    if not path.is_file():
+        return tuple(classes or plugin.default_classes)
+    _, header = next(csv_rows(path.absolute()), NO_LINE)
+    return names_of(path.absolute(), header, plugin, classes)
+
+
+def labelled_images(
+    path: Path, split: str, task: str = CLASSIFICATION, classes: Classes = None
+) -> Iterator[dict[str, str]]:
     """Yield a dict for each image of a split: `label` and, for a CSV, the values of all columns.
 
     No image is opened, and image files listed in a CSV are not checked.
@@ -63,10 +93,10 @@ def labelled_images(path: Path, split: str) -> Iterator[dict[str, str]]:
         OSError: a folder or the CSV may not be read.
     """
     if not path.is_dir():
-        yield from (
-            row.values for row in csv_images(path.absolute()) if row.values["split"] == split
-        )
+        rows = csv_images(path.absolute(), task, classes)
+        yield from (row.values for row in rows if row.values["split"] == split)
         return
+    check_takes_folders(path, task)
     for split_folder in split_folders(path.absolute()):
         if SPLIT_OF[split_folder.name] == split:
             for label, folder in folders_by_label(split_folder):
@@ -214,10 +244,6 @@ def _suffixes() -> frozenset[str]:
 # A CSV ---------------------------------------------------------------------------------------
 
 
-NO_LINE: tuple[int, list[str]] = (1, [])
-"""Header row of an empty CSV: line number 1, and no fields."""
-
-
 class Row(NamedTuple):
     """A line of a CSV, which lists one image."""
 
@@ -228,8 +254,11 @@ class Row(NamedTuple):
     """Values by column name; here `path` is absolute, and `split` is one of `dataset.SPLITS`."""
 
 
-def csv_images(path: Path) -> Iterator[Row]:
+def csv_images(path: Path, task: str = CLASSIFICATION, classes: Classes = None) -> Iterator[Row]:
     """Yield a `Row` for each image that a CSV lists; the image files are not checked.
+
+    `task` and `classes` say which columns have the label. In `Row.values`, the one column `label`
+    stands for them.
 
     Raises:
         PupilaError: the CSV is not in the form that `pupila.manifest.read` expects, lists an image
@@ -237,84 +266,28 @@ def csv_images(path: Path) -> Iterator[Row]:
     """
     rows = csv_rows(path)
     _, header = next(rows, NO_LINE)
-    check_header(path, header)
-    line_of: dict[str, int] = {}
+    plugin = installed().task(task)
+    label_columns = LabelColumns.find(path, header, plugin, classes)
+    needed, advice = ("path", *label_columns.columns, "split"), advise_task(header, plugin)
+    check_header(path, header, needed, advice, measured_columns(plugin))
+    label_columns.check_one_label(path, header)
+    listed: dict[str, tuple[int, str]] = {}
     for line, row in rows:
-        values = _check_values(path, line, header, row)
+        values = _check_values(path, line, header, row, label_columns)
         name = row[header.index("path")]
-        earlier = line_of.setdefault(values["path"], line)
-        if earlier != line:
-            raise PupilaError(
-                f"{path}, line {line}: {name!r} is listed a second time, "
-                f"after line {earlier}. Remove one of the two."
-            )
+        list_once(f"{path}, line {line}", name, line, values, listed)
         yield Row(line, name, values)
-    if not line_of:
+    if not listed:
         raise PupilaError(f"{path} lists no image: it has a header and no rows below it.")
 
 
-def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the fields of each row that is not blank, the header first.
-
-    Raises:
-        PupilaError: the file is not a CSV in UTF-8.
-    """
-    reader = csv.reader(_lines(path), strict=True)
-    try:
-        for row in reader:
-            if any(row):
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise PupilaError(
-            f"{path}, line {reader.line_num} is not CSV: {error}. Double the quotes inside a field."
-        ) from None
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                yield line.decode("utf-8-sig")
-            except UnicodeDecodeError as error:
-                raise PupilaError(
-                    f"{path}, line {number} is not UTF-8 (byte {line[error.start]:#04x}). Save "
-                    f"the file as 'CSV UTF-8'."
-                ) from None
-
-
-def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLUMNS) -> None:
-    """Make sure that a CSV has the needed columns, no column twice, and no column that a scan adds.
-
-    `header` has the names of the columns.
-
-    Raises:
-        PupilaError: a column is missing or repeated, or has the name of a column that a scan adds.
-    """
-    if not header:
-        raise PupilaError(f"{path} is empty: expected a header with {', '.join(needed)}.")
-    repeated = sorted(name for name, count in Counter(header).items() if count > 1)
-    if repeated:
-        raise PupilaError(f"{path}, line 1 has the column {repeated[0]!r} twice: remove one.")
-    measured = [name for name in header if name in MEASURED]
-    if measured:
-        raise PupilaError(
-            f"{path}, line 1 has the column {measured[0]!r}, which is measured from the files: "
-            f"remove or rename it."
-        )
-    missing = [name for name in needed if name not in header]
-    if missing:
-        columns = join_names(map(repr, header))
-        hint = nearest(missing[0], set(header) - set(needed))
-        raise PupilaError(
-            f"{path}, line 1 has no column {missing[0]!r}: found {columns}; expected "
-            f"{', '.join(needed)}, separated by commas.{hint}"
-        )
-
-
 def _check_values(
-    path: Path, line: int, header: Sequence[str], row: Sequence[str]
+    path: Path, line: int, header: Sequence[str], row: Sequence[str], label_columns: LabelColumns
 ) -> dict[str, str]:
-    """Check one row and return its values by column, with absolute path and canonical split."""
+    """Check one row and return its values by column, with absolute path and canonical split.
+
+    The column `label` replaces the label columns.
+    """
     values = by_column(path, line, header, row)
     empty = next((name for name in ("path", "split") if not values[name].strip()), None)
     if empty:
@@ -327,37 +300,31 @@ def _check_values(
             f"{path}, line {line}: unknown split {values['split']!r}; expected {_SPLITS}."
             f"{nearest(values['split'], SPLIT_OF)}"
         )
-    label = _check_label(f"{path}, line {line}", split, values["label"])
+    label = _check_label(f"{path}, line {line}", split, values, label_columns)
     file = os.path.normpath(path.parent / values["path"])
-    return values | {"path": file, "label": label, "split": split}
+    return label_columns.others(f"{path}, line {line}", values) | {
+        "path": file,
+        "label": label,
+        "split": split,
+    }
 
 
-def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
-    """Return the fields of a line of a CSV, as `{column: field}`.
-
-    Raises:
-        PupilaError: the line has more or fewer fields than the header has columns.
-    """
-    if len(row) != len(header):
-        raise PupilaError(
-            f"{path}, line {line} has {len(row)} fields: expected {len(header)}, as in line 1."
-        )
-    return dict(zip(header, map(sys.intern, row), strict=True))
-
-
-def _check_label(line: str, split: str, label: str) -> str:
+def _check_label(
+    line: str, split: str, values: Mapping[str, str], label_columns: LabelColumns
+) -> str:
     """Check that a label fits its split; return the label, or "" in the split `unlabelled`."""
-    has_label = bool(label.strip())
+    given = " ".join(values[name] for name in label_columns.columns)
+    has_label = bool(given.strip())
     if split == UNLABELLED and has_label:
         raise PupilaError(
-            f"{line}: an image of the split {UNLABELLED!r} has the label {label!r}. Put it into "
+            f"{line}: an image of the split {UNLABELLED!r} has the label {given!r}. Put it into "
             f"the split 'train', or leave its label empty."
         )
-    if split != UNLABELLED and not has_label:
+    if split != UNLABELLED and label_columns.task.takes_folders and not has_label:
         raise PupilaError(
             f"{line} has no label: give one, or put the image into the split {UNLABELLED!r}."
         )
-    return label if has_label else ""
+    return "" if split == UNLABELLED else label_columns.label_of(line, values)
 
 
 def is_file(path: str) -> bool:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from pupila.errors import PupilaError
+from pupila.label_columns import check_takes_folders
 from pupila.layout import (
     COLUMNS,
     SPLIT_OF,
+    Classes,
     Row,
     csv_images,
     files_below,
@@ -24,12 +26,13 @@ from pupila.layout import (
     no_images_error,
     split_folders,
 )
+from pupila.plugin import CLASSIFICATION
 from pupila.scanning import scan
 
 __all__ = ["read", "scan"]
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path, task: str = CLASSIFICATION, classes: Classes = None) -> pd.DataFrame:
     """List the images of a folder or of a CSV manifest.
 
     A folder has the layout `train/<class>/*`, `validation/<class>/*` (or `val`, `valid`),
@@ -38,7 +41,11 @@ def read(path: Path) -> pd.DataFrame:
 
     A CSV, in UTF-8, has the columns `path` (absolute, or relative to the CSV), `label` (empty in
     the split `unlabelled`) and `split`. It may have other columns, such as `patient`, `site` and
-    `source`, which are kept.
+    `source`, which are kept. In another task, a folder may not do, and the columns that hold a
+    label may be others: see `pupila.plugin.Task.label_columns`. Of those of several names, the ones
+    of `classes` are taken. They become the one column `label`, a text. Beside them, a CSV may have
+    the size of its files in pixels, `width` and `height`, which become `listed_width` and
+    `listed_height`.
 
     The result has one row per image, sorted by path, with the columns `path` (absolute), `label`,
     `split` and the CSV's other columns. All columns but `path` are categories, and the label of an
@@ -49,9 +56,10 @@ def read(path: Path) -> pd.DataFrame:
         PupilaError: images are missing, or the folder or the CSV does not have this form.
     """
     if path.is_dir():
+        check_takes_folders(path, task)
         return _read_folder(path.absolute())
     if path.is_file():
-        return _read_csv(path.absolute())
+        return _read_csv(path.absolute(), task, classes)
     raise no_data_error(path)
 
 
@@ -86,10 +94,10 @@ def _read_folder(root: Path) -> pd.DataFrame:
 # A CSV ---------------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, task: str, classes: Classes) -> pd.DataFrame:
     columns: dict[str, list[str]] = {}
     missing: list[Row] = []
-    for row in csv_images(path):
+    for row in csv_images(path, task, classes):
         if not is_file(row.values["path"]):
             missing.append(row)
         for name, value in row.values.items():

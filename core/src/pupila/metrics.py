@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from pupila.artifact import Threshold, ThresholdRule
 from pupila.calibration import calibration
 from pupila.errors import PupilaError, check_class, list_names
-from pupila.evaluation import Agreement, Estimate, Metrics, OperatingPoint
+from pupila.evaluation import Estimate, Metrics, OperatingPoint
 from pupila.intervals import Bools, Floats, Integers, members_of, share
 from pupila.roc import auc
 from pupila.ties import tied
@@ -311,29 +311,3 @@ class _ScoredImages:
 
 def _has_both(is_positive: Bools) -> bool:
     return bool(is_positive.any() and not is_positive.all())
-
-
-def agreement(
-    name: str, probabilities: ArrayLike, reference: ArrayLike, patients: ArrayLike | None = None
-) -> Agreement:
-    """Compare a model's answers with those of the reference model `name`, image by image.
-
-    `probabilities` are the model's and `reference` the reference model's, both `(images, classes)`.
-    Two answers agree if their most probable class is the same; thresholds are not applied.
-
-    Raises:
-        PupilaError: the shapes of the answers differ, or there are no images.
-    """
-    ours, theirs = np.asarray(probabilities, np.float64), np.asarray(reference, np.float64)
-    if ours.shape != theirs.shape or ours.ndim != 2 or not len(ours):
-        raise PupilaError(
-            f"Answers {ours.shape} cannot be compared with those of {name!r}, {theirs.shape}: "
-            f"both must be (images, classes) of the same images."
-        )
-    difference = np.abs(ours - theirs)
-    return Agreement(
-        reference=name,
-        labels=share(ours.argmax(axis=1) == theirs.argmax(axis=1), patients),
-        mean_difference=float(difference.mean()),
-        largest_difference=float(difference.max()),
-    )

@@ -10,9 +10,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """What is known of an input of a step before a run; None where it is not known yet."""
+
+    name: str
+    """Name of the teacher or step."""
+    format: str | None = None
+    task: str | None = None
+    classes: tuple[str, ...] | None = None
+    """Classes of its output; in other tasks than classification, what is named."""
+    size: tuple[int, int] | None = None
+    """Height and width of its input in pixels."""
 
 
 class Config(BaseModel):
@@ -40,12 +54,29 @@ class Config(BaseModel):
             PupilaError: the settings do not fit.
         """
 
+    def check_models(self, models: Sequence[GivenModel]) -> None:
+        """Make sure, before a run, that these settings fit the models of a step's inputs.
+
+        Raises:
+            PupilaError: the settings do not fit.
+        """
+
     def check_classes(self, classes: Sequence[str]) -> None:
         """Make sure, before a run, that these settings fit data with these classes.
 
         Raises:
             PupilaError: the settings do not fit.
         """
+
+    def for_task(self, task: Task) -> Self:
+        """Return these settings as they are for data of a task, before a run.
+
+        Defaults that do not fit the task are replaced.
+
+        Raises:
+            PupilaError: a setting that was given does not fit.
+        """
+        return self
 
 
 def import_object(name: str) -> Callable[..., Any]:
@@ -78,6 +109,8 @@ ANY_TASK = frozenset({"*"})
 """Value of `tasks` for a step that works whatever its models have learned."""
 CLASSIFICATION = "classification"
 """Name of the task that data and models have unless something else is said."""
+LABEL_COLUMNS = ("label",)
+"""Columns of a CSV that hold a label that is one text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +137,22 @@ class StepPlugin(Plugin):
     features_only: bool = False
     """Whether the step uses the features of its inputs but not their answers. The inputs' classes
     may then differ from those of the data; the output has the classes of the data."""
+    answers_as_last: bool = False
+    """Whether the output's answers are of the same kind as those of the last input alone, as in a
+    chain of models. The other inputs may then have other tasks and classes than the data, and the
+    output is compared with the teacher of the last one."""
     uses_workers: bool = False
     """Whether the step runs subtasks in `Step.worker_pool` and mostly waits for them."""
 
     def can_do(self, task: str) -> bool:
         """Return whether the step works on data and models of a task."""
         return self.tasks == ANY_TASK or task in self.tasks
+
+    def answering(self, inputs: Sequence[str]) -> Sequence[str]:
+        """Return the inputs whose answers the step works on, given the names of all of them."""
+        if self.features_only:
+            return ()
+        return inputs[-1:] if self.answers_as_last else inputs
 
     def output_format(self, input_formats: Sequence[str]) -> str:
         """Return the format of the output, given the formats of the inputs; empty if unknown."""
@@ -189,6 +232,9 @@ class Runner(Plugin):
     primary only runs runtime checks, and only if a recipe names it in `evaluate.runtimes`."""
     threaded: bool = True
     """Whether the runner can compute with several threads."""
+    stages: str | None = None
+    """`"module:attribute"` of a function `stages(artifact: Artifact) -> Sequence[Stage]`, if models
+    of this format have several stages, and the open model is a `pupila.runtime.StagedModel`."""
     check: str | None = None
     """`"module:attribute"` of a function `check(artifact: Artifact) -> None`. It is called before
     any artifact of the format is imported or opened, and raises `PupilaError` for an artifact that
@@ -208,10 +254,32 @@ class Task(Plugin):
     """`"module:attribute"` of a subclass of `pupila.training.task.TaskTraining`, which is called
     with the names of the data's classes. It may import Keras."""
     label_columns: tuple[str, ...]
-    """Columns of a CSV manifest that hold the label of an image."""
+    """Columns of a CSV manifest that hold the label of an image. The CSV's may begin with the name
+    of what the label is about (see `has_named_columns`)."""
     output_kinds: tuple[str, ...]
     """Kinds of output that a model of this task may have; a recipe's teacher has the first one by
     default."""
+    default_classes: tuple[str, ...] = ("object",)
+    """Names of what the labels are about, if a recipe has no `data.classes`. If it is empty, the
+    names are the distinct labels of the images."""
+    mixable: bool = False
+    """Whether the labels and answers of two pictures have a mean that means something. If not,
+    pictures are not mixed (`Augmentation.mixup`), and answers to the views of an image are not
+    averaged."""
+    min_classes: int = 1
+    max_classes: int | None = 1
+    """Fewest and most names that `data.classes` and `classes` of a teacher may have; None means any
+    number."""
+
+    @property
+    def takes_folders(self) -> bool:
+        """Whether the name of an image's folder can be its label, so that no CSV is needed."""
+        return self.label_columns == LABEL_COLUMNS
+
+    @property
+    def has_named_columns(self) -> bool:
+        """Whether label columns may begin with the name of what they are about, as in `disc_x`."""
+        return not self.takes_folders and bool(self.default_classes)
 
 
 @dataclass(frozen=True, kw_only=True)

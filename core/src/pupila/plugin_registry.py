@@ -134,7 +134,11 @@ class PluginRegistry:
         return self._find(Student, name, "student")
 
     def task(self, name: str) -> Task:
-        """Return the task of that name."""
+        """Return the task of that name.
+
+        Raises:
+            PupilaError: no task of that name is installed.
+        """
         return self._find(Task, name, "task")
 
     def shift(self, name: str) -> Shift:

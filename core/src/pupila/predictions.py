@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ _ReportingCompute = Callable[[NDArray[np.uint8], Progress], NDArray[np.float32]]
 """A `Compute` that also reports its progress."""
 
 _CHUNK_IMAGES = 128
-"""Number of images rendered at a time, which limits memory for datasets of any size."""
+_CHUNK_BYTES = 128 << 20
+"""Most images, and about as many bytes of them, rendered at a time; this limits memory."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +88,30 @@ class Predictions:
         The result is for every augmented view of every image. Classes are in the artifact's order.
         Unlike in `of_views`, the dataset may have other classes.
         """
-        views = self._views(
-            artifact,
-            dataset,
-            augmentation,
-            progress,
-            _code_of_runner(artifact),
-            partial(_open_runner, artifact),
-        )
+        views = self._views_of_runner(artifact, dataset, augmentation, progress)
         raw = np.stack([np.load(path, mmap_mode="r") for path in views])
         flat = answers_of_outputs(artifact.record.output, raw.reshape(-1, raw.shape[-1]))
         return flat.reshape(*raw.shape[:2], -1)
+
+    def outputs_of_views(
+        self,
+        artifact: Artifact,
+        dataset: Dataset,
+        augmentation: Augmentation,
+        progress: Progress,
+    ) -> list[Rows]:
+        """Return an artifact's raw outputs for every augmented view of every image.
+
+        The result is a list with one array `(images, values)` for each view; rows are read from
+        disk on access. Names are in the artifact's own order.
+
+        Raises:
+            PupilaError: the artifact has another task than the dataset, or does not name the same.
+        """
+        _columns(artifact, dataset)
+        return [
+            Rows(path) for path in self._views_of_runner(artifact, dataset, augmentation, progress)
+        ]
 
     def of_pictures(
         self,
@@ -167,6 +182,17 @@ class Predictions:
             artifact, dataset, augmentation, progress, code, partial(_with_progress, opened)
         )
         return [Rows(path) for path in paths]
+
+    def _views_of_runner(
+        self,
+        artifact: Artifact,
+        dataset: Dataset,
+        augmentation: Augmentation,
+        progress: Progress,
+    ) -> list[Path]:
+        """Return the file of each view's raw outputs, computed by the runner of the format."""
+        code, opened = _code_of_runner(artifact), partial(_open_runner, artifact)
+        return self._views(artifact, dataset, augmentation, progress, code, opened)
 
     def _views(
         self,
@@ -298,10 +324,18 @@ def _compute_view(
     progress: Progress,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the computed values of one view of all images, in batches."""
-    pixels = dataset.pixels(artifact.record.input)
+    spec = artifact.record.input
+    if spec.fit != "stretch" and not augmentation.is_original(view):
+        raise PupilaError(
+            f"The model ({artifact.format}) reads images with a marker colour around them, which "
+            f"cannot be augmented: set `augmentation` to `{{views: 1}}`, or give a model that "
+            f"reads images alone."
+        )
+    pixels = dataset.pixels(spec)
     sha256: list[str] = dataset.frame["sha256"].tolist()
-    for start in range(0, len(pixels), _CHUNK_IMAGES):
-        rows = np.arange(start, min(start + _CHUNK_IMAGES, len(pixels)))
+    at_once = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // math.prod(spec.shape)))
+    for start in range(0, len(pixels), at_once):
+        rows = np.arange(start, min(start + at_once, len(pixels)))
         report = partial(_report_part, progress, start, len(pixels))
         values = compute(augmentation.render(pixels, sha256, rows, view), report)
         yield np.asarray(values, np.float32)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.artifact import Threshold
 from pupila.evaluation import Startup
+from pupila.spec import OutputSpec
 
 
 class Progress(Protocol):
@@ -57,3 +61,40 @@ class OpenPage(Protocol):
     """An open model that runs in a web page; `startup` returns how long the page takes to start."""
 
     def startup(self) -> Startup: ...
+
+
+class Fate(IntEnum):
+    """What a stage of a model did with an image."""
+
+    NOT_REACHED = 0
+    """An earlier stage turned it away, or it skipped this stage."""
+    PASSED = 1
+    TURNED_AWAY = 2
+    RECOGNISED = 3
+    """It is a crop already, so it skips the stages that would crop it."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a model of several stages: its name, and what it answers."""
+
+    name: str
+    output: OutputSpec
+    threshold: Threshold | None = None
+    """The threshold that ships with the stage, if any."""
+
+
+class StagedModel(OpenModel, Protocol):
+    """An open model of several stages, which may turn images away.
+
+    The runner of its format names a function that returns the stages: see `pupila.plugin.Runner`.
+    """
+
+    def trace(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
+        """Return what each stage did with each image, `(n, columns)`.
+
+        For each stage in order, the first column is a `Fate`. The next ones are the stage's answers
+        (see `pupila.task`), or NaN for images that did not reach it. The answers of the last stage
+        are left out: they are those of the whole model.
+        """
+        ...

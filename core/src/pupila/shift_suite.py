@@ -25,11 +25,11 @@ from pupila.digest import digest_code, digest_json
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila.fidelity import bootstrap, correlation, mean_difference
-from pupila.images import resize
+from pupila.images import content_of, resize
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
 from pupila.runtime import Progress
-from pupila.shift import FAMILIES, SEVERITIES, Severity, alter
+from pupila.shift import FAMILIES, SEVERITIES, Severity, alter_each
 from pupila.shift.evaluation import Disagreement, ShiftEvaluation, ShiftFamily, ShiftMetrics
 from pupila.spec import InputSpec
 from pupila.task import TaskMethods, Truths, methods_of
@@ -255,10 +255,11 @@ def pictures(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the altered images of all cells in batches `(n, height, width, 3)`.
 
-    Images are altered at `size`, and then resized to `target`.
+    Images are altered at `size`, and then resized to `target`. Of an image that lies in a larger
+    picture (`InputSpec.fit`), only the image is altered.
     """
     batch: list[NDArray[np.uint8]] = []
-    for image in _altered(dataset.pixels(size), cells):
+    for image in _altered(dataset.pixels(size), size, cells):
         batch.append(resize(Image.fromarray(image), target))
         if len(batch) == _AT_ONCE:
             yield np.stack(batch)
@@ -267,13 +268,14 @@ def pictures(
         yield np.stack(batch)
 
 
-def _altered(pixels: Pixels, cells: Sequence[Cell]) -> Iterator[NDArray[np.uint8]]:
+def _altered(pixels: Pixels, size: InputSpec, cells: Sequence[Cell]) -> Iterator[NDArray[np.uint8]]:
     """Yield the altered images of all cells, one by one."""
     for cell in cells:
         family, random = installed().shift(cell.family), np.random.default_rng(cell.seed)
         for start in range(0, len(cell.rows), _AT_ONCE):
             rows: list[int] = cell.rows[start : start + _AT_ONCE].tolist()
-            yield from alter(family, np.stack([pixels[row] for row in rows]), cell.severity, random)
+            images = [content_of(pixels[row], size) for row in rows]
+            yield from alter_each(family, images, cell.severity, random)
 
 
 def _evenly(strata: Rows, random: np.random.Generator) -> Rows:
@@ -384,6 +386,8 @@ class _Comparison:
                 row=int(cell.rows[index]),
                 probability=None if ours is None else float(ours[index]),
                 reference=None if theirs is None else float(theirs[index]),
+                answer=task.describe(mine[index], self.ours.classes),
+                other=task.describe(other[index], self.ours.classes),
             )
             for index in order
         )

@@ -25,10 +25,17 @@ MOST_VALUES = 1 << 20
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
 """Kinds of output of a classifier."""
+Fit = Literal["stretch", "surround"]
+"""How an image is brought to a model's input size: see `InputSpec`."""
 
 
 class InputSpec(BaseModel):
     """A model's input: one RGB image, 0..255, resized with Pillow's antialiased `BILINEAR` filter.
+
+    With the fit `stretch`, the image is resized to the height and width, whatever its aspect. With
+    `surround`, the image keeps its aspect: if it is larger, it is reduced to fit, and if it is
+    smaller, it keeps its own pixels. It then lies at the top left, and the rest has a marker colour
+    (`pupila.images.MARKER`), so that a model can tell which part is the image.
 
     Everything after the resize (scaling, mean subtraction) is part of the model.
     """
@@ -37,6 +44,17 @@ class InputSpec(BaseModel):
 
     height: int = Field(gt=0, le=MOST_PIXELS, description="Rows of the input image, in pixels.")
     width: int = Field(gt=0, le=MOST_PIXELS, description="Columns of the input image, in pixels.")
+    fit: Fit = Field(
+        default="stretch",
+        description="`stretch`: the image fills the input. `surround`: it keeps its aspect, and a "
+        "marker colour surrounds it.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the usual fit: records and cached pixels keep their digests."""
+        values: dict[str, Any] = handler(self)
+        return {name: value for name, value in values.items() if value != "stretch"}
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -103,6 +121,16 @@ class OutputSpec(BaseModel):
         values: dict[str, Any] = handler(self)
         absent = {"task": CLASSIFICATION, "size": None}
         return {name: value for name, value in values.items() if value != absent.get(name, ...)}
+
+    @property
+    def activation(self) -> str | None:
+        """Last activation of a classifier of probabilities, softmax or sigmoid; otherwise None."""
+        return self.kind if self.task == CLASSIFICATION and self.kind != "logits" else None
+
+    @property
+    def in_training(self) -> OutputSpec:
+        """The output of the model while it is trained: a classifier gives a logit per class."""
+        return self.model_copy(update={"kind": "logits"}) if self.activation else self
 
     @property
     def columns(self) -> int:

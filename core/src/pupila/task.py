@@ -7,11 +7,12 @@ columns)` with the same meaning for every model of the task. Labels become *trut
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +25,7 @@ from pupila.evaluation import Agreement, Metrics
 from pupila.intervals import share
 from pupila.plugin_registry import installed
 from pupila.spec import OutputSpec
+from pupila.task_words import TaskWords
 
 Answers = NDArray[np.floating[Any]]
 Truths = NDArray[Any]
@@ -53,13 +55,58 @@ class MetricSettings:
     """Threshold in the model's record."""
 
 
-class TaskMethods(ABC):
+@dataclass(frozen=True, kw_only=True)
+class LabelRule:
+    """What the labels of all images must be, as data validation checks it."""
+
+    name: str
+    """The rule as a sentence without its full stop, such as `Every position is in its image`."""
+    column: str
+    """Name of what is checked, in messages and in Data Docs."""
+    faults: Sequence[str]
+    """What is wrong with the label of each image, `(images,)`; empty texts if nothing is."""
+    advice: str
+    """What to do about wrong labels."""
+    severity: Literal["error", "warning"] = "error"
+    """Whether images that break the rule stop a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorMeasure:
+    """What the error of an answer is, in a task that has one."""
+
+    title: str
+    """Name of the mean of the errors, such as `mean error`."""
+    unit: str
+    """Unit of errors, such as `% of the width`."""
+    meaning: str
+    """What the error of one image is and how much of it counts, as half a sentence."""
+    margin: float
+    """Largest increase of the mean that a gate accepts by default, in the unit."""
+    digits: int = 2
+    """Digits after the point with which an error is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """Errors of answers, `(images,)`; NaN where an answer has none, as where nothing is there."""
+
+    values: NDArray[np.float64]
+    """Errors in the unit of the task's `ErrorMeasure`, from 0 to `limits`."""
+    limits: NDArray[np.float64]
+    """The largest error that counts for each image; larger errors count as this."""
+
+    @property
+    def known(self) -> Bools:
+        """Which images have an error, `(images,)`."""
+        return np.isfinite(self.values)
+
+
+class TaskMethods(TaskWords):  # long: the interface of all tasks, with defaults
     """The methods of one task. Arrays have one row for each image."""
 
-    right_title: ClassVar[str]
-    """Short name of the fraction of images answered right, such as `accuracy`."""
-    right_meaning: ClassVar[str]
-    """What it means that an image is answered right, as half a sentence."""
+    error_measure: ClassVar[ErrorMeasure | None] = None
+    """What `errors` returns; None if answers are right or wrong, but have no error."""
 
     # Labels ------------------------------------------------------------------------------------
 
@@ -90,7 +137,47 @@ class TaskMethods(ABC):
             PupilaError: an image has a label that does not belong to the task.
         """
 
+    def label_of(self, fields: Mapping[str, str]) -> str:
+        """Return the label of an image as one text, given the fields of a line of a CSV.
+
+        `fields` has the texts in the task's label columns, in order, under the names that the CSV
+        has for these columns, such as `disc_x` for `x`. The label must not be empty.
+        By default it is these texts joined by blanks, and none of them may be empty.
+
+        Raises:
+            PupilaError: the fields are not a label. The message is the rest of a sentence that
+                begins with the file and the line, such as `has no 'x'.`.
+        """
+        texts = {name: text.strip() for name, text in fields.items()}
+        empty = next((name for name, text in texts.items() if not text), None)
+        if empty:
+            raise PupilaError(f"has no {empty!r}: give one, or take the image out.")
+        return " ".join(texts.values())
+
+    def label_rules(self, images: Dataset) -> Sequence[LabelRule]:
+        """Return what the labels of images must be, beyond what `label_of` demands of each line.
+
+        All `images` are labelled and decode, so that their size is known.
+        """
+        return ()
+
     # Raw outputs -------------------------------------------------------------------------------
+
+    def declared(self, output: OutputSpec, shape: tuple[int, ...]) -> OutputSpec:
+        """Return the output of a model file, whose raw output for one image has a shape.
+
+        `output` is what the user declares. A task whose models have an `OutputSpec.size` sets it
+        here. By default, the shape must have as many values as `output` declares.
+
+        Raises:
+            PupilaError: the shape is not that of a model of the task.
+        """
+        if math.prod(shape) != output.columns:
+            raise PupilaError(
+                f"The model gives {shape} for each image, expected {self.describe_output(output)}: "
+                f"correct `output` or `classes` of the teacher."
+            )
+        return output
 
     def misfit(self, output: OutputSpec, outputs: NDArray[np.float32], images: int) -> str | None:
         """Return how raw outputs of `images` images violate a specification; None if they do not.
@@ -113,10 +200,6 @@ class TaskMethods(ABC):
         """Turn raw outputs `(images, values)` into answers `(images, columns)`."""
 
     # Answers -----------------------------------------------------------------------------------
-
-    @abstractmethod
-    def answer_columns(self, classes: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of an answer's columns, given what is named."""
 
     @abstractmethod
     def right(
@@ -146,6 +229,14 @@ class TaskMethods(ABC):
     def losses(self, answers: Answers, truths: Truths) -> NDArray[np.float64]:
         """Return how wrong each answer is, `(images,)`: the larger, the worse."""
 
+    def errors(self, answers: Answers, truths: Truths) -> Errors | None:
+        """Return by how much each answer is off; None if the task has no `error_measure`.
+
+        Errors need a limit, as the gate compares their means: if a rare answer may be off by any
+        amount, no number of images shows that it is not.
+        """
+        return None
+
     @abstractmethod
     def metrics(self, answers: Answers, truths: Truths, settings: MetricSettings) -> Metrics:
         """Return all metrics on one set of images.
@@ -165,14 +256,6 @@ class TaskMethods(ABC):
     def tied(self, answers: Answers) -> float:
         """Return the largest fraction of images whose answers a coarse output cannot rank."""
         return 0.0
-
-    @abstractmethod
-    def describe(self, answer: Answers, classes: Sequence[str]) -> str:
-        """Return one answer `(columns,)` in a few words."""
-
-    @abstractmethod
-    def describe_truth(self, truth: Truths, classes: Sequence[str]) -> str:
-        """Return what one image's label says in a few words."""
 
     def scores(self, answers: Answers, positive: int = 0) -> NDArray[np.float64] | None:
         """Return the probability of the positive class `(images,)`, given its column.

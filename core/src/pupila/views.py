@@ -1,7 +1,7 @@
 """Seeded augmentation: numbered views of an image, each a randomly distorted picture of it.
 
-View k of an image is always the same picture, at any resolution. So teacher and student see the
-same distortion, and the teacher's answers can be cached. View 0 is the image itself, unless
+View k of an image is always the same picture, at any resolution and shape. So teacher and student
+see the same distortion, and the teacher's answers can be cached. View 0 is the image itself, unless
 `original` is false.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -49,6 +50,56 @@ _FAMILIES: tuple[_Alter, ...] = (
 """Families of alterations that a style uses. JPEG and noise are left out, because they do not give
 the same picture at any resolution; geometry, because views vary it anyway; and the Fourier family,
 because it needs a second image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motion:
+    """How a view shows an image: flipped, rotated, scaled, moved and then cropped.
+
+    Lengths are fractions of the image's sides, and rotations are those of the image squeezed to a
+    square. So a motion is the same at any size of the image.
+    """
+
+    mirrored: bool = False
+    upended: bool = False
+    angle: float = 0.0
+    """Rotation of the frame in radians."""
+    scale: float = 1.0
+    """Size of the frame; 1 is that of the image."""
+    shift: tuple[float, float] = (0.0, 0.0)
+    window: geometry.Window = geometry.WHOLE
+    """Left, top, width and height of the section of the frame that is shown."""
+
+    def points(self, points: NDArray[Any]) -> NDArray[np.float64]:
+        """Return where the view shows points of the image, `(…, 2)`.
+
+        Points are x and y as fractions of width and height. A point that the view does not show
+        lies outside 0..1.
+        """
+        flips = np.array([self.mirrored, self.upended])
+        flipped = np.where(flips, 1 - np.asarray(points, np.float64), points)
+        linear, offset = self._matrix()
+        return (flipped - offset) @ np.linalg.inv(linear).T
+
+    def half_sizes(self, halves: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the half sizes of boxes round ellipses in the view, given those in the image.
+
+        Both are half width and half height `(…, 2)`, as fractions of the sides. The axes of the
+        ellipses in the image are horizontal and vertical.
+        """
+        inverse = np.linalg.inv(self._matrix()[0])
+        return np.sqrt(np.asarray(halves, np.float64) ** 2 @ (inverse**2).T)
+
+    def _matrix(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return A and b: the point p of the view shows the point A·p + b of the flipped image."""
+        a, b, c, d, e, f = geometry.frame(
+            (1, 1), angle=self.angle, scale=self.scale, shift=self.shift, window=self.window
+        )
+        return np.array([[a, b], [d, e]]), np.array([c, f])
+
+
+STILL = Motion()
+"""Motion of a view that is the image itself."""
 
 
 class Augmentation(BaseModel):
@@ -119,7 +170,14 @@ class Augmentation(BaseModel):
         if self.is_original(number):
             return image
         random = np.random.default_rng(self._entropy(sha256, number))
-        return self._restyle(self._recolour(self._move(image, random), random), random)
+        moved = self._move(image, self._draw_motion(random))
+        return self._restyle(self._recolour(moved, random), random)
+
+    def motion(self, sha256: str, number: int) -> Motion:
+        """Return how the points of an image move in its view `number`; mixtures are left out."""
+        if self.is_original(number):
+            return STILL
+        return self._draw_motion(np.random.default_rng(self._entropy(sha256, number)))
 
     def mixture(
         self, sha256: Sequence[str], number: int
@@ -167,51 +225,48 @@ class Augmentation(BaseModel):
     def _entropy(self, sha256: str, number: int) -> list[int]:
         return [self.seed, number, int(sha256[:16], 16)]
 
-    def _move(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Flip, rotate, scale, shift and then crop an image, which is mirrored beyond its edges."""
-        height, width, _ = image.shape
+    def _draw_motion(self, random: np.random.Generator) -> Motion:
+        """Draw how a view is flipped, rotated, scaled, moved and then cropped."""
         mirrored, upended = random.random(2) < 0.5
         angle = math.radians(random.uniform(-self.rotation_degrees, self.rotation_degrees))
         scale = 1 / (1 + random.uniform(-self.zoom, self.zoom))
-        shift_x, shift_y = random.uniform(-self.shift, self.shift, 2) * (width, height)
-        if self.flip_horizontal and mirrored:
-            image = image[:, ::-1]
-        if self.flip_vertical and upended:
-            image = image[::-1]
-        margins = self._margin(width, height), self._margin(height, width)
-        window = self._window(width, height, random) if self.crop < 1 else geometry.WHOLE
-        return geometry.warp(
-            image,
+        across, down = random.uniform(-self.shift, self.shift, 2)
+        return Motion(
+            mirrored=bool(self.flip_horizontal and mirrored),
+            upended=bool(self.flip_vertical and upended),
             angle=angle,
             scale=scale,
-            shift=(shift_x, shift_y),
-            window=window,
-            margin=margins,
-            mode="reflect",
+            shift=(across, down),
+            window=_draw_window(random, self.crop) if self.crop < 1 else geometry.WHOLE,
         )
 
-    def _window(self, width: int, height: int, random: np.random.Generator) -> geometry.Window:
-        """Return a random crop: left, top, and fractions of width and height.
+    def _move(self, image: NDArray[np.uint8], motion: Motion) -> NDArray[np.uint8]:
+        """Move an image, which is mirrored beyond its edges."""
+        height, width, _ = image.shape
+        if motion.mirrored:
+            image = image[:, ::-1]
+        if motion.upended:
+            image = image[::-1]
+        (across, down), (left, top, *parts) = motion.shift, motion.window
+        return geometry.warp(
+            image,
+            angle=motion.angle,
+            scale=motion.scale,
+            shift=(across * width, down * height),
+            window=(left * width, top * height, parts[0], parts[1]),
+            margin=(self._margin(width), self._margin(height)),
+            mode="reflect",
+            stretch=width / height,
+        )
 
-        The area is uniform in [crop, 1], as in Beyer et al. 2022, "Knowledge distillation: a good
-        teacher is patient and consistent". The aspect ratio is log-uniform in 3/4..4/3, limited to
-        ratios with which the area fits into the image.
-        """
-        area = random.uniform(self.crop, 1)
-        narrowest, widest = max(_NARROWEST, area), min(_WIDEST, 1 / area)
-        ratio = math.exp(random.uniform(math.log(narrowest), math.log(widest)))
-        part_x, part_y = math.sqrt(area * ratio), math.sqrt(area / ratio)
-        left, top = random.random(2) * (1 - part_x, 1 - part_y) * (width, height)
-        return left, top, part_x, part_y
-
-    def _margin(self, side: int, other: int) -> int:
+    def _margin(self, side: int) -> int:
         """Return how many pixels beyond an edge a view may show, where the image is mirrored.
 
-        `side` is the length across that edge. A corner rotated by a is
-        `(side · cos a + other · sin a) / 2` from the centre, at most for a = atan(other / side).
+        `side` is the length across that edge. The image is rotated as if it were a square. A corner
+        rotated by a is `side · (cos a + sin a) / 2` from the centre, at most for a = 45°.
         """
-        angle = min(math.radians(self.rotation_degrees), math.atan2(other, side))
-        reach = (side * math.cos(angle) + other * math.sin(angle)) / 2 / (1 - self.zoom)
+        angle = min(math.radians(self.rotation_degrees), math.pi / 4)
+        reach = (side * math.cos(angle) + side * math.sin(angle)) / 2 / (1 - self.zoom)
         return math.ceil(reach - side / 2 + self.shift * side) + 1
 
     def _recolour(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -235,6 +290,21 @@ class Augmentation(BaseModel):
             altered = _FAMILIES[int(number)](image[np.newaxis], severity, random)
             image = np.clip(np.rint(altered[0]), 0, 255).astype(np.uint8)
         return image
+
+
+def _draw_window(random: np.random.Generator, least_area: float) -> geometry.Window:
+    """Return a random crop: left, top, width and height, all as fractions of the sides.
+
+    The area is uniform in [least_area, 1], as in Beyer et al. 2022, "Knowledge distillation: a good
+    teacher is patient and consistent". The aspect ratio is log-uniform in 3/4..4/3, limited to
+    ratios with which the area fits into the image.
+    """
+    area = random.uniform(least_area, 1)
+    narrowest, widest = max(_NARROWEST, area), min(_WIDEST, 1 / area)
+    ratio = math.exp(random.uniform(math.log(narrowest), math.log(widest)))
+    part_x, part_y = math.sqrt(area * ratio), math.sqrt(area / ratio)
+    left, top = random.random(2) * (1 - part_x, 1 - part_y)
+    return left, top, part_x, part_y
 
 
 AS_IS = Augmentation(views=1)

@@ -12,16 +12,23 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from pupila.artifact import TRAINING_IMAGES_NAME
 from pupila.disk import sync
 from pupila.errors import PupilaError, join_names, nearest
 from pupila.names import name_fault
+from pupila.plugin import CLASSIFICATION
 from pupila.spec import OutputSpec
 from pupila.store import write_atomically
 
@@ -41,10 +48,34 @@ class TeacherRecord(BaseModel):
     added: str = Field(description="When it was added, UTC.")
     output: str = Field(description="Kind of its output, such as softmax.")
     classes: tuple[str, ...] = Field(description="Class of each output column.")
+    task: str = Field(default=CLASSIFICATION, description="What it has learned.")
+    size: tuple[int, ...] | None = Field(
+        default=None, description="Shape of its raw output, if it is an artifact that has one."
+    )
+
+    @classmethod
+    def of(cls, source: str, sha256: str, added: str, spec: OutputSpec) -> TeacherRecord:
+        """Return the record of a teacher with this output."""
+        return cls(
+            source=source,
+            sha256=sha256,
+            added=added,
+            output=spec.kind,
+            classes=spec.classes,
+            task=spec.task,
+            size=spec.size,
+        )
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the task and size of a classifier, so that earlier releases read its record."""
+        values: dict[str, Any] = handler(self)
+        absent = {"task": CLASSIFICATION, "size": None}
+        return {name: value for name, value in values.items() if value != absent.get(name, ...)}
 
     @property
     def spec(self) -> OutputSpec:
-        return OutputSpec(kind=self.output, classes=self.classes)
+        return OutputSpec(task=self.task, kind=self.output, classes=self.classes, size=self.size)
 
 
 @dataclass(frozen=True)

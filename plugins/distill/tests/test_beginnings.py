@@ -26,6 +26,7 @@ from pupila_distill.config import (
     Distillation,
     EmbeddingDistillation,
     EvolutionaryDistillation,
+    FineTuning,
     OracleDistillation,
     Training,
 )
@@ -286,6 +287,24 @@ def test_without_a_teacher_there_is_no_beginning(kind):
 def test_a_size_chooses_the_cut(distilling, convolutional, size):
     step = distilling(inputs=[convolutional], student={"from": "teacher", "head": 1} | size)
     assert "norm" in [layer.name for layer in new_student(step).layers]
+
+
+def test_a_model_is_fine_tuned_at_any_size_but_distilled_to_a_small_one(distilling, store):
+    image = keras.Input((32, 32, 3))
+    x = layers.Conv2D(128, 3, strides=2, name="small")(image)
+    x = layers.Conv2D(512, 3, strides=2, name="large")(x)
+    output = layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    teacher = store_model(store, keras.Model(image, output), ("blue", "red"))
+    student = {"from": "teacher", "head": 4}
+
+    def last_layer(kind, **more):
+        step = distilling(inputs=[teacher], config=kind, student=student | more)
+        names = {layer.name for layer in new_student(step).layers}
+        return "large" if "large" in names else "small" if "small" in names else None
+
+    assert last_layer(Distillation) == "small"
+    assert last_layer(FineTuning) == "large"
+    assert last_layer(FineTuning, max_bytes=500_000) == "small"
 
 
 def test_a_size_that_no_beginning_fits_is_refused(distilling, convolutional):

@@ -21,7 +21,15 @@ from pupila.training.checkpoint import Checkpoint
 from pupila.training.fitting import fit
 from pupila.training.loss import distillation_loss, label_loss
 from pupila.training.oracle import oracle_loss
-from pupila_distill.config import ConsistentDistillation, Distillation, OracleDistillation, Training
+from pupila_distill.config import (
+    Beginning,
+    ConsistentDistillation,
+    Distillation,
+    FineTuning,
+    OracleDistillation,
+    Training,
+)
+from pupila_distill.new_student import new_student
 from pupila_distill.techniques import distill, distill_oracle, train
 
 INPUT = InputSpec(height=32, width=32)
@@ -60,6 +68,33 @@ class TestDistillConsistentKeepsTheContract(TestDistillKeepsTheContract):
 class TestTrainKeepsTheContract(TechniqueContract):
     plugin = "train"
     config = QUICK
+
+
+class TestFineTuneKeepsTheContract(TechniqueContract):
+    plugin = "fine-tune"
+    config = QUICK | {"student": {"from": "teacher", "head": 4}, "size": None}
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"), [(48, (48, 48)), ([32, 64], (32, 64)), ((64, 40), (64, 40))]
+)
+def test_a_size_is_one_side_or_height_and_width(distilling, size, shape):
+    assert new_student(distilling(size=size)).input_shape == (None, *shape, 3)
+
+
+@pytest.mark.parametrize("size", [31, [31, 64], [64], [64, 64, 64], "large"])
+def test_a_size_of_another_form_is_refused(size):
+    with pytest.raises(ValidationError, match="size"):
+        Training.model_validate(QUICK | {"size": size})
+
+
+def test_fine_tuning_takes_the_beginning_of_its_model():
+    assert FineTuning().student == Beginning.model_validate({"from": "teacher"})
+    assert FineTuning().learning_rate == 1e-3
+    with pytest.raises(
+        ValidationError, match="it is 'mobile-xs', but `fine-tune` trains the begin"
+    ):
+        FineTuning(student="mobile-xs")
 
 
 def weights(step):

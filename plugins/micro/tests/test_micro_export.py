@@ -199,8 +199,8 @@ def test_weights_behind_the_flatbuffer_are_brought_inside(quantized: Quantized, 
 def test_a_suspicious_comparison_is_a_warning(
     micro: list[list[float]], reference: list[list[float]], warning: str | None
 ):
-    answers = [np.array(values, np.float32) for values in (micro, reference, reference)]
-    measured = Comparison(*answers).measured.get("warning")
+    ours, theirs = np.array(micro, np.float32), np.array(reference, np.float32)
+    measured = Comparison(ours, theirs, theirs).measured.get("warning")
     assert measured is None if warning is None else warning in str(measured)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import PupilaError, keras_files
+from pupila import OutputSpec, PupilaError, keras_files
 from pupila_prune.clusters import share_values, values_by_kernel
 from pupila_prune.constraints import ClusterConstraint, keep_clusters, keep_zeros
 from pupila_prune.heads import training_form
@@ -97,7 +97,7 @@ def test_zeros_stay_where_a_model_of_the_same_layers_is_trained():
     model = sparse()
     before = count_zeros(model)
     with keep_zeros(model):
-        train(training_form(model, "sigmoid"))
+        train(training_form(model, OutputSpec(kind="sigmoid", classes=("blue", "red"))))
     assert count_zeros(model) == before
 
 

@@ -262,7 +262,7 @@ def test_a_loss_that_is_not_finite_ends_training_with_advice(training, monkeypat
     def broken(alpha, temperature):
         return lambda targets, logits: keras.ops.sum(logits, axis=-1) * np.nan
 
-    monkeypatch.setattr("pupila_quantize.qat.distillation_loss", broken)
+    monkeypatch.setattr("pupila.training.classification.distillation_loss", broken)
     with pytest.raises(PupilaError, match=r"broke down in epoch 1 of 2.*Lower `learning_rate`"):
         qat(training())
 

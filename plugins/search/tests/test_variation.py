@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ INPUT = InputSpec(height=32, width=32)
 
 
 def variation(seed=0, **limits):
-    space = Space(INPUT, 2, **({"max_bytes": 200_000} | limits))
+    space = replace(Space(INPUT, 2, max_bytes=200_000), **limits)
     return Variation(space, np.random.default_rng(seed), HistoricalMarks())
 
 

@@ -28,7 +28,7 @@ class RuntimeComparison(MeasuredFields):
     """How far the answers of two runtimes to random images differ."""
 
     probe_images: Count = Field(description="Images drawn.")
-    label_agreement: Fraction = Field(description="Fraction of the images given the same class.")
+    label_agreement: Fraction = Field(description="Fraction of the images given the same answer.")
     max_difference: Difference = Field(description="Largest absolute difference of an output.")
     reference_difference: Difference = Field(
         description="Largest absolute difference from LiteRT's reference kernels, which round in "

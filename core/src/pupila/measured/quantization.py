@@ -13,13 +13,13 @@ class FloatComparison(MeasuredFields):
     validation_images: Count = Field(description="Images compared, 500 at most.")
     validation_accuracy: Fraction = Field(description="Accuracy of the quantised model.")
     float_accuracy: Fraction = Field(description="Accuracy of the float model.")
-    agreement: Fraction = Field(description="Fraction of the images given the same class by both.")
+    agreement: Fraction = Field(description="Fraction of the images given the same answer by both.")
     divergence: Difference = Field(
         description="Mean of KL(p ‖ q) over images in nats, with p of the float model; in tasks "
         "other than classification, of another distance of answers."
     )
     largest_difference: Difference = Field(
-        description="Largest absolute difference of a probability."
+        description="Largest absolute difference of a number in an answer, such as a probability."
     )
     tied: Fraction = Field(
         default=0,

@@ -1,7 +1,7 @@
-"""Tests whether a new classifier is worse than a reference by less than a margin, on one test set.
+"""Tests whether a new model is worse than a reference by less than a margin, on one test set.
 
-The null hypothesis is that the new classifier is worse by the margin or more. A pass rejects this
-hypothesis at `LEVEL`. So a test on too few images does not pass, and a classifier that is worse by
+The null hypothesis is that the new model is worse by the margin or more. A pass rejects this
+hypothesis at `LEVEL`. So a test on too few images does not pass, and a model that is worse by
 exactly the margin passes with a probability of at most `LEVEL`.
 
 Two proportions (accuracy, sensitivity) are compared by an exact unconditional test. As in McNemar's
@@ -12,9 +12,9 @@ score test keeps its level more often than Wald's (Liu et al. 2002, Stat Med 21:
 test always does. McNemar's exact test has no margin. Ordering by an estimated p-value (Lloyd and
 Moldovan 2008, Stat Med 27:3540) has slightly more power for much more work.
 
-Areas under the ROC curve, and proportions on data with several images of one patient, are compared
-by bootstrap tilting (DiCiccio and Romano 1990): the contributions of images or patients are
-reweighted. See `compare_auc`, `pupila.noninferiority.clustered` and
+Areas under the ROC curve, mean errors, and proportions on data with several images of one patient,
+are compared by bootstrap tilting (DiCiccio and Romano 1990): the contributions of images or
+patients are reweighted. See `compare_auc`, `compare_errors`, `pupila.noninferiority.clustered` and
 `pupila.noninferiority.tilting`.
 
 If several figures are tested and all must pass, each is tested at the full `LEVEL`. The probability
@@ -33,6 +33,7 @@ from pupila.noninferiority.limits import (
     check_proportion,
     proportion_interval,
 )
+from pupila.noninferiority.mean_error import PairedErrors, compare_errors
 from pupila.noninferiority.proportions import (
     compare_proportions,
     critical_score,
@@ -48,10 +49,12 @@ __all__ = [
     "Comparison",
     "LimitCheck",
     "PairedAuc",
+    "PairedErrors",
     "auc_reach",
     "check_limit",
     "check_proportion",
     "compare_auc",
+    "compare_errors",
     "compare_proportions",
     "critical_score",
     "exact_p_value",

@@ -1,4 +1,4 @@
-"""The result of a comparison of two classifiers, and functions that all comparisons share."""
+"""The result of a comparison of two models, and functions that all comparisons share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ NARROW = 1e-4
 
 @dataclass(frozen=True)
 class Comparison:
-    """A figure of a new classifier minus that of a reference, tested against a margin."""
+    """A figure of a new model minus that of a reference, tested against a margin.
+
+    More is better, except in `compare_errors`: there, the margin is `+margin`, and "below" in the
+    descriptions means above it.
+    """
 
     new: float
     reference: float
@@ -34,7 +38,7 @@ class Comparison:
     p_value: float
     """p-value of the null hypothesis that the true difference is `-margin` or less."""
     inferior: bool
-    """Whether the new classifier is shown to be worse: the whole interval lies below `-margin`."""
+    """Whether the new model is shown to be worse: the whole interval lies below `-margin`."""
     needs_images: int | None
     """Number of images on which the test would decide with probability `POWER`, if the observed
     difference were the true one. It is always more than the number of images tested.
@@ -44,7 +48,7 @@ class Comparison:
 
     @property
     def noninferior(self) -> bool:
-        """Whether the new classifier is shown to be no worse than the margin allows."""
+        """Whether the new model is shown to be no worse than the margin allows."""
         return self.p_value <= LEVEL
 
 

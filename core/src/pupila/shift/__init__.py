@@ -9,7 +9,7 @@ image, so that teacher and pupil can read different resolutions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -82,3 +82,22 @@ def alter(
             f"finite values in 0..255. Fix the plugin."
         )
     return np.clip(np.rint(altered), 0, 255).astype(np.uint8)
+
+
+def alter_each(
+    family: Shift,
+    images: Sequence[NDArray[np.uint8]],
+    severity: Severity,
+    random: np.random.Generator,
+) -> list[NDArray[np.uint8]]:
+    """Return images `(height, width, 3)`, which may differ in size, altered as `alter` does.
+
+    Images of one size are altered together, the size of the first image first.
+    """
+    altered = list(images)
+    for shape in dict.fromkeys(image.shape for image in images):
+        rows = [row for row, image in enumerate(images) if image.shape == shape]
+        batch = alter(family, np.stack([images[row] for row in rows]), severity, random)
+        for row, image in zip(rows, batch, strict=True):
+            altered[row] = image
+    return altered

@@ -58,6 +58,8 @@ class Disagreement(_Model):
         description="The pupil's probability of the positive class; None in a task without classes."
     )
     reference: float | None = Field(description="The teacher's.")
+    answer: str = Field(default="", description="The pupil's answer in words.")
+    other: str = Field(default="", description="The teacher's.")
 
 
 class ShiftEvaluation(_Model):

@@ -21,6 +21,9 @@ Window = tuple[float, float, float, float]
 """Section of an image: left and top in pixels, then width and height as fractions of the image's
 width and height."""
 WHOLE: Window = (0, 0, 1, 1)
+Matrix = tuple[float, float, float, float, float, float]
+"""(a, b, c, d, e, f): the point (x, y) of a result is taken from the point (a·x + b·y + c,
+d·x + e·y + f) of an image. The middle of the first pixel is at (0.5, 0.5), as in Pillow."""
 
 _DEGREES = {"mild": 15, "middle": 30, "strong": 60}
 _ZOOM = {"mild": 0.1, "middle": 0.22, "strong": 0.4}
@@ -81,29 +84,28 @@ def warp(
     window: Window = WHOLE,
     margin: tuple[int, int],
     mode: Literal["reflect", "symmetric"],
+    stretch: float = 1.0,
 ) -> Images:
     """Return an image of the same size that shows a rotated, scaled and moved frame of `image`.
 
-    `image` is `(height, width, 3)`. The frame is rotated by `angle` in radians, is `scale` times as
-    large as the image, and has its centre moved by `shift` pixels to the right and down. The
-    section `window` of the frame is stretched over the whole result. The frame may reach beyond the
-    edges of `image`. Beyond the edges, `image` is continued by its mirror image (`mode` of
-    `numpy.pad`), for `margin` pixels horizontally and vertically.
+    `image` is `(height, width, 3)`. The other arguments are those of `frame`. The frame may reach
+    beyond the edges of `image`. Beyond the edges, `image` is continued by its mirror image (`mode`
+    of `numpy.pad`), for `margin` pixels horizontally and vertically.
 
     The interpolation is cubic, because linear interpolation blurs. A teacher may take blur for a
     sign of a class. A student that reads fewer pixels cannot see the blur, so it would learn the
     teacher's answer for sharp images too.
     """
     height, width, _ = image.shape
-    (margin_x, margin_y), (shift_x, shift_y) = margin, shift
-    cosine, sine = math.cos(angle) * scale, math.sin(angle) * scale
-    x, y = width / 2, height / 2
-    first_x = margin_x + x + shift_x - cosine * x - sine * y
-    first_y = margin_y + y + shift_y + sine * x - cosine * y
-    left, top, fraction_x, fraction_y = window
-    matrix = (
-        *(cosine * fraction_x, sine * fraction_y, first_x + cosine * left + sine * top),
-        *(-sine * fraction_x, cosine * fraction_y, first_y - sine * left + cosine * top),
+    margin_x, margin_y = margin
+    matrix = frame(
+        (width, height),
+        angle=angle,
+        scale=scale,
+        shift=shift,
+        window=window,
+        margin=margin,
+        stretch=stretch,
     )
     padding = ((margin_y, margin_y), (margin_x, margin_x), (0, 0))
     padded = Image.fromarray(np.pad(image, padding, mode=mode))
@@ -111,3 +113,34 @@ def warp(
         (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
     )
     return np.asarray(shown, np.uint8)
+
+
+def frame(
+    size: tuple[float, float],
+    *,
+    angle: float,
+    scale: float,
+    shift: tuple[float, float],
+    window: Window = WHOLE,
+    margin: tuple[float, float] = (0, 0),
+    stretch: float = 1.0,
+) -> Matrix:
+    """Return the matrix of a frame: where in an image each point of the result is taken from.
+
+    `size` is the image's width and height. The frame is rotated by `angle` in radians, is `scale`
+    times as large as the image, and has its centre moved by `shift` to the right and down. The
+    section `window` of the frame is stretched over the whole result. `margin` is added to both
+    coordinates. With a `stretch` of width / height, the frame is rotated as if the image had been
+    squeezed to a square, so that a rotation has the same effect at any size of the image.
+    """
+    (width, height), (margin_x, margin_y), (shift_x, shift_y) = size, margin, shift
+    cosine, sine = math.cos(angle) * scale, math.sin(angle) * scale
+    across, down = sine * stretch, sine / stretch
+    x, y = width / 2, height / 2
+    first_x = margin_x + x + shift_x - cosine * x - across * y
+    first_y = margin_y + y + shift_y + down * x - cosine * y
+    left, top, fraction_x, fraction_y = window
+    return (
+        *(cosine * fraction_x, across * fraction_y, first_x + cosine * left + across * top),
+        *(-down * fraction_x, cosine * fraction_y, first_y - down * left + cosine * top),
+    )

@@ -34,6 +34,8 @@ pytest.register_assert_rewrite("pupila.testing.contracts", "pupila.testing.task_
 from pupila.runtime import ignore_progress  # noqa: E402
 from pupila.testing.browsing import flatbuffer_with_lacking_operator, skip_without  # noqa: E402
 from pupila.testing.contracts import ExporterContract, TechniqueContract  # noqa: E402
+from pupila.testing.disc_steps import DiscSteps, mean_shift  # noqa: E402
+from pupila.testing.discs import DISC, disc_dataset, disc_locator, store_locator  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
 from pupila.testing.steps import (  # noqa: E402
     StepMaker,
@@ -52,13 +54,16 @@ from pupila.testing.tiny import (  # noqa: E402
     draw_images,
     keras_artifact,
     keras_model,
+    photograph_filter,
     read_images,
     store_model,
 )
 
 __all__ = [
     "CLASSES",
+    "DISC",
     "INPUT",
+    "DiscSteps",
     "ExporterContract",
     "StepMaker",
     "StepRun",
@@ -66,6 +71,8 @@ __all__ = [
     "TechniqueContract",
     "colour_dataset",
     "colour_teacher",
+    "disc_dataset",
+    "disc_locator",
     "draw_colours",
     "draw_images",
     "finish_after_kill",
@@ -73,11 +80,14 @@ __all__ = [
     "ignore_progress",
     "keras_artifact",
     "keras_model",
+    "mean_shift",
+    "photograph_filter",
     "plugin_installed",
     "read_images",
     "run_step",
     "skip_without",
     "step_for",
+    "store_locator",
     "store_model",
     "write_distribution",
 ]

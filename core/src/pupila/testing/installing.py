@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pupila.plugin_registry import installed
 from pupila.requirements import requirements
+from pupila.task import methods_of
 
 
 @contextmanager
@@ -30,15 +31,20 @@ def plugin_installed(
     write_distribution(folder, distribution, module, code, version, requires)
     sys.path.insert(0, str(folder))
     invalidate_caches()
-    installed.cache_clear()
-    requirements.cache_clear()
+    _forget()
     try:
         yield
     finally:
         sys.path.remove(str(folder))
         sys.modules.pop(module, None)
-        installed.cache_clear()
-        requirements.cache_clear()
+        _forget()
+
+
+def _forget() -> None:
+    """Forget what is known of installed plugins, so that it is found out again."""
+    installed.cache_clear()
+    methods_of.cache_clear()
+    requirements.cache_clear()
 
 
 def write_distribution(

@@ -22,7 +22,7 @@ from pupila.training.task import TaskTraining, free_name, training_of
 from pupila.views import Augmentation
 
 
-class TaskContract(ABC):
+class TaskContract(ABC):  # long: a test for each promise of a task
     """Tests of a task: inherit as `class TestMine(TaskContract)`, set `plugin`, define two methods.
 
     `make_dataset` gives labelled images; `make_outputs` gives raw outputs that answer them right.
@@ -112,6 +112,21 @@ class TaskContract(ABC):
         assert task.agreement("itself", answers, answers).labels.value == 1
         assert not task.divergence(answers, answers).any()
 
+    def test_what_is_decided_without_a_threshold_is_what_was_answered(
+        self, task: TaskMethods, images: Dataset, answers: NDArray[np.float32]
+    ) -> None:
+        decided = task.decided(answers, images.classes, None)
+        assert decided.shape == answers.shape and task.same(decided, answers).all()
+        assert task.right(decided, task.truths(images), images.classes).all()
+
+    def test_marks_are_in_the_image_and_where_the_truth_is(
+        self, task: TaskMethods, images: Dataset, answers: NDArray[np.float32]
+    ) -> None:
+        for answer, truth in zip(answers, task.truths(images), strict=True):
+            marks, true = task.marks(answer, images.classes), task.marks(truth, images.classes)
+            assert len(marks) == len(true), "the answers are right: they mark what the labels mark"
+            assert all(0 <= mark.x <= 1 and 0 <= mark.y <= 1 for mark in (*marks, *true))
+
     def test_answers_to_other_images_are_worse(
         self, task: TaskMethods, images: Dataset, answers: NDArray[np.float32]
     ) -> None:
@@ -120,6 +135,21 @@ class TaskContract(ABC):
         assert not right.all(), "all answers are right in any order: the labels must differ"
         better, worse = task.losses(answers, truths), task.losses(others, truths)
         assert (worse[~right] > better[~right]).all()
+
+    def test_errors_are_within_their_limits_and_smaller_for_right_answers(
+        self, task: TaskMethods, images: Dataset, answers: NDArray[np.float32]
+    ) -> None:
+        truths, measure = task.truths(images), task.error_measure
+        errors, others = task.errors(answers, truths), task.errors(answers[::-1], truths)
+        if errors is None or others is None or measure is None:
+            assert errors is others is measure is None
+            return
+        assert measure.title and measure.unit and measure.meaning and measure.margin > 0
+        assert errors.values.shape == errors.limits.shape == (len(images),)
+        for known in (errors, others):
+            values, limits = known.values[known.known], known.limits[known.known]
+            assert len(values) and (values >= 0).all() and (values <= limits).all()
+        assert np.nanmean(errors.values) < np.nanmean(others.values)
 
     def test_compared_numbers_are_finite_and_vary(
         self, task: TaskMethods, images: Dataset, answers: NDArray[np.float32]

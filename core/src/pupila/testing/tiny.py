@@ -153,6 +153,20 @@ def colour_teacher(
     return store_model(store, model, classes)
 
 
+def photograph_filter(store: Store) -> Artifact:
+    """Store a model that calls bright images `crop`, bluish ones `other`, the rest `photograph`."""
+    keras = keras_files.import_keras()
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Rescaling(1 / 255, name="scale")(image)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dense(3, activation="softmax", name="answer")(x)
+    model = keras.Model(image, x)
+    crop, other = (40 / 3,) * 3, (-60, 0, 60)
+    kernel = np.stack([np.zeros(3), crop, other], axis=1)
+    model.set_weights([kernel, np.array([0, -24, -20])])
+    return store_model(store, model, ("photograph", "crop", "other"))
+
+
 def store_model(
     store: Store, model: Any, classes: Sequence[str] = CLASSES, kind: OutputKind = "softmax"
 ) -> Artifact:

@@ -6,7 +6,8 @@ images of another hospital. So the student starts from the teacher's first layer
 further.
 
 A teacher can be cut after a layer if all later layers together read only one feature map. The head
-is that of the task (`pupila.training.task.TaskTraining.head`).
+is that of the task (`pupila.training.task.TaskTraining.head`). A task that locates things needs a
+fine feature map (`TaskTraining.largest_stride`), so deeper layers are left out.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class Cuts:
         if not self._cuts:
             raise PupilaError(
                 f"The teacher {self._name!r} has no layer behind which the rest of it reads one "
-                f"feature map only, so no student can begin as it does. Name a `student`."
+                f"feature map only{_fineness(training.largest_stride)}, so no student can begin as "
+                f"it does. Name a `student`."
             )
 
     def behind(self, layer: str) -> Cut:
@@ -89,6 +91,7 @@ class Cuts:
                 return cut
         fault = (
             f"cannot be cut behind {layer!r}: what the rest of it reads is not one feature map"
+            f"{_fineness(self._training.largest_stride)}"
             if layer in self._layers
             else f"has no layer {layer!r}"
         )
@@ -97,12 +100,16 @@ class Cuts:
             f"The teacher {self._name!r} {fault}.{hint} Cut it behind {self._listed()}."
         )
 
-    def within(self, size_bytes: int) -> Cut:
+    def within(self, size_bytes: int | None) -> Cut:
         """Return the deepest cut whose student has an estimated size of at most `size_bytes`.
+
+        None stands for any size.
 
         Raises:
             PupilaError: the students of all cuts are larger.
         """
+        if size_bytes is None:
+            return self._cuts[-1]
         fitting = [cut for cut in self._cuts if cut.size_bytes <= size_bytes]
         if not fitting:
             smallest = min(self._cuts, key=lambda cut: cut.size_bytes)
@@ -174,6 +181,31 @@ class Cuts:
         return " or ".join(repr(cut.layer) for cut in self._cuts[step - 1 :: step])
 
 
+def deepest_fine_map(model: Any, largest_stride: int | None) -> tuple[Any, Any]:
+    """Return a new input of a model, and its deepest feature map that is fine enough.
+
+    A map is fine if it has a position for every `largest_stride` image pixels of each side; with
+    None, any map is. A model of both shares its layers with `model`.
+
+    Raises:
+        PupilaError: the model is not a graph of layers, or has no such feature map.
+    """
+    calls = Calls(model)
+    fine = [
+        output
+        for layer, output in calls.made
+        if not isinstance(layer, _PADDING)
+        and _is_map(output)
+        and _is_fine(output, calls.image, largest_stride)
+    ]
+    if not fine:
+        raise PupilaError(
+            f"The student {model.name!r} has no feature map{_fineness(largest_stride)}: name "
+            f"another `student`."
+        )
+    return calls.image, fine[-1]
+
+
 @contextmanager
 def frozen_trunk(student: Any, head_layers: int) -> Generator[None]:
     """Freeze a student's layers from the teacher inside the `with` block: only the head learns.
@@ -198,7 +230,9 @@ def _cuts(calls: Calls, head: int, training: TaskTraining) -> Iterator[Cut]:
     own_layers = [layer for layer, _ in calls.made]
     for number, tensor in bottlenecks(calls):
         layer = own_layers[number]
-        if not _is_map(tensor) or isinstance(layer, _PADDING):
+        if not _is_map(tensor) or isinstance(layer, _PADDING) or tensor is calls.output:
+            continue
+        if not _is_fine(tensor, calls.image, training.largest_stride):
             continue
         entries, channels = _kernels(own_layers[: number + 1])
         if channels:
@@ -238,6 +272,24 @@ def _kernels(own_layers: Any) -> tuple[int, list[int]]:
 def _is_map(tensor: Any) -> bool:
     """Whether a tensor is a feature map `(batch, height, width, channels)` of several positions."""
     return len(tensor.shape) == 4 and tuple(tensor.shape[1:3]) != (1, 1)
+
+
+def _is_fine(tensor: Any, image: Any, largest_stride: int | None) -> bool:
+    """Whether a feature map has a position for every `largest_stride` pixels of each side.
+
+    A map that lost a few positions at its edges, for want of padding, counts as a full one.
+    """
+    if largest_stride is None:
+        return True
+    sides = zip(image.shape[1:3], tensor.shape[1:3], strict=True)
+    return all(round(pixels / positions) <= largest_stride for pixels, positions in sides)
+
+
+def _fineness(largest_stride: int | None) -> str:
+    """Say, for a message, how fine the feature map of a student must be; empty if any is."""
+    if largest_stride is None:
+        return ""
+    return f" with a position for every {largest_stride} pixels or less"
 
 
 def _prepare(own_layers: Sequence[Any], *, keep_norms: bool) -> None:

@@ -27,6 +27,8 @@ _MOMENTUM = 0.9
 class ClassificationTraining(TaskTraining):
     """The student gives logits `(batch, classes)`; see `pupila.training.loss` for the losses."""
 
+    keeps_last_layers = True
+
     @property
     def label_columns(self) -> int:
         return len(self.classes)
@@ -65,7 +67,9 @@ class ClassificationTraining(TaskTraining):
     def label_loss(self) -> Loss:
         return label_loss
 
-    def distillation_loss(self, step: Step[Any], alpha: float, temperature: float) -> Loss:
+    def distillation_loss(
+        self, teachers: Sequence[OutputSpec], alpha: float, temperature: float
+    ) -> Loss:
         return distillation_loss(alpha, temperature)
 
     def right(self) -> Loss:

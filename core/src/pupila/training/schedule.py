@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
 from pupila.errors import PupilaError
-from pupila.plugin import Config
+from pupila.plugin import Config, Task
 from pupila.views import Augmentation
 
 LARGEST_GRADIENT = 1.0
@@ -48,6 +48,14 @@ class Schedule(Config):
     augmentation: Augmentation = Field(
         default=Augmentation(), description="How far the views of an image may be from it."
     )
+
+    def for_task(self, task: Task) -> Self:
+        if self.augmentation.mixup and not task.mixable:
+            raise PupilaError(
+                f"`mixup` is {self.augmentation.mixup:g}, but a mixture of two pictures has no "
+                f"label in the task {task.name!r}: leave it out."
+            )
+        return super().for_task(task)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,20 @@ class TeacherTargets:
 class TaskTraining(ABC):
     """How models learn one task, on data with these classes (or other names)."""
 
+    keeps_last_layers: bool = False
+    """Whether a student that is a small architecture ends as it does for a classifier, in a number
+    for each name. If not, its last layers are replaced by `head`."""
     largest_stride: int | None = None
-    """Most image pixels per position of the feature map on which a student's head is built."""
+    """Most image pixels per position of the feature map on which a student's head is built, on each
+    side; None for any number."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = tuple(classes)
+
+    @classmethod
+    def of(cls, images: Dataset) -> Self:
+        """Return how the task is learned on these images."""
+        return cls(images.classes)
 
     @property
     @abstractmethod
@@ -87,8 +96,13 @@ class TaskTraining(ABC):
         """Return the loss on labels alone."""
 
     @abstractmethod
-    def distillation_loss(self, step: Step[Any], alpha: float, temperature: float) -> Loss:
-        """Return the loss on labels (weight `alpha`) and on the targets of `teach`."""
+    def distillation_loss(
+        self, teachers: Sequence[OutputSpec], alpha: float, temperature: float
+    ) -> Loss:
+        """Return the loss on labels (weight `alpha`) and on the targets of `teach`.
+
+        `teachers` are the output specifications of the teachers of these targets.
+        """
 
     @abstractmethod
     def right(self) -> Loss:
@@ -121,7 +135,8 @@ class TaskTraining(ABC):
 
 def training_of(images: Dataset) -> TaskTraining:
     """Return how the task of these images is learned."""
-    return import_object(installed().task(images.task).training)(images.classes)
+    training: Any = import_object(installed().task(images.task).training)
+    return training.of(images)
 
 
 def free_name(taken: set[str]) -> Any:

@@ -11,10 +11,12 @@ import typer
 
 from pupila.errors import PupilaError, join_names
 from pupila.evaluation import SPECIFICITY
+from pupila.plugin import CLASSIFICATION
 from pupila_flows.cli.console import print_table, say, say_if_synthetic, working
-from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
+from pupila_flows.cli.options import HERE, AsJson, LearnedTask, WorkspaceFolder
 
 if TYPE_CHECKING:
+    from pupila.task import TaskMethods
     from pupila_flows.run.evaluate_models import EvaluatedModel, EvaluatedModels
 
 _SHOWN_FILES = 10
@@ -67,7 +69,10 @@ def evaluate(
         str | None,
         typer.Option(help="Class of each output column of model files; by default alphabetical."),
     ] = None,
-    output: Annotated[str, typer.Option(help="softmax, logits or sigmoid.")] = "softmax",
+    output: Annotated[
+        str | None, typer.Option(help="softmax (the default), logits or sigmoid, or of the task.")
+    ] = None,
+    task: LearnedTask = None,
     positive: Annotated[
         str | None, typer.Option(help="Class that counts as positive; by default the first.")
     ] = None,
@@ -87,8 +92,9 @@ def evaluate(
         models=tuple(models),
         data=data,
         against=against,
-        classes=parse_classes(classes),
+        classes=parse_classes(classes, None if task is None else task),
         output=output,
+        task=task,
         positive=positive,
         specificity=specificity,
         split=split,
@@ -165,21 +171,22 @@ def _model_as_json(evaluated: EvaluatedModels, model: EvaluatedModel) -> dict[st
 
 
 def _print(evaluated: EvaluatedModels, specificity: float) -> None:
-    from pupila_flows.report.external import LEGEND
+    from pupila_flows.report.external import legend
     from pupila_flows.report.terminal import evaluation_lines
 
-    print_table([{"name": model.name} | _own_row(model) for model in evaluated.every])
+    task = evaluated.task
+    print_table([{"name": model.name} | _own_row(model, task) for model in evaluated.every])
     print_table(_beside_teacher(evaluated))
     print_table(_group_rows(evaluated))
     for model in evaluated.every:
         if model.result.evaluation:
-            lines = evaluation_lines(model.result.evaluation, specificity)
+            lines = evaluation_lines(model.result.evaluation, specificity, task)
             prefix = f"{model.name}: " if len(evaluated.every) > 1 else ""
             say(*(prefix + line for line in lines), sep="\n")
     for line in (*_verdicts(evaluated), *not_compared_lines(evaluated)):
         say(line)
     if evaluated.teacher:
-        say(LEGEND)
+        say(legend(task))
     for skipped in evaluated.images.skipped[:_SHOWN_FILES]:
         say(f"left out: {skipped.path}: {skipped.reason}", file=sys.stderr)
     if len(evaluated.images.skipped) > _SHOWN_FILES:
@@ -187,12 +194,12 @@ def _print(evaluated: EvaluatedModels, specificity: float) -> None:
         say(f"left out: {more} more files that cannot be read", file=sys.stderr)
 
 
-def _own_row(model: EvaluatedModel) -> dict[str, str]:
+def _own_row(model: EvaluatedModel, task: TaskMethods) -> dict[str, str]:
     """Return the row with a model's own metrics, or its measurements if it was never trained."""
     from pupila_flows.report.terminal import evaluation_row, measurement_row
 
     if model.result.evaluation:
-        return evaluation_row(model.result.evaluation)
+        return evaluation_row(model.result.evaluation, task)
     return measurement_row(model.result.measurement, {}) if model.result.measurement else {}
 
 
@@ -203,7 +210,7 @@ def _beside_teacher(evaluated: EvaluatedModels) -> list[dict[str, str]]:
         return []
     return [
         {f"against {evaluated.teacher.name}": model.name}
-        | fidelity_row(model.result.figures, evaluated.differences(model.name))
+        | fidelity_row(model.result.figures, evaluated.differences(model.name), evaluated.task)
         for model in evaluated.models
     ]
 
@@ -213,7 +220,9 @@ def _group_rows(evaluated: EvaluatedModels) -> list[dict[str, str]]:
 
     rows = [
         {"where": f"{column} = {value}", "name": model.name}
-        | metrics_row(figures, evaluated.group_differences(model.name, column, value))
+        | metrics_row(
+            figures, evaluated.group_differences(model.name, column, value), evaluated.task
+        )
         for model in evaluated.every
         for column, groups in model.result.groups.items()
         for value, figures in groups.items()
@@ -223,23 +232,22 @@ def _group_rows(evaluated: EvaluatedModels) -> list[dict[str, str]]:
 
 def _verdicts(evaluated: EvaluatedModels) -> list[str]:
     """Say for each model and metric whether it is better or worse than the teacher."""
-    from pupila_flows.gate.conditions import condition_of
+    from pupila_flows.gate.conditions import condition_of, margin_rule
     from pupila_flows.report.external import signed
 
     if evaluated.teacher is None:
         return []
     lines: list[str] = []
+    task = evaluated.images.dataset.task
     for model in evaluated.models:
         for field, difference in evaluated.differences(model.name).items():
+            direction = margin_rule(field).direction
+            gains = [direction.gain(end) for end in (difference.low, difference.high)]
             shown = (
-                "better"
-                if difference.low > 0
-                else "worse"
-                if difference.high < 0
-                else "not shown to differ"
+                "better" if min(gains) > 0 else "worse" if max(gains) < 0 else "not shown to differ"
             )
             lines.append(
-                f"{model.name} against {evaluated.teacher.name}: {condition_of(field).title} "
+                f"{model.name} against {evaluated.teacher.name}: {condition_of(field, task).title} "
                 f"{signed(difference)}: {shown}."
             )
     return lines
@@ -249,13 +257,16 @@ def not_compared_lines(evaluated: EvaluatedModels) -> list[str]:
     """Return lines that say which metrics could not be compared with the teacher's, and why."""
     from pupila_flows.gate.conditions import condition_of
 
+    task = evaluated.images.dataset.task
     names: dict[str, list[str]] = {}
     for model in evaluated.models:
-        titles = [condition_of(field).title for field in evaluated.not_compared(model.name)]
+        titles = [condition_of(field, task).title for field in evaluated.not_compared(model.name)]
         metrics = model.result.figures.metrics
         if metrics and titles:
             why = (
-                "that needs images of all classes"
+                "that needs images with something to be found"
+                if task != CLASSIFICATION
+                else "that needs images of all classes"
                 if metrics.auc is None
                 else "that needs thresholds that validation images chose for both; data with a "
                 "split `validation` has some"

@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pupila.errors import PupilaError
-from pupila_flows.cli import du, evaluate, gc, registry, station, teacher
+from pupila_flows.cli import crop, du, evaluate, gc, registry, station, teacher
 from pupila_flows.cli.console import print_table, say, say_if_synthetic, working
-from pupila_flows.cli.options import HERE, AsJson, DataPath, RecipeFile, Settings, WorkspaceFolder
+from pupila_flows.cli.options import (
+    HERE,
+    AsJson,
+    DataPath,
+    LearnedTask,
+    RecipeFile,
+    Settings,
+    WorkspaceFolder,
+)
 from pupila_flows.stopping import say_when_stopped
 
 if TYPE_CHECKING:
@@ -34,6 +42,7 @@ app.add_typer(teacher.app, name="teacher")
 app.add_typer(station.app, name="station")
 registry.add_to(app)
 app.command(name="evaluate")(evaluate.evaluate)
+app.command(name="crop")(crop.crop)
 app.command(name="du")(du.show)
 app.command(name="gc")(gc.collect)
 
@@ -71,6 +80,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Find every mistake in a recipe, without running anything."""
+    from pupila.plugin import CLASSIFICATION
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.recipe.source import RecipeError
     from pupila_flows.teachers import TeacherStore
@@ -88,16 +98,18 @@ def check(
         ]
         print(json.dumps({"valid": False, "problems": problems}))
         sys.exit(2)
-    steps = [step.name for step in plan.steps]
+    steps, task = [step.name for step in plan.steps], plan.recipe.data.task
     if as_json:
         asked = plan.recipe.gate.model_dump(mode="json") if plan.recipe.gate else None
         reach = _reach_of(plan)
-        print(json.dumps({"valid": True, "steps": steps, "gate": reach, "gate_asks": asked}))
+        known = {"steps": steps, "task": task, "gate": reach, "gate_asks": asked}
+        print(json.dumps({"valid": True} | known))
     else:
         _warn_of_broken_plugins()
         registry.warn_without_gate(plan)
         _print_gate_of(plan)
-        say(f"{recipe} is valid; it would run: {', '.join(steps)}")
+        learned = "" if task == CLASSIFICATION else f" for {task}"
+        say(f"{recipe} is valid{learned}; it would run: {', '.join(steps)}")
 
 
 @app.command()
@@ -131,25 +143,28 @@ def validate(
     positive: Annotated[
         str | None, typer.Option(help="Class that counts as positive; by default the first.")
     ] = None,
+    task: LearnedTask = None,
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Check a dataset as a run would, and build its Data Docs."""
+    from pupila.plugin import CLASSIFICATION
     from pupila_flows.plan.reach import reach_of_images
     from pupila_flows.run import single
     from pupila_flows.run.given_models import parse_classes
     from pupila_flows.workspace import Workspace
 
-    opened = Workspace.at(workspace)
+    opened, learned = Workspace.at(workspace), task or CLASSIFICATION
     with working(as_json), opened.writing():
-        summary = single.validate(opened, data, parse_classes(classes), positive)
+        names = parse_classes(classes, learned)
+        summary = single.validate(opened, data, names, positive, learned)
     if as_json:
         print(summary.model_dump_json())
     else:
         _print_checks(summary.checks)
         if summary.counts.get("test"):
             test = {name: summary.counts["test"].get(name, 0) for name in summary.classes}
-            say(reach_of_images(test, summary.positive))
+            say(reach_of_images(test, summary.positive, task=learned))
         say(f"Data Docs: {summary.data_docs}")
         say_if_synthetic(data)
     sys.exit(0 if summary.passed else 1)
@@ -157,7 +172,7 @@ def validate(
 
 @app.command()
 def plugins(as_json: AsJson = False) -> None:
-    """List what is installed: techniques, exporters, students, loaders and runners."""
+    """List what is installed: techniques, exporters, students, loaders, runners and tasks."""
     from pupila.plugin_registry import installed
     from pupila_flows.report.terminal import plugin_rows
 

@@ -47,6 +47,12 @@ Settings = Annotated[
 DataPath = Annotated[
     Path, typer.Argument(help="Class-per-folder tree or CSV manifest.", show_default=False)
 ]
+LearnedTask = Annotated[
+    str | None,
+    typer.Option(
+        "--task", help="What models have learned (see `pupila plugins`); by default classes."
+    ),
+]
 HERE = Path(DEFAULT)
 Keep = Annotated[
     str, typer.Option(help="What was used since stays, as in 12h, 30d or 8w.", metavar="TIME")

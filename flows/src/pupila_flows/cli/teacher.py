@@ -13,7 +13,7 @@ import typer
 from pupila.digest import short_digest
 from pupila.errors import PupilaError
 from pupila_flows.cli.console import print_table, say, working
-from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
+from pupila_flows.cli.options import HERE, AsJson, LearnedTask, WorkspaceFolder
 
 if TYPE_CHECKING:
     from pupila_flows.teachers import StoredTeacher
@@ -41,6 +41,7 @@ def add(
         str | None,
         typer.Option(help="softmax, logits or sigmoid; by default that of the last version."),
     ] = None,
+    task: LearnedTask = None,
     trained_on: Annotated[
         Path | None,
         typer.Option(
@@ -58,7 +59,8 @@ def add(
 
     opened = Workspace.at(workspace)
     with working(as_json), opened.writing():
-        added = add_teacher(opened, name, file, parse_classes(classes), output, trained_on)
+        names = parse_classes(classes, task)
+        added = add_teacher(opened, name, file, names, output, trained_on, task)
     notified = added.changed and _notify(opened.root, added.teacher)
     if as_json:
         print(json.dumps(_row(added.teacher) | {"changed": added.changed, "notified": notified}))
@@ -128,6 +130,7 @@ def _row(teacher: StoredTeacher) -> dict[str, object]:
         "added": record.added,
         "classes": list(record.classes),
         "output": record.output,
+        "task": record.task,
         "training_images": "known" if teacher.training_images else "unknown",
         "path": str(teacher.path),
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pupila.dataset import Dataset
 from pupila.errors import join_names, nearest
+from pupila.plugin import CLASSIFICATION
 from pupila_flows.recipe.source import Location
 
 if TYPE_CHECKING:
@@ -28,23 +29,25 @@ def images_for_step(dataset: Dataset, exclude: Exclude) -> Dataset:
     """
     seen = dataset.without("test")
     out = _is_excluded(seen.frame, exclude)
-    kept = seen.frame[~(out | _is_made_from(seen.frame, out))].reset_index(drop=True)
-    return Dataset(kept, dataset.classes, dataset.cache)
+    kept = seen.frame[~(out | _is_made_from(seen.frame, out))]
+    return dataset.of_frame(kept)
 
 
-def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, str]]:
+def mistakes(
+    frame: pd.DataFrame, exclude: Exclude, task: str = CLASSIFICATION
+) -> Iterator[tuple[Location, str]]:
     """Yield a location in `exclude` and a message for each mistake in `exclude`.
 
     A mistake is a column or a value that the images in `frame` do not have. If `exclude` has only
     known columns and values, each class that would lose all its training or validation images is a
-    mistake.
+    mistake; in a task without classes, each split that would.
     """
     wrong = [
         ((column, *location), message)
         for column, values in exclude.items()
         for location, message in _wrong_values(frame, column, values)
     ]
-    yield from wrong or (((), message) for message in _emptied_classes(frame, exclude))
+    yield from wrong or (((), message) for message in _emptied_classes(frame, exclude, task))
 
 
 def unknown_column(column: str, frame: pd.DataFrame) -> str | None:
@@ -76,11 +79,15 @@ def _wrong_values(
             )
 
 
-def _emptied_classes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[str]:
-    """Yield a message for each class that would have no images left in a split."""
+def _emptied_classes(frame: pd.DataFrame, exclude: Exclude, task: str) -> Iterator[str]:
+    """Yield a message for each class, or each split, that would have no images left."""
     for split in ("train", "validation"):
         before = frame[frame["split"] == split]
         after = before[~_is_excluded(before, exclude)]
+        if task != CLASSIFICATION:
+            if len(before) and not len(after):
+                yield f"no image would be left in the split {split!r}."
+            continue
         for label in sorted(set(before["label"]) - set(after["label"])):
             yield f"no image of {label!r} would be left in the split {split!r}."
 

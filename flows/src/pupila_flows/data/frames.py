@@ -9,6 +9,7 @@ import pandas as pd
 from pupila.damage import put_aside
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
+from pupila.plugin import CLASSIFICATION
 from pupila.scanning import NUMBERS
 from pupila.store import write_atomically
 
@@ -24,10 +25,12 @@ def write_frame(frame: pd.DataFrame, cache: Path) -> Path:
     return path
 
 
-def read_dataset(path: Path | str, classes: list[str], cache: Path) -> Dataset:
+def read_dataset(
+    path: Path | str, classes: list[str], cache: Path, task: str = CLASSIFICATION
+) -> Dataset:
     """Return the dataset in a file of `write_frame`, with `classes` in the given order."""
     head = pd.read_csv(path, nrows=0)
     texts = {name: "str" for name in head.columns if name not in NUMBERS}
     unknown = {name: [""] for name in NUMBERS}  # of files that do not decode
     frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=unknown)
-    return Dataset.of(frame, classes, cache)
+    return Dataset.of(frame, classes, cache, task)

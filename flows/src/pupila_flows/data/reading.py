@@ -6,27 +6,32 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pupila import PupilaError, manifest
+from pupila import PupilaError, layout, manifest
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED, Dataset
+from pupila.plugin import CLASSIFICATION
 from pupila_flows.progress import current_display
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_data(path: Path, classes: tuple[str, ...] | None, cache: Path) -> Dataset:
-    """List and measure the images of a folder or CSV.
+def read_data(
+    path: Path, classes: tuple[str, ...] | None, cache: Path, task: str = CLASSIFICATION
+) -> Dataset:
+    """List and measure the images of a folder or CSV, labelled for a task.
 
     A measured file is opened again only if it has changed. If `classes` is None, the classes are
-    the labels in alphabetical order.
+    the labels in alphabetical order, or what the labels are about (see `pupila.layout.names`).
 
     Raises:
         PupilaError: the images cannot be listed, or all are unlabelled and `classes` is None.
     """
     display = current_display.get()
-    frame = manifest.scan(manifest.read(path), cache, partial(display.update, "data"))
+    listing = manifest.read(path, task, classes)
+    frame = manifest.scan(listing, cache, partial(display.update, "data"))
     display.finish("data", f"{len(frame)} images")
-    return Dataset.of(frame, classes or _classes_of(frame, path), cache)
+    names = layout.names(path, task, classes) or _classes_of(frame, path)
+    return Dataset.of(frame, names, cache, task)
 
 
 def check_readable(frame: pd.DataFrame, images: str, advice: str) -> None:

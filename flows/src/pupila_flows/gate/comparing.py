@@ -59,7 +59,7 @@ def compare_metrics(
             comparison = rule.compare(ours, theirs, rows, margin)
         except PupilaError as error:
             yield messages.not_comparable(
-                field, margin, _title(group), against, str(error), external
+                field, margin, inputs.task, _title(group), against, str(error), external
             )
             continue
         verdict = _margin_verdict(comparison)
@@ -97,7 +97,7 @@ def _newly_wrong(
     rule: MarginRule,
     group: tuple[str, str] | None,
 ) -> tuple[WrongImage, ...]:
-    """Return the validation images that the artifact gets wrong and the other model gets right."""
+    """Return the validation images that count against the artifact, by `MarginRule.newly_wrong`."""
     mine, other = ours.validation, theirs.validation
     if mine is None or other is None:
         return ()
@@ -112,7 +112,7 @@ def describe_images(
     predicted: Sequence[str],
     others: Sequence[str] | None,
 ) -> tuple[WrongImage, ...]:
-    """Describe the validation images in `rows` that the artifact gets most wrong, at most 24.
+    """Describe the validation images in `rows`, at most the first 24.
 
     `predicted` has the artifact's answer to each validation image in words, `(images,)`. `others`
     has the answers of another model; it is None without another model.
@@ -120,9 +120,7 @@ def describe_images(
     images = inputs.validation
     if images is None:
         return ()
-    order = np.argsort(-ours.losses[rows], kind="stable")
-    worst: list[int] = rows[order].tolist()
-
+    first: list[int] = rows[:_IMAGES].tolist()
     return tuple(
         WrongImage(
             path=images.paths[row],
@@ -130,5 +128,5 @@ def describe_images(
             answer=predicted[row],
             other=None if others is None else others[row],
         )
-        for row in worst[:_IMAGES]
+        for row in first
     )

@@ -3,16 +3,20 @@
 A recipe sets margins (`gate.margins.FIELD`) and limits (`gate.limits.FIELD`). For each FIELD there
 is one condition. A condition has the rule that compares an artifact with the margin or the limit,
 the words of the finding, and the kind of plot in the report. To add a condition, write an object
-here, list it in `CONDITIONS`, and add its field to `pupila_flows.recipe.gate`.
+here, list it in `CONDITIONS`, and add its field to `pupila_flows.recipe.gate`. Some conditions have
+another title and unit in each task: `condition_of` returns a condition in the words of a task.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pupila.errors import PupilaError, nearest
+from pupila.plugin import CLASSIFICATION
+from pupila.task import TaskMethods, methods_of
 from pupila_flows.gate.fidelity import FidelityAtLeast
+from pupila_flows.gate.mean_error import ErrorMargin
 from pupila_flows.gate.predictions import Bools, ModelPredictions, Rows
 from pupila_flows.gate.rules import (
     OTHER_IMAGES,
@@ -24,8 +28,12 @@ from pupila_flows.gate.rules import (
     MarginRule,
     Plot,
 )
-from pupila_flows.gate.units import AREA, BYTES, FRACTION, MILLISECONDS, Unit, percent
+from pupila_flows.gate.units import AREA, BYTES, FRACTION, MILLISECONDS, Unit, percent, quantity
 from pupila_flows.results import Finding
+
+
+def _in_any_task(condition: Condition, task: TaskMethods) -> Condition:
+    return condition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +51,8 @@ class Condition:
     """How the metric is compared with a limit; None if a recipe cannot set a limit."""
     drawn: Plot | None = None
     """How a finding is drawn if the condition has neither a margin nor a limit."""
+    in_task: Callable[[Condition, TaskMethods], Condition] = _in_any_task
+    """Returns the condition with the title and the unit that it has in a task."""
 
     def plot(self, finding: Finding) -> Plot | None:
         """Return how a finding of this condition is drawn; None if there is nothing to draw."""
@@ -116,9 +126,27 @@ def _right(predictions: ModelPredictions) -> Bools:
     return predictions.right
 
 
+def _with_right_title(condition: Condition, task: TaskMethods) -> Condition:
+    return replace(condition, title=task.right_title)
+
+
+def _with_measure(condition: Condition, task: TaskMethods) -> Condition:
+    measure = task.error_measure
+    if measure is None:
+        return condition
+    return replace(condition, title=measure.title, unit=quantity(measure.unit, measure.digits))
+
+
+def _error_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> str:
+    """Return a sentence on what an error is."""
+    measure = ours.task.error_measure
+    return f" {measure.meaning[0].upper()}{measure.meaning[1:]}." if measure else ""
+
+
 ACCURACY = Condition(
     field="accuracy",
     title="accuracy",
+    in_task=_with_right_title,
     margin=MarginRule(note=_accuracy_note),
     limit=AtLeast(correct=lambda ours, _: ours.right),
 )
@@ -127,6 +155,12 @@ AUC = Condition(
     title="AUC",
     unit=AREA,
     margin=AreaMargin(correct=_likeliest_is_right, predicted=_likeliest),
+)
+ERROR = Condition(
+    field="error",
+    title="error",
+    margin=ErrorMargin(note=_error_note),
+    in_task=_with_measure,
 )
 SENSITIVITY = Condition(
     field="sensitivity",
@@ -190,17 +224,17 @@ ANYTHING = Condition(field="anything", title="any condition")
 """At least one condition was checked."""
 
 CONDITIONS: tuple[Condition, ...] = (
-    *(ACCURACY, AUC, SENSITIVITY, SPECIFICITY, AGREEMENT, FIDELITY, SIZE, LATENCY),
+    *(ACCURACY, ERROR, AUC, SENSITIVITY, SPECIFICITY, AGREEMENT, FIDELITY, SIZE, LATENCY),
     ELSEWHERE,
     *(CHANCE, RUNS, COMPARISON, GROUPS, ANYTHING),
 )
 
 
-def condition_of(field: str) -> Condition:
-    """Return the condition with this `field`.
+def condition_of(field: str, task: str = CLASSIFICATION) -> Condition:
+    """Return the condition with this `field`, with the title and the unit that it has in a task.
 
     Raises:
-        PupilaError: no condition has that field.
+        PupilaError: no condition has that field, or no plugin that task.
     """
     fields = {condition.field: condition for condition in CONDITIONS}
     if field not in fields:
@@ -208,7 +242,8 @@ def condition_of(field: str) -> Condition:
             f"The gate has no condition {field!r}: it has {', '.join(fields)}."
             f"{nearest(field, fields)}"
         )
-    return fields[field]
+    condition = fields[field]
+    return condition.in_task(condition, methods_of(task))
 
 
 def margin_rule(field: str) -> MarginRule:

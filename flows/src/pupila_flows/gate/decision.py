@@ -41,6 +41,7 @@ def decide(inputs: GateInputs) -> GateResult:
         published=inputs.published,
         patients=None if inputs.test.patients is None else len(set(inputs.test.patients)),
         anchor=inputs.anchor,
+        task=inputs.task,
         published_manifest=inputs.published_manifest,
         reason=None if verdicts else _NOTHING,
         best=_closest(inputs, verdicts),
@@ -135,7 +136,8 @@ def _against_teacher(
 ) -> Iterator[Finding]:
     if teacher is None:
         yield from (
-            messages.not_comparable(field, margins[field], None, _TEACHER) for field in margins
+            messages.not_comparable(field, margin, inputs.task, None, _TEACHER)
+            for field, margin in margins.items()
         )
     else:
         yield from _against(inputs, ours, teacher, teacher.name, margins)
@@ -187,12 +189,12 @@ def _limit_finding(
     rule = limit_rule(field)
     teacher = case.teacher if rule.needs_teacher else None
     if rule.needs_teacher and teacher is None:
-        return messages.not_comparable(field, limit, None, _TEACHER)
+        return messages.not_comparable(field, limit, inputs.task, None, _TEACHER)
     theirs = ModelPredictions.of(inputs, teacher, like=ours) if teacher else None
     try:
         result = rule.check(ours, theirs, limit)
     except PupilaError as error:
-        return messages.not_comparable(field, limit, None, _TEACHER, str(error))
+        return messages.not_comparable(field, limit, inputs.task, None, _TEACHER, str(error))
     finding = Finding(
         condition=field,
         against=teacher.name if teacher else None,

@@ -10,12 +10,9 @@ from pupila_flows.gate.comparing import compare_metrics
 from pupila_flows.gate.conditions import ELSEWHERE
 from pupila_flows.gate.inputs import Case, GateExternalSet, GateInputs, GateModel
 from pupila_flows.gate.predictions import ModelPredictions
+from pupila_flows.recipe.gate import default_margins
 from pupila_flows.results import Finding
 
-MARGIN = 0.05
-"""Margin of comparisons that only report a difference, without a verdict."""
-COMPARED: tuple[str, ...] = ("accuracy", "auc", "sensitivity", "specificity")
-"""Metrics whose differences are reported, in this order."""
 _TEACHER = "the teacher"
 
 
@@ -31,7 +28,7 @@ def check_external(inputs: GateInputs, case: Case) -> Iterator[Finding]:
         if external.labelled:
             yield from _margins(inputs, case, external)
         if floor is not None:
-            yield _fidelity(case, external, floor)
+            yield _fidelity(inputs, case, external, floor)
 
 
 def differences(
@@ -47,7 +44,7 @@ def differences(
     if pair is None:
         return {}
     inputs, ours, theirs = pair
-    margins: dict[str, float] = dict.fromkeys(COMPARED, MARGIN)
+    margins = default_margins(inputs.task).asked  # the differences do not depend on them
     findings = compare_metrics(
         inputs, ours, theirs, theirs.model.name, group, margins, external.name
     )
@@ -62,7 +59,9 @@ def _margins(inputs: GateInputs, case: Case, external: GateExternalSet) -> Itera
     if pair is None:
         against = case.teacher.name if case.teacher else _TEACHER
         for field, margin in margins.items():
-            yield messages.not_comparable(field, margin, None, against, external=external.name)
+            yield messages.not_comparable(
+                field, margin, inputs.task, None, against, external=external.name
+            )
         return
     inputs, ours, theirs = pair
     teacher, own = theirs.chance(), ours.chance()
@@ -76,12 +75,12 @@ def _margins(inputs: GateInputs, case: Case, external: GateExternalSet) -> Itera
         yield messages.describe_chance(own, ours.model, None, external.name)
 
 
-def _fidelity(case: Case, external: GateExternalSet, floor: float) -> Finding:
+def _fidelity(inputs: GateInputs, case: Case, external: GateExternalSet, floor: float) -> Finding:
     predictions = external.predictions_of(case.entry)
     if case.teacher is None or predictions is None or predictions.correlation is None:
         against = case.teacher.name if case.teacher else _TEACHER
         return messages.not_comparable(
-            ELSEWHERE.field, floor, None, against, external=external.name
+            ELSEWHERE.field, floor, inputs.task, None, against, external=external.name
         )
     return messages.describe_fidelity(
         case.teacher.name, predictions.correlation, floor, external.name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
-from pupila_flows.gate.inputs import GateModel
+from pupila_flows.gate.inputs import GateInputs, GateModel
 from pupila_flows.gate.predictions import ModelPredictions
 from pupila_flows.gate.rules import ImageSubset, LimitResult, LimitRule, Ranking
 from pupila_flows.gate.units import AREA, Unit
@@ -56,7 +56,7 @@ class FidelityAtLeast(LimitRule):
         worst = ours.shift.worst
         return f" The worst family is {worst.name}, with {AREA.value(worst.middle.fidelity)}."
 
-    def ranking(self, unit: Unit) -> Ranking:
+    def ranking(self, unit: Unit, inputs: GateInputs) -> Ranking:
         return Ranking(
             _validation_fidelity,
             lambda model: f"fidelity {unit.value(_validation_fidelity(model) or 0)}",

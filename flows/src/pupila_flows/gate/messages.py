@@ -139,6 +139,7 @@ def no_conditions(entry: str) -> Finding:
 def not_comparable(
     field: str,
     limit: float,
+    task: str,
     group: str | None,
     against: str,
     reason: str | None = None,
@@ -157,7 +158,7 @@ def not_comparable(
         text="",
         advice=f"Fix that, or leave `{field}` out of the gate.",
     )
-    text = f"{_subject(finding)} could not be compared: {why}"
+    text = f"{_subject(finding, task)} could not be compared: {why}"
     return finding.model_copy(update={"text": text})
 
 
@@ -261,13 +262,12 @@ def describe_comparison(
     difference = finding.difference
     if difference is None or finding.other is None:
         return finding
-    condition, rule = condition_of(finding.condition), margin_rule(finding.condition)
-    unit = condition.unit
+    unit, rule = condition_of(finding.condition, inputs.task).unit, margin_rule(finding.condition)
     text = (
-        f"{_subject(finding)} is {unit.value(finding.value)}, "
+        f"{_subject(finding, inputs.task)} is {unit.value(finding.value)}, "
         f"against {unit.value(finding.other)} of {theirs.model.name}: "
-        f"{_change(difference, unit)}. "
-        f"{_margin_verdict(finding, difference, unit, rule.images)}{rule.note(ours, theirs, rows)}"
+        f"{_change(difference, unit)}{rule.direction.explanation}. "
+        f"{_margin_verdict(finding, difference, unit, rule)}{rule.note(ours, theirs, rows)}"
     )
     return finding.model_copy(
         update={"text": text, "advice": _advice(finding, rule, unit, ours.model, inputs)}
@@ -276,7 +276,8 @@ def describe_comparison(
 
 def describe_limit(finding: Finding, own: GateModel, inputs: GateInputs) -> Finding:
     """Return `finding`, which compares a value with a limit, with text and advice filled in."""
-    condition, rule = condition_of(finding.condition), limit_rule(finding.condition)
+    condition = condition_of(finding.condition, inputs.task)
+    rule = limit_rule(finding.condition)
     unit = condition.unit
     with_whom = f" with {finding.against}" if finding.against else ""
     interval = ""
@@ -300,28 +301,30 @@ def describe_limit(finding: Finding, own: GateModel, inputs: GateInputs) -> Find
     )
 
 
-def _margin_verdict(finding: Finding, difference: Estimate, unit: Unit, images: ImageSubset) -> str:
+def _margin_verdict(finding: Finding, difference: Estimate, unit: Unit, rule: MarginRule) -> str:
     """Say whether the interval of the difference shows a loss within the margin."""
-    margin = unit.amount(finding.limit)
+    margin, direction = unit.amount(finding.limit), rule.direction
     if finding.verdict == "pass":
-        return f"It is shown to lose less than {margin}."
+        return f"It is shown to {direction.lose} less than {margin}."
     if finding.verdict == "fail":
-        over = unit.amount(-finding.limit - difference.high)
-        return (
-            f"It is shown to lose more than the allowed {margin}: the interval ends {over} below."
-        )
-    needed = _needed(finding, images)
-    return f"That leaves open whether it loses less than {margin}{needed}."
+        best = max(direction.gain(difference.low), direction.gain(difference.high))
+        over = direction.beyond.format(unit.amount(-finding.limit - best))
+        return f"It is shown to {direction.lose} more than the allowed {margin}: {over}."
+    failing = direction.gain(difference.value) < -finding.limit
+    needed = _needed(finding, rule.images, failing=failing)
+    return f"That leaves open whether it {direction.lose}s less than {margin}{needed}."
 
 
-def _needed(finding: Finding, images: ImageSubset) -> str:
-    """Say how many test images would decide an inconclusive finding, and how many there are."""
+def _needed(finding: Finding, images: ImageSubset, *, failing: bool = False) -> str:
+    """Say how many test images would decide an inconclusive finding, and how many there are.
+
+    `failing` says whether the finding would then be a failure, if nothing changes.
+    """
     if finding.needs_images is None:
         return f": it is exactly at the margin, so no number of {images.title} would decide it"
     about = finding.needs if "more" in finding.needs else f"about {finding.needs}"
     test = "" if finding.external else "test "
     need = f": {about} {test}{images.title} would decide it, and there are {finding.tested:,}"
-    failing = finding.difference is not None and finding.difference.value < -finding.limit
     return f"{need}; as it looks now, it would fail" if failing else need
 
 
@@ -343,7 +346,7 @@ def _advice(
 
 def _better(rule: MarginRule | LimitRule, unit: Unit, own: GateModel, inputs: GateInputs) -> str:
     """Return a sentence that names the steps of this run that do better, best first."""
-    ranking = rule.ranking(unit)
+    ranking = rule.ranking(unit, inputs)
     mine = ranking.merit(own)
     if mine is None:
         return ""
@@ -362,9 +365,9 @@ def _change(difference: Estimate, unit: Unit) -> str:
     return f"{value} (95 % interval {low} to {high})"
 
 
-def _subject(finding: Finding) -> str:
+def _subject(finding: Finding, task: str) -> str:
     """Return what a finding is about: `Accuracy where site = North`."""
-    return f"{_capital(condition_of(finding.condition).title)} {finding.where}".rstrip()
+    return f"{_capital(condition_of(finding.condition, task).title)} {finding.where}".rstrip()
 
 
 def _more_images(external: str) -> str:

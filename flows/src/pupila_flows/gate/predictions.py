@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pupila.chance import ChanceCheck
 from pupila.classification import Classification
 from pupila.errors import PupilaError
-from pupila.task import TaskMethods, Truths, methods_of
+from pupila.task import Errors, TaskMethods, Truths, methods_of
 from pupila_flows.gate.inputs import GateInputs, GateModel, Images
 from pupila_flows.gate.operating import AppliedThreshold, Floats, matching_threshold, own_threshold
 
@@ -134,6 +134,24 @@ class ModelPredictions:
     def losses(self) -> Floats:
         """How wrong each answer is; the larger, the worse."""
         return self.task.losses(self.scores, self.truths)
+
+    @property
+    def errors(self) -> Errors:
+        """By how much each answer is off.
+
+        Raises:
+            PupilaError: answers of the task have no error.
+        """
+        errors = self.task.errors(self.scores, self.truths)
+        if errors is None:
+            raise PupilaError(
+                f"answers of {self.model.name!r} are right or wrong, without an error."
+            )
+        return errors
+
+    def worst_first(self, rows: Rows) -> Rows:
+        """Return rows in the order of `losses`, the largest first."""
+        return rows[np.argsort(-self.losses[rows], kind="stable")]
 
     @property
     def is_positive(self) -> Bools:

@@ -12,9 +12,9 @@ import numpy as np
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila.noninferiority import Comparison, check_proportion, compare_auc, compare_proportions
-from pupila_flows.gate.inputs import GateModel
+from pupila_flows.gate.inputs import GateInputs, GateModel
 from pupila_flows.gate.predictions import Bools, ModelPredictions, Rows
-from pupila_flows.gate.units import Unit, percent
+from pupila_flows.gate.units import MORE_IS_BETTER, Direction, Unit, percent
 from pupila_flows.results import Verdict
 
 Plot = Literal["difference", "interval", "bar"]
@@ -107,6 +107,7 @@ class MarginRule:
     advice: str = _IMPROVE
     """What to try after a failure."""
     plot: Plot = "difference"
+    direction: Direction = MORE_IS_BETTER
 
     def compare(
         self, ours: ModelPredictions, theirs: ModelPredictions, rows: Rows, margin: float
@@ -123,11 +124,14 @@ class MarginRule:
         return compare_proportions(*pair, margin, ours.patients_of(selected))
 
     def newly_wrong(self, ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> Rows:
-        """Return the rows of images that the artifact gets wrong and the other model gets right."""
-        selected = self.images.select(ours, rows)
-        return selected[(self.correct(theirs) & ~self.correct(ours))[selected]]
+        """Return the rows of images that the artifact gets wrong and the other model gets right.
 
-    def ranking(self, unit: Unit) -> Ranking:
+        The image that it gets most wrong comes first.
+        """
+        selected = self.images.select(ours, rows)
+        return ours.worst_first(selected[(self.correct(theirs) & ~self.correct(ours))[selected]])
+
+    def ranking(self, unit: Unit, inputs: GateInputs) -> Ranking:
         """Return how to rank the other steps of the run, so that advice can name better ones."""
         return BY_ACCURACY
 
@@ -194,14 +198,17 @@ class LimitRule(ABC):
         """
 
     def wrong(self, ours: ModelPredictions, teacher: ModelPredictions | None) -> Rows:
-        """Return the rows of the images that count against the artifact; by default none."""
+        """Return the rows of the images that count against the artifact; by default none.
+
+        The image that it gets most wrong comes first.
+        """
         return np.array([], np.int64)
 
     def note(self, ours: GateModel) -> str:
         """Return a sentence that ends the text of the finding; empty by default."""
         return ""
 
-    def ranking(self, unit: Unit) -> Ranking:
+    def ranking(self, unit: Unit, inputs: GateInputs) -> Ranking:
         """Return how to rank the other steps of the run, so that advice can name better ones."""
         return BY_ACCURACY
 
@@ -223,7 +230,7 @@ class AtMost(LimitRule):
         cost = self.cost(ours.model)
         return LimitResult("pass" if cost <= limit else "fail", cost)
 
-    def ranking(self, unit: Unit) -> Ranking:
+    def ranking(self, unit: Unit, inputs: GateInputs) -> Ranking:
         return Ranking(lambda model: -self.cost(model), lambda model: unit.value(self.cost(model)))
 
 
@@ -255,4 +262,4 @@ class AtLeast(LimitRule):
         )
 
     def wrong(self, ours: ModelPredictions, teacher: ModelPredictions | None) -> Rows:
-        return np.flatnonzero(~self.correct(ours, teacher))
+        return ours.worst_first(np.flatnonzero(~self.correct(ours, teacher)))

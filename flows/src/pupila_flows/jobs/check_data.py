@@ -32,6 +32,7 @@ class CheckedData(BaseModel):
         return DataSummary(
             path=source,
             fingerprint=dataset.fingerprint,
+            task=dataset.task,
             classes=dataset.classes,
             positive=section.positive_class(dataset.classes),
             counts=dataset.counts,
@@ -71,7 +72,13 @@ class CheckData(Job[CheckedData]):
         progress(0, 1, "checking the data")
         dataset, docs = self.images.read(self.workspace), self.workspace.data_docs(self.key)
         checks, page = validate(
-            dataset.frame, dataset.classes, self.positive, self.bounds, docs, self.source
+            dataset.frame,
+            dataset.classes,
+            self.positive,
+            self.bounds,
+            docs,
+            self.source,
+            dataset.task,
         )
         progress(1, 1, "checked the data")
         return CheckedData(checks=checks, data_docs=str(page))

@@ -18,6 +18,7 @@ from pupila.evaluator import cpu_name
 from pupila.openset import OpenSetImages
 from pupila.plugin_registry import installed
 from pupila.runtime import Progress
+from pupila.stages import label_columns_of_stages
 from pupila_flows.execution.job import Job
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
 from pupila_flows.recipe.schema import EvaluateSection
@@ -77,7 +78,8 @@ class Evaluate(Job[Evaluation | Measurement]):
     images: ImagesByContent
     """The images of every split."""
     groups: str
-    """Digest of the columns for groups and patients, which the fingerprint leaves out."""
+    """Digest of the columns for groups, patients and other tasks' labels, which the fingerprint
+    leaves out."""
     positive: str
     specificity: float
     latency_repeats: int
@@ -110,7 +112,7 @@ class Evaluate(Job[Evaluation | Measurement]):
         Raises:
             PupilaError: no installed plugin runs the artifact's format.
         """
-        columns = (*GROUP_COLUMNS, "patient")
+        columns = (*GROUP_COLUMNS, "patient", *label_columns_of_stages(dataset))
         present = [column for column in columns if column in dataset.frame]
         return cls(
             workspace=workspace,

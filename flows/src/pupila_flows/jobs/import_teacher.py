@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pupila.digest import digest_tree
 from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila.spec import OutputSpec
 from pupila_flows.data.training_images import TrainingImages
-from pupila_flows.execution.job import NOT_KEYED
+from pupila_flows.execution.job import NOT_KEYED, Keyed
 from pupila_flows.jobs.adopt_artifact import AdoptArtifact
 from pupila_flows.jobs.artifact_job import (
     ArtifactJob,
@@ -29,6 +29,10 @@ _SECONDS_PER_BYTE = 1e-6
 """Time limit: for the libraries to start, plus one second per megabyte."""
 
 
+def _record(output: OutputSpec) -> dict[str, Any]:
+    return output.model_dump(mode="json")  # without the defaults, as in the record of an artifact
+
+
 class ImportTeacher(ArtifactJob):
     """Import a model file or a SavedModel folder as an artifact."""
 
@@ -36,7 +40,7 @@ class ImportTeacher(ArtifactJob):
 
     path: Annotated[Path, NOT_KEYED]
     sha256: str
-    output: OutputSpec
+    output: Annotated[OutputSpec, Keyed(_record)]
     trained_on: TrainedOn = None
     code: Code
 

@@ -13,11 +13,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict
 
 from pupila.dataset import Dataset
-from pupila.plugin import Plugin
+from pupila.plugin import CLASSIFICATION, Plugin
 from pupila.plugin_registry import installed
 from pupila.requirements import versions
 from pupila_flows.data.frames import read_dataset, write_frame
-from pupila_flows.execution.job import Keyed
+from pupila_flows.execution.job import NOT_KEYED, Keyed
 from pupila_flows.workspace import Workspace
 
 Code = tuple[str, ...]
@@ -50,6 +50,8 @@ class Images(BaseModel):
     fingerprint: str
     """Digest of the images' contents, labels, splits and classes."""
     classes: tuple[str, ...]
+    task: Annotated[str, NOT_KEYED] = CLASSIFICATION
+    """What the labels mean; the fingerprint depends on it."""
 
     @classmethod
     def of(cls, dataset: Dataset, workspace: Workspace) -> Images:
@@ -58,11 +60,12 @@ class Images(BaseModel):
             frame=write_frame(dataset.frame, workspace.cache),
             fingerprint=dataset.fingerprint,
             classes=dataset.classes,
+            task=dataset.task,
         )
 
     def read(self, workspace: Workspace) -> Dataset:
         """Return the dataset that the list describes."""
-        return read_dataset(self.frame, list(self.classes), workspace.cache)
+        return read_dataset(self.frame, list(self.classes), workspace.cache, self.task)
 
 
 def _content(images: Images) -> str:

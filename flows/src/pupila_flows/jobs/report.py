@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from pupila.digest import digest_json
+from pupila.plugin import CLASSIFICATION
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila_flows.execution.job import NOT_KEYED, Job
 from pupila_flows.jobs.keys import Code, code_of
@@ -35,14 +37,19 @@ class DrawReport(Job[ReportPage]):
     code: Code
 
     @classmethod
-    def of(cls, workspace: Workspace, path: Path, content: str) -> DrawReport:
-        """Return the job that draws the result file at `path`; the page is written next to it."""
+    def of(
+        cls, workspace: Workspace, path: Path, content: str, task: str = CLASSIFICATION
+    ) -> DrawReport:
+        """Return the job that draws the result file at `path`; the page is written next to it.
+
+        `task` is what the models of the run learn: the task writes their answers in words.
+        """
         return cls(
             workspace=workspace,
             title="report",
             result=path,
             content=content,
-            code=code_of(packages=("pupila-flows",)),
+            code=code_of(installed().task(task), packages=("pupila-flows",)),
         )
 
     def run(self, progress: Progress) -> ReportPage:

@@ -35,16 +35,25 @@ def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
         plugin = graph.steps[name].plugin
         if plugin and plugin.evaluated and name not in within:
             return f"what {name!r} ({plugin.name}) makes of it is evaluated on these images"
-    if after or screens or gives_only_features(teacher, graph):
+    if after or screens or gives_no_answers(teacher, graph):
         return None
     return "it is evaluated on these images, as no step works on it"
 
 
-def gives_only_features(teacher: str, graph: Graph) -> bool:
-    """Tell whether steps use only the features of a teacher, not its predictions."""
-    return not graph.working_on(teacher) and any(
-        teacher in step.inputs and graph.uses_features_only(name)
-        for name, step in graph.steps.items()
+def gives_no_answers(teacher: str, graph: Graph) -> bool:
+    """Tell whether steps use a teacher, but not its answers to the images of the data.
+
+    They use only its features, or it comes before the last model of a chain.
+    """
+    used = any(teacher in step.inputs for step in graph.steps.values())
+    return used and not graph.working_on(teacher)
+
+
+def other_task(teacher: str, own: str, data: str, reason: str) -> str:
+    """Say that a teacher has learned another task than that of the data."""
+    return (
+        f"Teacher {teacher!r} has learned {own}, and the data is labelled for {data}: give a model "
+        f"of that task, since {reason}."
     )
 
 

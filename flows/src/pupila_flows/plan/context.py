@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from pupila.plugin import GivenModel
 from pupila_flows.plan.class_rules import bound
 from pupila_flows.plan.facts import Fact, RecipeFacts, find_out
-from pupila_flows.plan.plan import PlannedTeacher, screens, vertex
+from pupila_flows.plan.plan import PlannedStep, PlannedTeacher, screens, vertex
 from pupila_flows.plan.steps import PlannedSteps, order_steps, plan_steps
 from pupila_flows.plan.teachers import plan_teachers
 from pupila_flows.recipe.graph import Graph
@@ -56,6 +57,68 @@ class Context(RecipeFacts):
                 given = [formats.get(parent, "") for parent in step.section.inputs]
                 formats[name] = step.plugin.output_format(given)
         return formats
+
+    @cached_property
+    def tasks(self) -> Mapping[str, str]:
+        """Task of each teacher and of each step, as far as it is known.
+
+        A step that uses the data has the data's task; any other step has that of the first input
+        whose answers it works on.
+        """
+        data = self.task.value
+        if data is None:
+            return {}
+        tasks = {teacher.name: teacher.spec.task for teacher in self.teachers.value}
+        for name in self.order.value:
+            step = self.steps.value.by_name.get(name)
+            if step:
+                given = () if step.plugin.needs_data else step.plugin.answering(step.section.inputs)
+                tasks[name] = next(
+                    (tasks[parent] for parent in given if parent in tasks), data.name
+                )
+        return tasks
+
+    def given_models(self, step: PlannedStep) -> list[GivenModel]:
+        """Return what is known of the inputs of a step."""
+        return [
+            GivenModel(
+                name,
+                self.formats.get(name) or None,
+                self.tasks.get(name),
+                self.classes.get(name),
+                self._sizes.get(name),
+            )
+            for name in step.section.inputs
+        ]
+
+    @cached_property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        """Classes of each teacher and of each step, as far as they are known.
+
+        A step that uses the data has the classes of the data; any other step has those of the first
+        input whose answers it works on.
+        """
+        data = self.labels.value
+        classes = dict(self.teacher_classes)
+        for name in self.order.value:
+            step = self.steps.value.by_name.get(name)
+            if step and step.plugin.needs_data:
+                classes |= {name: data} if data else {}
+            elif step:
+                given = step.plugin.answering(step.section.inputs)
+                known = next((classes[parent] for parent in given if parent in classes), None)
+                classes |= {name: known} if known else {}
+        return classes
+
+    @property
+    def _sizes(self) -> dict[str, tuple[int, int]]:
+        """Height and width of the input of each teacher that is an artifact."""
+        inputs = {
+            teacher.name: teacher.artifact.record.input
+            for teacher in self.teachers.value
+            if teacher.artifact
+        }
+        return {name: (spec.height, spec.width) for name, spec in inputs.items()}
 
     @property
     def screen(self) -> ScreenSection | None:

@@ -51,6 +51,8 @@ class Node:
     """Name of the node that this one repeats with another seed; None for the first seed."""
     control: str | None = None
     """Name of the node that is made in the same way, but without a teacher."""
+    against: str | None = None
+    """Name of the teacher or node that the node is compared with, if the recipe names one."""
     teachers: tuple[str, ...] = ()
     """Teachers of the node; for a control, of its pupil. The node is compared with one of them."""
 
@@ -107,7 +109,8 @@ def _node(
         step=step.name,
         plugin=step.plugin,
         config=configure(step, changes) if changes else step.config,
-        inputs=tuple(made[name].name if name in made else name for name in step.section.inputs),
+        inputs=tuple(_made(name, made) for name in step.section.inputs),
+        against=step.section.against and _made(step.section.against, made),
         exclude=step.section.exclude,
         seed=seed,
         timeout_minutes=step.section.timeout_minutes,
@@ -116,6 +119,11 @@ def _node(
         seeded=bool(seeded),
         repeats=_name(step.name, touching, first, first) if seed != first else None,
     )
+
+
+def _made(name: str, made: Mapping[str, Node]) -> str:
+    """Return the name of the node of a step; a teacher keeps its name."""
+    return made[name].name if name in made else name
 
 
 def _name(step: str, settings: Settings, seed: int, first: int) -> str:
@@ -216,7 +224,9 @@ def _with_teachers(nodes: Sequence[Node]) -> tuple[Node, ...]:
     """Set in each node whether it is taught, and with which teachers it is compared."""
     graph = Graph(
         {
-            node.name: Vertex(node.inputs, node.plugin, bool(node.exclude), node.control)
+            node.name: Vertex(
+                node.inputs, node.plugin, bool(node.exclude), node.control, node.against
+            )
             for node in nodes
         }
     )

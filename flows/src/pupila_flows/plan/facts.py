@@ -17,7 +17,8 @@ from pupila import layout
 from pupila.dataset import LABELLED_SPLITS
 from pupila.errors import PupilaError
 from pupila.paths import is_special
-from pupila.plugin_registry import PluginRegistry
+from pupila.plugin import CLASSIFICATION, Task
+from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.data.external.listing import Listing, list_images
 from pupila_flows.data.open_set.near_misses import list_near_misses
 from pupila_flows.plan.plan import PlannedExternal
@@ -84,6 +85,17 @@ class RecipeFacts:
     teacher_store: TeacherStore | None
 
     @cached_property
+    def task(self) -> Fact[Task | None]:
+        """What the labels of the data mean; None if no such task is installed."""
+        return find_out(_task_of(self.view))
+
+    @property
+    def task_name(self) -> str:
+        """Name of the data's task, or of the default one if that is not known."""
+        task = self.task.value
+        return task.name if task else CLASSIFICATION
+
+    @cached_property
     def data(self) -> Fact[Path | None]:
         """Path of the data; None if nothing there can be read."""
         return find_out(self._data())
@@ -95,12 +107,15 @@ class RecipeFacts:
 
     @cached_property
     def found_labels(self) -> Fact[tuple[str, ...] | None]:
-        """Labels of the images, from folders or the CSV; None if they cannot be read."""
+        """Labels of the images, from folders or the CSV; None if they cannot be read.
+
+        In tasks without classes, they are the texts of all labels.
+        """
         return find_out(self._found_labels())
 
     @cached_property
     def labels(self) -> Fact[tuple[str, ...]]:
-        """Classes of the data; empty if unknown."""
+        """Classes of the data, or the names of what its labels are about; empty if unknown."""
         return find_out(self._labels())
 
     @cached_property
@@ -174,36 +189,24 @@ class RecipeFacts:
         from pupila import manifest  # and pandas with it
 
         try:
-            return manifest.read(path)
+            return manifest.read(path, self.task_name, _given_classes(self.view))
         except PupilaError as error:
             yield ("data", "path"), str(error)
             return None
 
     def _found_labels(self) -> Checking[tuple[str, ...] | None]:
         path = yield from self.data.check()
-        if path is None:
+        task = yield from self.task.check()
+        if path is None or task is None:
             return None
-        location = ("data", "path")
-        try:
-            labels = layout.labels(path)
-        except PupilaError as error:
-            yield location, str(error)
-            return None
-        except OSError as error:
-            yield location, f"{error.filename!r} cannot be read ({error.strerror})."
-            return None
-        if not labels:
-            yield (
-                location,
-                f"the images of {str(path)!r} are all unlabelled: add labelled ones in the splits "
-                f"{', '.join(LABELLED_SPLITS)}.",
-            )
-        return labels
+        return (yield from _labels_at(path, task.name, _given_classes(self.view)))
 
     def _labels(self) -> Checking[tuple[str, ...]]:
         labels = yield from self.found_labels.check()
-        given = self.view.data.section.classes if self.view.data else None
-        return given or labels or ()
+        path, task = self.data.value, self.task.value
+        if path and task and labels is not None:
+            return layout.names(path, task.name, _given_classes(self.view)) or labels
+        return _given_classes(self.view) or (task.default_classes if task else ())
 
     def _near_misses(self) -> Checking[Path | None]:
         section = self.recipe.evaluate.open_set if self.recipe else None
@@ -231,7 +234,10 @@ class RecipeFacts:
                 )
             if path is None or (section.folder and folder is None):
                 continue
-            listing = yield from _listing(path, folder, section.split, location)
+            names = self.labels.value if self.found_labels.value else _given_classes(self.view)
+            listing = yield from _listing(
+                path, folder, section.split, self.task_name, names, location
+            )
             planned += [PlannedExternal(name, section, listing)] if listing else []
         return tuple(planned)
 
@@ -269,12 +275,53 @@ class RecipeFacts:
         return (yield from _address(section.to, expanded, self.source.file.parent.resolve()))
 
 
+def _task_of(view: RecipeView) -> Checking[Task | None]:
+    """Return the task of the data; None if it is not installed."""
+    name = view.data.section.task if view.data else CLASSIFICATION
+    try:
+        return installed().task(name)
+    except PupilaError as error:
+        yield ("data", "task"), str(error)
+        return None
+
+
+def _given_classes(view: RecipeView) -> tuple[str, ...] | None:
+    return view.data.section.classes if view.data else None
+
+
+def _labels_at(
+    path: Path, task: str, classes: tuple[str, ...] | None
+) -> Checking[tuple[str, ...] | None]:
+    """Return the labels of the images of a folder or CSV; None if they cannot be read."""
+    location = ("data", "path")
+    try:
+        labels = layout.labels(path, task, classes)
+    except PupilaError as error:
+        yield location, str(error)
+        return None
+    except OSError as error:
+        yield location, f"{error.filename!r} cannot be read ({error.strerror})."
+        return None
+    if not labels:
+        yield (
+            location,
+            f"the images of {str(path)!r} are all unlabelled: add labelled ones in the splits "
+            f"{', '.join(LABELLED_SPLITS)}.",
+        )
+    return labels
+
+
 def _listing(
-    path: Path, folder: Path | None, split: str | None, location: Location
+    path: Path,
+    folder: Path | None,
+    split: str | None,
+    task: str,
+    classes: tuple[str, ...] | None,
+    location: Location,
 ) -> Checking[Listing | None]:
     """Return external images; None if they cannot be read."""
     try:
-        return list_images(path, folder).of_split(split)
+        return list_images(path, folder, task, classes).of_split(split)
     except PupilaError as error:
         yield location, str(error)
     except OSError as error:

@@ -85,9 +85,9 @@ class Plan:
         screened = screens(self.recipe.data.screen, teacher)
         return class_rules.bound(teacher, self.graph, screens=screened)
 
-    def gives_only_features(self, teacher: str) -> bool:
-        """Tell whether steps use only the features of a teacher, not its predictions."""
-        return class_rules.gives_only_features(teacher, self.graph)
+    def gives_no_answers(self, teacher: str) -> bool:
+        """Tell whether steps use a teacher, but not its answers to the images of the data."""
+        return class_rules.gives_no_answers(teacher, self.graph)
 
     @property
     def unproven(self) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ class Plan:
 
 def vertex(section: StepSection, plugin: StepPlugin | None) -> Vertex:
     """Return the vertex of a step in a graph."""
-    return Vertex(section.inputs, plugin, excludes=bool(section.exclude))
+    return Vertex(section.inputs, plugin, excludes=bool(section.exclude), against=section.against)
 
 
 def screens(section: ScreenSection | None, teacher: str) -> bool:
@@ -175,9 +175,11 @@ def contradictions(
     word "record".
     """
     differing: dict[str, tuple[object, object]] = {}
+    if section.task not in (None, spec.task):
+        differing["task"] = section.task, spec.task
     if section.classes not in (None, spec.classes):
         differing["classes"] = list(section.classes), list(spec.classes)
-    if "output" in section.model_fields_set and section.output != spec.kind:
+    if section.output not in (None, spec.kind):
         differing["output"] = section.output, spec.kind
     for name, (given, recorded) in differing.items():
         reason = f"{given!r} is not what {whose} record says, {recorded!r}"

@@ -6,16 +6,17 @@ A margin is within reach if an equally good model passes it in 8 of 10 runs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pupila import layout
 from pupila.errors import join_names
 from pupila.noninferiority import POWER
 from pupila.noninferiority.reach import DISCORDANCE, auc_reach, proportion_reach
+from pupila.plugin import CLASSIFICATION
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.plan.plan import Plan, PlannedExternal
-from pupila_flows.recipe.gate import GateSection
+from pupila_flows.recipe.gate import GateSection, default_margins
 
 Sizes = Mapping[str, int]
 """Number of test images of each class, by name of the class."""
@@ -44,8 +45,10 @@ def reach_of_plan(plan: Plan) -> GateReach | None:
     section = plan.recipe.gate
     if section is None:
         return None
-    classes = plan.recipe.data.classes or tuple(sorted(layout.labels(plan.data)))
-    positive = plan.recipe.data.positive_class(classes)
+    data = plan.recipe.data
+    names = layout.names(plan.data, data.task, data.classes)
+    classes = names or layout.labels(plan.data, data.task)
+    positive = data.positive_class(classes)
     reaches = [_on_test_images(plan, section, classes, positive)]
     reaches += [_on_external(section, external, classes, positive) for external in plan.external]
     known = [reach for reach in reaches if reach]
@@ -63,14 +66,16 @@ def _on_test_images(
     asked = _asked(section, publishes=plan.recipe.publish is not None)
     if not asked:
         return None
-    rows = list(layout.labelled_images(plan.data, "test"))
+    task = plan.recipe.data.task
+    images = layout.labelled_images(plan.data, "test", task, classes)
+    rows = _by_class(images, classes, task)
     sizes = Counter(row["label"] for row in rows)
     every = {name: sizes[name] for name in classes}
-    warnings = [_warning(every, positive, asked, "these test images")]
+    warnings = [_warning(every, positive, asked, "these test images", task)]
     for column in section.groups:
         for words, sizes in _smallest_groups(rows, column, classes, positive).items():
-            warnings.append(_warning(sizes, positive, asked, words))
-    sentence = reach_of_images(every, positive, tuple(asked)) + _fewer_patients(rows)
+            warnings.append(_warning(sizes, positive, asked, words, task))
+    sentence = reach_of_images(every, positive, tuple(asked), task=task) + _fewer_patients(rows)
     return GateReach(sentence, tuple(filter(None, warnings)))
 
 
@@ -82,10 +87,11 @@ def _on_external(
     The teacher is assumed to be above chance on these images.
     """
     named = section.external.sets is None or external.name in section.external.sets
-    asked = section.on_external.asked
+    asked = _with_reach(section.on_external.asked)
     if not named or not asked or not external.listing.labels:
         return None
-    rows = external.listing.with_classes(classes, external.section.map).rows
+    listing = external.listing.with_classes(classes, external.section.map)
+    rows = _by_class(listing.rows, classes, listing.task)
     sizes = Counter(row["label"] for row in rows)
     every = {name: sizes[name] for name in classes}
     if not min(every.values()):
@@ -97,24 +103,43 @@ def _on_external(
                 f"cannot be shown there.",
             ),
         )
-    warning = _warning(every, positive, asked, f"the images of {external.name}")
-    sentence = reach_of_images(every, positive, tuple(asked), f"images of {external.name}")
+    images = f"images of {external.name}"
+    warning = _warning(every, positive, asked, f"the {images}", listing.task)
+    sentence = reach_of_images(every, positive, tuple(asked), images, listing.task)
     return GateReach(sentence + _fewer_patients(rows), (warning,) if warning else ())
 
 
+def _by_class(
+    rows: Iterable[Mapping[str, str]], classes: Sequence[str], task: str
+) -> list[Mapping[str, str]]:
+    """Return rows labelled by class; in a task without classes, all count as of the first name."""
+    if task == CLASSIFICATION:
+        return list(rows)
+    return [{**row, "label": classes[0]} for row in rows]
+
+
 def reach_of_images(
-    sizes: Sizes, positive: str, fields: Sequence[str] = (), images: str = "test images"
+    sizes: Sizes,
+    positive: str,
+    fields: Sequence[str] = (),
+    images: str = "test images",
+    task: str = CLASSIFICATION,
 ) -> str:
     """Return a sentence on the smallest margins within reach, for each metric in `fields`.
 
-    If `fields` is empty, the sentence covers all metrics. `sizes` has the number of images of each
-    class, and `images` is the word for the images in the sentence.
+    If `fields` is empty, the sentence covers all metrics of the task but its error: how much errors
+    vary is not known beforehand. `sizes` has the number of images of each class, and `images` is
+    the word for the images in the sentence.
     """
     counts = join_names(f"{count} {name}" for name, count in sizes.items())
-    smallest = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
-    margins = ", ".join(f"{_title(field)} {_margin(least)}" for field, least in smallest.items())
+    listed = f" ({counts})" if len(sizes) > 1 else ""
+    every = [field for field in default_margins(task).asked if field in _REACH]
+    smallest = {field: _REACH[field](sizes, positive) for field in fields or every}
+    margins = ", ".join(
+        f"{_title(field, task)} {_margin(least)}" for field, least in smallest.items()
+    )
     return (
-        f"Gate: with {sum(sizes.values())} {images} ({counts}) an equally good model that "
+        f"Gate: with {sum(sizes.values())} {images}{listed} an equally good model that "
         f"differs in {100 * DISCORDANCE:.0f} % of them passes, in {POWER * _RUNS:.0f} of {_RUNS} "
         f"runs, margins from: {margins}."
     )
@@ -138,16 +163,23 @@ def _asked(section: GateSection, *, publishes: bool) -> dict[str, float]:
     if publishes:
         for field, margin in section.against_published.asked.items():
             asked[field] = min(margin, asked.get(field, margin))
+    return _with_reach(asked)
+
+
+def _with_reach(asked: Mapping[str, float]) -> dict[str, float]:
+    """Return the margins whose reach depends on nothing but the number of images."""
     return {field: margin for field, margin in asked.items() if field in _REACH}
 
 
-def _warning(sizes: Sizes, positive: str, asked: Mapping[str, float], images: str) -> str | None:
+def _warning(
+    sizes: Sizes, positive: str, asked: Mapping[str, float], images: str, task: str
+) -> str | None:
     """Return a warning that names the margins out of reach; None if there are none."""
     beyond: list[str] = []
     for field, margin in asked.items():
         least = _REACH[field](sizes, positive)
         if least is None or margin < least:
-            beyond.append(f"{_title(field)} {margin:g}")
+            beyond.append(f"{_title(field, task)} {margin:g}")
     if not beyond:
         return None
     return (
@@ -188,8 +220,8 @@ def _smallest_groups(
     return smallest
 
 
-def _title(field: str) -> str:
-    return condition_of(field).title
+def _title(field: str, task: str) -> str:
+    return condition_of(field, task).title
 
 
 def _margin(least: float | None) -> str:

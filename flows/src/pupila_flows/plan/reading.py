@@ -50,6 +50,9 @@ def read_plan(
     except ValidationError as error:
         wrong_fields = explain(error, source, Recipe)
     view = RecipeView.of(source.value)
+    if view.misfits:
+        recipe = None
+        wrong_fields += [source.problem(location, message) for location, message in view.misfits]
     context = Context(source, view, recipe, registry or installed(), teacher_store)
     problems = wrong_fields + check_recipe(context)
     data = context.data.value

@@ -24,7 +24,7 @@ class PlannedSteps:
 
     by_name: Mapping[str, PlannedStep]
     misfits: frozenset[str]
-    """Steps whose settings do not fit their inputs or the classes of the data."""
+    """Steps whose settings do not fit their inputs, or the task or classes of the data."""
 
 
 def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
@@ -44,10 +44,12 @@ def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
         if config is None:
             continue
         within = (*location, "with")
-        classes_fit = yield from fits_classes(facts, within, config)
+        can_do = plugin.can_do(facts.task_name)  # if not, `checks.steps.tasks` refuses it
+        fitted = (yield from fit_task(facts, within, config)) if can_do else config
+        classes_fit = not can_do or (yield from fits_classes(facts, within, config))
         inputs_fit = count_fits and (yield from fits_inputs(within, config, section))
-        planned[name] = PlannedStep(name, section, plugin, config, control)
-        misfits |= set() if classes_fit and inputs_fit else {name}
+        planned[name] = PlannedStep(name, section, plugin, fitted or config, control)
+        misfits |= set() if fitted and classes_fit and inputs_fit else {name}
     return PlannedSteps(planned, frozenset(misfits))
 
 
@@ -55,12 +57,14 @@ def order_steps(view: RecipeView) -> Checking[tuple[str, ...]]:
     """Return the names of steps, each after its inputs; empty if the steps form a cycle."""
     graph: dict[str, list[str]] = {}
     for name, valid in view.steps.items():
-        inputs = valid.section.inputs
-        graph[name] = [parent for parent in inputs if parent in view.steps]
-        for parent in inputs:
+        against = valid.section.against
+        named = [("from", parent) for parent in valid.section.inputs]
+        named += [("against", against)] if against else []
+        graph[name] = [parent for _, parent in named if parent in view.steps]
+        for field, parent in named:
             if view.names is not None and parent not in view.names:
                 yield (
-                    ("steps", name, "from"),
+                    ("steps", name, field),
                     f"{parent!r} is neither a teacher nor a step.{nearest(parent, view.names)}",
                 )
     try:
@@ -72,6 +76,16 @@ def order_steps(view: RecipeView) -> Checking[tuple[str, ...]]:
             f"steps depend on each other: {' → '.join(loop[::-1])}.",
         )
         return ()
+
+
+def fit_task(facts: RecipeFacts, location: Location, config: Config) -> Checking[Config | None]:
+    """Return settings as they are for the data's task; None if they do not fit it."""
+    task = facts.task.value
+    try:
+        return config.for_task(task) if task else config
+    except PupilaError as error:
+        yield location, str(error)
+        return None
 
 
 def fits_inputs(location: Location, config: Config, section: StepSection) -> Checking[bool]:

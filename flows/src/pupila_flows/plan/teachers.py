@@ -7,11 +7,13 @@ from pathlib import Path
 
 from pupila.errors import PupilaError
 from pupila.implementations import implementation_fault
+from pupila.plugin import Task
 from pupila.plugin_registry import PluginRegistry
 from pupila.spec import OutputSpec
 from pupila.store import is_artifact
 from pupila_flows.plan.facts import Checking, RecipeFacts
 from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
+from pupila_flows.plan.task_fields import find_task
 from pupila_flows.plan.view import ValidSection
 from pupila_flows.recipe.errors import dotted
 from pupila_flows.recipe.schema import TeacherSection
@@ -61,7 +63,10 @@ def _teacher(
     path: Path,
     recorded: OutputSpec | None,
 ) -> Checking[PlannedTeacher | None]:
-    """Return a teacher; None if its section lacks the classes; raise if it is refused."""
+    """Return a teacher; None if its section lacks the classes; raise if it is refused.
+
+    It is also None if the task of the teacher is unknown.
+    """
     location, section = ("teachers", name), valid.section
     if recorded or is_artifact(path):
         planned = (
@@ -73,13 +78,26 @@ def _teacher(
         for field, message in contradictions(section, planned.spec, whose):
             yield (*location, field), message
         return planned
-    if section.classes is None:
-        classes = (*location, "classes")
-        if valid.whole or classes not in facts.source.lines:
-            yield classes, f"{dotted(classes)} is missing."
+    task = find_task(section.task) if section.task else (yield from facts.task.check())
+    if task is None:
         return None
-    spec = OutputSpec(kind=section.output, classes=section.classes)
+    classes = section.classes or _default_classes(facts, task)
+    if not classes:
+        missing = (*location, "classes")
+        if valid.whole or missing not in facts.source.lines:
+            yield missing, f"{dotted(missing)} is missing."
+        return None
+    kind = section.output or task.output_kinds[0]
+    spec = OutputSpec(task=task.name, kind=kind, classes=classes)
     return PlannedTeacher(name, path, _format(facts.plugins, path, spec), spec)
+
+
+def _default_classes(facts: RecipeFacts, task: Task) -> tuple[str, ...]:
+    """Return the names of a teacher that gives none; empty if it must give them."""
+    data = facts.task.value
+    if task.default_classes and data and data.name == task.name:
+        return facts.labels.value
+    return task.default_classes
 
 
 def _format(plugins: PluginRegistry, path: Path, spec: OutputSpec) -> str:

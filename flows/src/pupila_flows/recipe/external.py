@@ -13,8 +13,8 @@ class ExternalSection(Section):
     path: str = Field(
         min_length=1,
         description="A folder with a folder for each class, a folder of images without labels, or "
-        "a CSV with the column `path`. The CSV's columns `label`, `split` and `patient` are used "
-        "if present.",
+        "a CSV with the column `path`. The CSV's columns `label` (in other tasks, those of the "
+        "task), `split` and `patient` are used if present.",
     )
     folder: str | None = Field(
         default=None,

@@ -7,10 +7,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from pupila.errors import PupilaError
+from pupila.plugin import CLASSIFICATION
+from pupila.task import methods_of
 from pupila_flows.recipe.section import Section
 
 Margin = Annotated[float, Field(gt=0, lt=1)]
 
+MARGIN = 0.05
+"""Default of every margin but that of `error`, which is the task's."""
 FIDELITY = 0.85
 """Default of `gate.fidelity`: it refuses pupils that failed at another hospital (docs/shift.md)."""
 
@@ -30,7 +35,13 @@ class Margins(Section):
     accuracy: Margin | None = Field(
         default=None,
         description="Loss of accuracy, as a fraction: 0.03 is three points. With two classes, the "
-        "accuracy is measured at the threshold that ships with the model, if there is one.",
+        "accuracy is measured at the threshold that ships with the model, if there is one. In "
+        "other tasks, this is the fraction of images that are answered right.",
+    )
+    error: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="Increase of the mean error, in the unit of the task: for localization, in "
+        "percent of the image's width. Only tasks whose answers have an error take it.",
     )
     auc: Margin | None = Field(default=None, description="Loss of the area under the ROC curve.")
     sensitivity: Margin | None = Field(
@@ -47,6 +58,20 @@ class Margins(Section):
     def asked(self) -> dict[str, float]:
         """The margins that are set, by field."""
         return self.model_dump(exclude_none=True)
+
+
+def default_margins(task: str) -> Margins:
+    """Return the default margin of everything that models of a task are compared by.
+
+    A task that is not installed, which is a mistake in the recipe, counts as one without an error.
+    """
+    if task == CLASSIFICATION:
+        return Margins(accuracy=MARGIN, auc=MARGIN, sensitivity=MARGIN, specificity=MARGIN)
+    try:
+        measure = methods_of(task).error_measure
+    except PupilaError:
+        measure = None
+    return Margins(accuracy=MARGIN, error=measure.margin if measure else None)
 
 
 class Limits(Section):
@@ -107,9 +132,10 @@ class GateSection(Section):
         "branch.",
     )
     margins: Margins = Field(
-        default=Margins(accuracy=0.05, auc=0.05, sensitivity=0.05, specificity=0.05),
+        default=default_margins(CLASSIFICATION),
         description="Largest losses against the teacher on the same test images; by default 0.05 "
-        "for each metric, even if only `limits` are given. `{}` checks none.",
+        "for each metric of the task, and for its error what the task says, even if only `limits` "
+        "are given. `{}` checks none.",
     )
     fidelity: Margin | None = Field(
         default=FIDELITY,
@@ -140,6 +166,14 @@ class GateSection(Section):
         default_factory=ExternalGate,
         description="What the gate checks on external images, if the recipe names any.",
     )
+
+    def of_task(self, task: str) -> GateSection:
+        """Return the section with the default margins of a task."""
+        if task == CLASSIFICATION or "margins" in self.model_fields_set:
+            return self
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        values["margins"] = default_margins(task)
+        return self.model_construct(self.model_fields_set, **values)
 
     @property
     def against_published(self) -> Margins:

@@ -32,6 +32,13 @@ class Vertex:
     """Whether images are excluded from the step."""
     control: str | None = None
     """Name of the step that is made in the same way, but without a teacher."""
+    against: str | None = None
+    """Name of the teacher or step that the step is compared with, instead of its own teachers."""
+
+    @property
+    def answering(self) -> tuple[str, ...]:
+        """The inputs whose answers the step works on; see `StepPlugin.answering`."""
+        return tuple(self.plugin.answering(self.inputs)) if self.plugin else self.inputs
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,11 @@ class Graph:
         return cls(
             {
                 entry.name: Vertex(
-                    entry.inputs, known.get(entry.uses), bool(entry.excluded), entry.control
+                    entry.inputs,
+                    known.get(entry.uses),
+                    bool(entry.excluded),
+                    entry.control,
+                    entry.against,
                 )
                 for entry in entries
                 if entry.kind == "step"
@@ -69,14 +80,19 @@ class Graph:
     def working_on(self, name: str) -> tuple[str, ...]:
         """Return the steps that use a teacher, or a model made from that teacher, nearest first.
 
-        A step that uses only the teacher's features is left out, and so are the steps after it.
+        A step that does not use its answers, but only its features or as an earlier model of a
+        chain, is left out, and so are the steps after it.
         """
         position = {step: number for number, step in enumerate(self.steps)}
         reached, nearest = dict[str, None](), [name]
         while nearest:
-            followers = {step for parent in nearest for step in self._followers.get(parent, ())}
-            new = (step for step in followers - reached.keys() if not self.uses_features_only(step))
-            nearest = sorted(new, key=position.__getitem__)
+            followers = {
+                step
+                for parent in nearest
+                for step in self._followers.get(parent, ())
+                if parent in self.steps[step].answering
+            }
+            nearest = sorted(followers - reached.keys(), key=position.__getitem__)
             reached |= dict.fromkeys(nearest)
         return tuple(reached)
 
@@ -115,8 +131,9 @@ class Graph:
         """Return the steps that a gate checks if its section names none.
 
         Such a step is taught, is the last of its branch and is made with all images. Controls are
-        left out.
+        left out, and so are steps that others are compared with.
         """
+        compared = {step.against for step in self.steps.values()}
         return tuple(
             name
             for name in self.steps
@@ -124,19 +141,19 @@ class Graph:
             and self.is_taught(name)
             and not self.is_control(name)
             and not self.is_partial(name)
+            and name not in compared
         )
 
     def teachers(self, name: str) -> tuple[str, ...]:
         """Return the teachers that a step is compared with.
 
-        A step is compared with the nearest teachers that the step is made from. A control, or a
+        These are its `against`, or else the nearest teachers that it is made from. A control, or a
         step made from a control, is made from no teacher: the teachers of its pupil are returned. A
-        step that uses only a teacher's features is compared with no teacher, because this step is
-        itself the teacher of the steps after it.
+        step that uses only a teacher's features is compared with none: it is itself the teacher of
+        the steps after it.
         """
-        if self._teaches(name):
-            return ()
-        return self._nearest_teachers(name) or self._teachers_of_pupils.get(name, ())
+        of_pupils = self._teachers_of_pupils.get(name, ())
+        return () if self.teaches(name) else self._nearest_teachers(name) or of_pupils
 
     def unproven(self, name: str, proven: Collection[str]) -> Iterator[str]:
         """Yield the models that must still pass the gate before a step can be published.
@@ -161,39 +178,31 @@ class Graph:
     def _inputs(self, name: str) -> tuple[str, ...]:
         return self.steps[name].inputs if name in self.steps else ()
 
+    def _answering(self, name: str) -> tuple[str, ...]:
+        return self.steps[name].answering if name in self.steps else ()
+
     def _has_own_control(self, name: str) -> bool:
         plugin = self._plugin(name)
         return isinstance(plugin, Technique) and plugin.control is not None
 
-    def _teaches(self, name: str) -> bool:
+    def teaches(self, name: str) -> bool:
         """Whether other steps are compared with this teacher or step."""
         return name not in self.steps or self.uses_features_only(name)
 
     def _nearest_teachers(self, name: str) -> tuple[str, ...]:
-        return (name,) if self._teaches(name) else self._teachers_of_inputs.get(name, ())
+        return (name,) if self.teaches(name) else self._teachers_of_inputs.get(name, ())
 
     def _inputs_or_pupils_teachers(self, name: str) -> tuple[str, ...]:
         pupils = (self._nearest_teachers(pupil) for pupil in self._pupils.get(name, ()))
-        return next(filter(None, pupils), self._inputs(name))
+        return next(filter(None, pupils), self._answering(name))
 
     @cached_property
     def _teachers_of_inputs(self) -> dict[str, tuple[str, ...]]:
-        return self._gather_teachers(self._inputs)
+        return _gather_teachers(self, self._answering)
 
     @cached_property
     def _teachers_of_pupils(self) -> dict[str, tuple[str, ...]]:
-        return self._gather_teachers(self._inputs_or_pupils_teachers)
-
-    def _gather_teachers(self, before: _Neighbours) -> dict[str, tuple[str, ...]]:
-        """Return for each step the teachers that `before` leads to, depth first.
-
-        Steps are visited after their inputs; in a cycle, some teachers are missing.
-        """
-        teachers: dict[str, tuple[str, ...]] = {}
-        for name in _in_order(self.steps):
-            ways = ((b,) if self._teaches(b) else teachers.get(b, ()) for b in before(name))
-            teachers[name] = tuple(dict.fromkeys(chain.from_iterable(ways)))
-        return teachers
+        return _gather_teachers(self, self._inputs_or_pupils_teachers)
 
     @cached_property
     def _followers(self) -> dict[str, list[str]]:
@@ -233,6 +242,21 @@ class Graph:
         """Names of the direct inputs of all evaluated steps."""
         evaluated = (step for name, step in self.steps.items() if self.is_evaluated(name))
         return frozenset(parent for step in evaluated for parent in step.inputs)
+
+
+def _gather_teachers(graph: Graph, before: _Neighbours) -> dict[str, tuple[str, ...]]:
+    """Return for each step the teachers that `before` leads to, depth first.
+
+    A step with `against` has that one instead. Steps are visited after their inputs; in a cycle,
+    some teachers are missing.
+    """
+    teachers: dict[str, tuple[str, ...]] = {}
+    for name in _in_order(graph.steps):
+        against = graph.steps[name].against
+        ways = ((b,) if graph.teaches(b) else teachers.get(b, ()) for b in before(name))
+        own = tuple(dict.fromkeys(chain.from_iterable(ways)))
+        teachers[name] = (against,) if against else own
+    return teachers
 
 
 def _in_order(steps: Mapping[str, Vertex]) -> tuple[str, ...]:

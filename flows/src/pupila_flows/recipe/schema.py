@@ -5,6 +5,7 @@ The descriptions of the fields appear in the docs (reference) and in the form of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -14,14 +15,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
 
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY
 from pupila.names import lower_case_name_fault, name_fault
-from pupila.spec import OutputKind, OutputSpec
+from pupila.plugin import CLASSIFICATION
 from pupila.threads import DEFAULT_THREADS
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.recipe.external import ExternalSection
@@ -43,23 +43,19 @@ def _node_name(text: str) -> str:
     return text
 
 
-def _output_spec(kind: OutputKind, classes: tuple[str, ...]) -> OutputSpec:
-    """Return the spec of a model's output; raise a plain `ValueError` if it is invalid."""
-    try:
-        return OutputSpec(kind=kind, classes=classes)
-    except ValidationError as error:
-        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-
-
 def _check_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
     if not all(name.strip() for name in classes):
         raise ValueError("a class has an empty name")
-    return _output_spec("softmax", classes).classes
+    twice = [name for name, count in Counter(classes).items() if count > 1]
+    if twice:
+        raise ValueError(f"class {twice[0]!r} is named twice")
+    return classes
 
 
 NodeName = Annotated[str, AfterValidator(_node_name)]
 """Name of a teacher or step; its log files and table rows are named after it."""
-ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_check_classes)]
+ClassNames = Annotated[tuple[str, ...], AfterValidator(_check_classes)]
+"""Names of classes; how many there must be depends on the task: see `plan.task_fields`."""
 
 
 _LAST_SEED = 2**32 - 1
@@ -89,11 +85,19 @@ class DataSection(Section):
     """Where the images are, and what must be true of them."""
 
     path: str = Field(min_length=1, description="A class-per-folder tree or a CSV manifest.")
+    task: str = Field(
+        default=CLASSIFICATION,
+        description="What the labels mean, and models learn (see `pupila plugins`).",
+    )
     classes: ClassNames | None = Field(
-        default=None, description="Class names in order; by default alphabetical."
+        default=None,
+        description="Class names in order; by default alphabetical. In other tasks, what the "
+        "labels are about.",
     )
     positive: str | None = Field(
-        default=None, description="Class whose sensitivity counts; by default the first one."
+        default=None,
+        description="Class whose sensitivity counts; by default the first one. Only a "
+        "classification has one.",
     )
     expectations: Bounds = Field(default_factory=Bounds, description="Bounds of data validation.")
     screen: ScreenSection | None = Field(
@@ -106,8 +110,11 @@ class DataSection(Section):
     )
 
     def positive_class(self, classes: Sequence[str]) -> str:
-        """Return the class whose sensitivity counts; by default the first of `classes`."""
-        return self.positive or classes[0]
+        """Return the class whose sensitivity counts; by default the first of `classes`.
+
+        In tasks without classes it is "".
+        """
+        return (self.positive or classes[0]) if self.task == CLASSIFICATION else ""
 
 
 class TeacherSection(Section):
@@ -125,10 +132,13 @@ class TeacherSection(Section):
         description="Class of each output column. An artifact or a stored teacher needs none, as "
         "its record has them.",
     )
-    output: OutputKind = Field(
-        default="softmax",
-        description="Kind of output: softmax, logits or sigmoid. An artifact or a stored teacher "
-        "needs none, as its record has it.",
+    output: str | None = Field(
+        default=None,
+        description="Kind of output: softmax (the default), logits or sigmoid; in other tasks, a "
+        "kind of the task. An artifact or a stored teacher needs none, as its record has it.",
+    )
+    task: str | None = Field(
+        default=None, description="What the model has learned, if that is not the data's task."
     )
     unproven: bool = Field(
         default=False,
@@ -143,13 +153,6 @@ class TeacherSection(Section):
             if path.startswith(old):
                 raise ValueError(f"the prefix {old} is called {new} now")
         return path
-
-    @field_validator("output")
-    @classmethod
-    def _fits_classes(cls, kind: OutputKind, info: ValidationInfo) -> OutputKind:
-        if info.data.get("classes"):
-            _output_spec(kind, info.data["classes"])
-        return kind
 
 
 def _one_or_many(value: object) -> object:
@@ -176,6 +179,11 @@ class StepSection(Section):
         description="Images to exclude from the step, by column of the manifest and value: "
         "`{source: [acrima]}`. The step is still evaluated on all images. Later steps use all "
         "images unless they exclude some too.",
+    )
+    against: str | None = Field(
+        default=None,
+        description="Teacher or step that the step is compared with, by default its teachers. A "
+        "chain of small models is compared with a chain of their teachers.",
     )
     control: bool = Field(
         default=True, description="Whether the same student is also trained without a teacher."
@@ -348,6 +356,12 @@ class Recipe(Section):
         "validation images. fidelity: by the highest fidelity on altered validation images, which "
         "needs a section `shift`.",
     )
+
+    @field_validator("gate")
+    @classmethod
+    def _fits_task(cls, gate: GateSection | None, info: ValidationInfo) -> GateSection | None:
+        data: DataSection | None = info.data.get("data")
+        return gate.of_task(data.task) if gate and data else gate
 
     @field_validator("repeat")
     @classmethod

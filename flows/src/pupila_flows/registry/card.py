@@ -7,13 +7,14 @@ from html import escape
 from pathlib import PurePath
 
 from pupila.digest import short_digest
-from pupila.evaluation import Cost, Estimate, Evaluation, Metrics
+from pupila.evaluation import Cost
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.markdown import code, plain, stated, table
 from pupila_flows.printable import printable
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.card_external import external_lines
+from pupila_flows.registry.card_metrics import group_lines, metrics_lines
 from pupila_flows.registry.card_shift import shift_lines
 from pupila_flows.registry.manifest import Link, Override
 from pupila_flows.report import formatting
@@ -25,8 +26,6 @@ _SMALL_DATA = (
     "Good results on a small data set from one source show that the software works, not that a "
     "model can diagnose."
 )
-_POINT = ("sensitivity", "specificity", "at threshold")
-"""Columns shown together: sensitivity and specificity mean nothing without each other."""
 
 
 def write_card(
@@ -49,9 +48,9 @@ def write_card(
         _head(name, version, result, overrides),
         _use(section),
         _models(entries),
-        _metrics_section(entries, result.specificity),
-        _groups(entries),
-        shift_lines(entries),
+        metrics_lines(entries, result.specificity, result.data.methods),
+        group_lines(entries, result.data.methods),
+        shift_lines(entries, result.data.methods),
         external_lines(entries, result),
         _gate(result.gate),
         _overrides(overrides),
@@ -162,92 +161,10 @@ def _latency(entry: Entry) -> str:
     )
 
 
-def _metrics_section(entries: Sequence[Entry], specificity: float) -> list[str]:
-    evaluated = [(entry, entry.evaluation) for entry in entries if entry.evaluation]
-    if not evaluated:
-        return ["## Metrics", "", "None of the published artifacts was evaluated by itself."]
-    rows = [[code(entry.name), *_metric_cells(evaluation)] for entry, evaluation in evaluated]
-    head = ["model", "images", "accuracy", "AUC"]
-    head += [*_POINT, "ECE", "Brier", "agrees with the teacher"]
-    split = evaluated[0][1].split
-    introduction = (
-        f"On the {split} images, each artifact in its own runtime; 95 % intervals in parentheses. "
-        f"Sensitivity and specificity {_thresholds(evaluated, specificity)}. "
-        f"{formatting.independence(evaluated[0][1].metrics)} "
-        f"The intervals of ECE and Brier score are rough."
-    )
-    return ["## Metrics", "", introduction, "", *table(head, rows)]
-
-
-def _thresholds(evaluated: Sequence[tuple[Entry, Evaluation]], specificity: float) -> str:
-    """Say at which threshold each model's sensitivity and specificity hold."""
-    shipped = [
-        f"{code(entry.name)} at its shipped threshold, {formatting.score(point.threshold)} "
-        f"({plain(point.chosen_on)})"
-        for entry, evaluation in evaluated
-        if (point := evaluation.metrics.shipped)
-    ]
-    others = [
-        evaluation.metrics.point for _, evaluation in evaluated if not evaluation.metrics.shipped
-    ]
-    chosen = {
-        point.chosen_on: f"{point.images or 'the'} {point.chosen_on}" for point in others if point
-    }
-    if chosen:
-        images = formatting.listed(list(chosen.values()))
-        wanted = formatting.percent(specificity, 0)
-        shipped.append(
-            f"{'others ' if shipped else ''}at the threshold chosen on {images} images for a "
-            f"specificity of {wanted} there"
-            + (", which are the same images: optimistic" if "test" in chosen else "")
-        )
-    return f"are {'; '.join(shipped)}" if shipped else "have no threshold"
-
-
-def _metric_cells(evaluation: Evaluation) -> list[str]:
-    metrics, agreement = evaluation.metrics, evaluation.agreement
-    return [
-        *_quality(metrics),
-        _score(metrics.ece) if metrics.ece else formatting.NONE,
-        _score(metrics.brier) if metrics.brier else formatting.NONE,
-        _percent(agreement.labels) if agreement else formatting.NONE,
-    ]
-
-
-def _quality(metrics: Metrics) -> list[str]:
-    point = metrics.point
-    return [
-        str(metrics.images),
-        _percent(metrics.accuracy),
-        _score(metrics.auc) if metrics.auc else formatting.NONE,
-        _percent(point.sensitivity) if point else formatting.NONE,
-        _percent(point.specificity) if point else formatting.NONE,
-        formatting.threshold(metrics),
-    ]
-
-
-def _groups(entries: Sequence[Entry]) -> list[str]:
-    """Return the metrics by group, such as site or source, if the data has groups."""
-    lines: list[str] = []
-    columns = {
-        column: None for entry in entries if entry.evaluation for column in entry.evaluation.groups
-    }
-    for column in columns:
-        rows = [
-            [code(entry.name), plain(value), *_quality(metrics)]
-            for entry in entries
-            if entry.evaluation
-            for value, metrics in entry.evaluation.groups.get(column, {}).items()
-        ]
-        head = ["model", plain(column), "images", "accuracy", "AUC", *_POINT]
-        lines += [f"### By {plain(column)}", "", *table(head, rows), ""]
-    return lines[:-1]
-
-
 def _gate(gate: GateResult | None) -> list[str]:
     if gate is None:
         return ["## Gate", "", "The recipe had no gate: nothing here was compared with a margin."]
-    rows = [row for artifact in gate.artifacts for row in _findings(artifact)]
+    rows = [row for artifact in gate.artifacts for row in _findings(artifact, gate.task)]
     before = f" Previous version: {plain(gate.published)}." if gate.published else ""
     anchor = f" Anchor: {plain(gate.anchor)}." if gate.anchor else ""
     remarks = [line for note in notes(gate) for line in (plain(note), "")]
@@ -256,13 +173,14 @@ def _gate(gate: GateResult | None) -> list[str]:
     return ["## Gate", "", verdict, "", *remarks, *table(head, rows)]
 
 
-def _findings(verdict: ArtifactVerdict) -> Iterator[list[str]]:
+def _findings(verdict: ArtifactVerdict, task: str) -> Iterator[list[str]]:
     for finding in verdict.findings:
+        title = condition_of(finding.condition, task).title
         against = f" against {finding.against}" if finding.against else ""
         where = f" ({finding.where})" if finding.where else ""
         yield [
             code(verdict.entry),
-            plain(f"{condition_of(finding.condition).title}{against}{where}"),
+            plain(f"{title}{against}{where}"),
             f"{finding.limit:g}",
             finding.verdict,
             plain(finding.text),
@@ -291,6 +209,7 @@ def _overrides(overrides: Sequence[Override]) -> list[str]:
 
 def _data(result: RunResult) -> list[str]:
     data = result.data
+    positive = f", positive class: {plain(data.positive)}" if data.positive else ""
     head = ["split", *(plain(name) for name in data.classes)]
     rows = [
         [plain(split), *(str(counts.get(name, 0)) for name in data.classes)]
@@ -300,8 +219,8 @@ def _data(result: RunResult) -> list[str]:
     checks = [_check(check) for check in failed] or ["* Every check passed."]
     return [
         *("## Data", ""),
-        f"{code(PurePath(data.path).name)}, positive class: {plain(data.positive)}. Fingerprint of "
-        f"all images, labels and splits: {code(data.fingerprint)}.",
+        f"{code(PurePath(data.path).name)}{positive}. Fingerprint of all images, labels and "
+        f"splits: {code(data.fingerprint)}.",
         *("", *table(head, rows), ""),
         *("Findings of data validation:", "", *checks),
     ]
@@ -355,11 +274,3 @@ def _origin(name: str, version: int, result: RunResult, artifacts: Mapping[str, 
         f"teachers to these artifacts is complete:",
         *("", *digests),
     ]
-
-
-def _percent(estimate: Estimate) -> str:
-    return f"{formatting.percent(estimate.value)} ({formatting.percent_interval(estimate)})"
-
-
-def _score(estimate: Estimate) -> str:
-    return f"{formatting.score(estimate.value)} ({formatting.score_interval(estimate)})"

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pupila.task import TaskMethods, methods_of
 from pupila_flows.registry.manifest import RESULT, Manifest
 from pupila_flows.registry.versions import Registry, Version, folder_of
 from pupila_flows.report import formatting
@@ -131,13 +132,13 @@ def _metrics(registry: Registry, version: Version) -> dict[str, str]:
         f"{entry.name}: {metric}": value
         for entry in result.entries
         if entry.name in version.artifacts
-        for metric, value in _row(entry).items()
+        for metric, value in _row(entry, methods_of(result.data.task)).items()
     }
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry, task: TaskMethods) -> dict[str, Any]:
     if entry.evaluation is None:
         return {}
-    row = evaluation_row(entry.evaluation)
+    row = evaluation_row(entry.evaluation, task)
     row.pop(_SAME_MACHINE)
     return row | {"bytes": str(entry.evaluation.cost.size_bytes)}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pupila.evaluation import Estimate
+from pupila.evaluation import Estimate, Metrics
 from pupila.external import ExternalMetrics
+from pupila.task import TaskMethods
 from pupila_flows.report import formatting
+from pupila_flows.report.figures import figure_row
 from pupila_flows.results import Entry, ExternalSet, RunResult
 
-_COMPARED = {"accuracy": "accuracy", "auc": "AUC"}
+_COMPARED = {"accuracy": "accuracy", "error": "error", "auc": "AUC"}
+_RIGHT = "accuracy"
 
 
 def external_rows(result: RunResult) -> list[dict[str, str]]:
@@ -18,7 +21,7 @@ def external_rows(result: RunResult) -> list[dict[str, str]]:
     rows = [
         {"external set": images.name} | row
         for images in result.external
-        for row in rows_on(images, shown)
+        for row in rows_on(images, shown, result.data.methods)
     ]
     return with_all_columns(rows)
 
@@ -30,7 +33,9 @@ def with_all_columns(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return [{name: row.get(name, "") for name in columns} for row in rows]
 
 
-def rows_on(images: ExternalSet, entries: Sequence[Entry]) -> list[dict[str, str]]:
+def rows_on(
+    images: ExternalSet, entries: Sequence[Entry], task: TaskMethods
+) -> list[dict[str, str]]:
     """Return one row per model on one external set."""
     rows: list[dict[str, str]] = []
     for entry in entries:
@@ -38,27 +43,28 @@ def rows_on(images: ExternalSet, entries: Sequence[Entry]) -> list[dict[str, str
             if external.name == images.name:
                 row = {"name": entry.name}
                 if external.evaluation:
-                    row |= metrics_row(external.evaluation.figures, external.differences)
+                    row |= metrics_row(external.evaluation.figures, external.differences, task)
                 rows.append(row | ({"failure": external.error} if external.error else {}))
     return rows
 
 
 def metrics_row(
-    external_metrics: ExternalMetrics, differences: Mapping[str, Estimate]
+    external_metrics: ExternalMetrics, differences: Mapping[str, Estimate], task: TaskMethods
 ) -> dict[str, str]:
-    """Return the columns for one model on one set of images: `quality_row`, then `fidelity_row`."""
-    return quality_row(external_metrics) | fidelity_row(external_metrics, differences)
+    """Return the columns for one model on one set of images: quality, then `fidelity_row`."""
+    row, metrics = {"images": str(external_metrics.images)}, external_metrics.metrics
+    if metrics:
+        row |= quality_row(metrics, task)
+    return row | fidelity_row(external_metrics, differences, task)
 
 
-def quality_row(external_metrics: ExternalMetrics) -> dict[str, str]:
-    """Return the number of images and, if they have labels, the metrics that need labels."""
-    metrics = external_metrics.metrics
-    row = {"images": str(external_metrics.images)}
-    if metrics is None:
-        return row
+def quality_row(metrics: Metrics, task: TaskMethods) -> dict[str, str]:
+    """Return the metrics of one model as text: the fraction right, and the task's figures."""
+    right = {task.right_title: interval(metrics.accuracy)}
+    if not task.has_classes:
+        return right | figure_row(metrics.figures)
     point = metrics.point
-    return row | {
-        "accuracy": interval(metrics.accuracy),
+    return right | {
         "AUC": interval(metrics.auc) if metrics.auc else "",
         "sensitivity": interval(point.sensitivity) if point else "",
         "specificity": interval(point.specificity) if point else "",
@@ -68,20 +74,23 @@ def quality_row(external_metrics: ExternalMetrics) -> dict[str, str]:
 
 
 def fidelity_row(
-    external_metrics: ExternalMetrics, differences: Mapping[str, Estimate]
+    external_metrics: ExternalMetrics, differences: Mapping[str, Estimate], task: TaskMethods
 ) -> dict[str, str]:
     """Return the columns that compare a model with its teacher; empty if it has no teacher."""
     fidelity = external_metrics.fidelity
     row = {
-        f"{title} minus teacher's": signed(differences[field])
+        f"{task.right_title if field == _RIGHT else title} minus teacher's": signed(
+            differences[field]
+        )
         for field, title in _COMPARED.items()
         if field in differences
     }
     if fidelity:
+        decimals = 3 if task.has_classes else 4
         row |= {
             "correlation": interval(fidelity.correlation),
-            "same class": interval(fidelity.labels),
-            "logit minus teacher's": signed(fidelity.mean_difference),
+            task.same_title: interval(fidelity.labels),
+            f"{task.compared_title} minus teacher's": signed(fidelity.mean_difference, decimals),
         }
     if fidelity and fidelity.colour and fidelity.reference_colour:
         row |= {
@@ -95,14 +104,16 @@ def external_lines(result: RunResult) -> list[str]:
     """Return a sentence about each external set, then a sentence that explains the columns."""
     lines = [describe_set(images) for images in result.external]
     if any(entry.external for entry in result.entries):
-        lines.append(LEGEND)
+        lines.append(legend(result.data.methods))
     return lines
 
 
-LEGEND = (
-    "correlation: of the logits with the teacher's; by colour: fraction of their variance that the "
-    "mean colour of an image alone explains."
-)
+def legend(task: TaskMethods) -> str:
+    """Explain the columns of `fidelity_row`."""
+    return (
+        f"correlation: of the {task.compared_title}s with the teacher's; by colour: fraction of "
+        f"their variance that the mean colour of an image alone explains."
+    )
 
 
 def describe_set(images: ExternalSet, *, files: bool = True) -> str:
@@ -126,7 +137,9 @@ def interval(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
 
 
-def signed(estimate: Estimate) -> str:
+def signed(estimate: Estimate, decimals: int = 3) -> str:
     """Write a difference with its interval: `−0.171 (−0.230 to −0.118)`."""
-    low, high = f"{estimate.low:+.3f}", f"{estimate.high:+.3f}"
-    return f"{estimate.value:+.3f} ({low} to {high})".replace("-", "−")
+    value, low, high = (
+        f"{number:+.{decimals}f}" for number in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} ({low} to {high})".replace("-", "−")

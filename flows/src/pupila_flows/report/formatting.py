@@ -171,6 +171,11 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def capitalised(text: str) -> str:
+    """Write the first letter as a capital."""
+    return text[:1].upper() + text[1:]
+
+
 def shortened(name: str, characters: int) -> str:
     """Cut the middle out of a long name."""
     if len(name) <= characters:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from pupila.store import write_atomically
-from pupila_flows.report import formatting
+from pupila.task import TaskMethods
+from pupila_flows.report import figures, formatting
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots import bars_and_rocs, graph, scatter
 from pupila_flows.report.predictions import RunPredictions, read_predictions
@@ -34,6 +35,7 @@ from pupila_flows.report.sections.open_set import filter_table
 from pupila_flows.report.sections.pruning import pruning_curves
 from pupila_flows.report.sections.seeds import seed_table, seeds_note
 from pupila_flows.report.sections.shift import shift_report
+from pupila_flows.report.sections.stages import stage_rows
 from pupila_flows.report.templating import fill
 from pupila_flows.results import DataSummary, RunResult
 
@@ -46,7 +48,7 @@ def write_report(result: RunResult, folder: Path) -> Path:
     If predictions or images are missing, the report says so and shows the rest.
 
     Raises:
-        PupilaError: predictions do not have a row per test image and a column per class.
+        PupilaError: predictions do not have a row per test image and the columns of the task.
     """
     path = folder / REPORT_NAME
     write_atomically(path, render(result, folder).encode())
@@ -61,47 +63,49 @@ def render(result: RunResult, folder: Path) -> str:
     lineage = Lineage.of([entry for entry in result.entries if entry.repeats is None])
     predictions = read_predictions(result, folder)
     comparisons = gains(result.entries, predictions)
-    verdict = headline(result, lineage, predictions)
+    verdict, task = headline(result, lineage, predictions), predictions.task
+    every_metrics = [artifact.evaluation.metrics for artifact in lineage.evaluated()]
     chosen = verdict.pupil.name if verdict.pupil and verdict.keeps else None
     return fill(
         "report.html",
         result=result,
+        task=task,
+        main_title=figures.main_title(task, every_metrics),
         goal=goal_of(result, lineage),
         verdict=verdict,
         verdict_bars=_verdict_bars(verdict.pupil, verdict.teacher),
         meaning=verdict.meaning,
         badge=verdict.badge,
         shortcuts=tables.shortcuts(result.data),
-        columns=tables.columns(),
-        rows=tables.results(lineage, chosen),
+        columns=tables.columns(lineage, task),
+        rows=tables.results(lineage, chosen, task),
         thresholds=tables.thresholds_note(lineage, result.specificity),
-        independence=formatting.independence(lineage.evaluated()[0].evaluation.metrics)
-        if lineage.evaluated()
-        else "",
+        independence=formatting.independence(every_metrics[0]) if every_metrics else "",
         seeds_note=seeds_note(result),
         teaching=controls.summary(comparisons, verdict.pupil.name if verdict.pupil else None),
-        comparisons=controls.comparisons(comparisons),
+        comparisons=controls.comparisons(comparisons, task),
         seed_table=seed_table(result, predictions),
         repeats=[entry for entry in result.entries if entry.repeats],
-        panels=teachers.panels(lineage),
-        curves=pruning_curves(lineage),
+        panels=teachers.panels(lineage, task),
+        curves=pruning_curves(lineage, task),
         layers=sensitive_layers(lineage),
         searches=searches(lineage),
         evaluated=lineage.evaluated(),
         missing=[
             artifact.name
             for artifact in lineage.evaluated()
-            if artifact.name not in predictions.probabilities
+            if artifact.name not in predictions.answers
         ],
         rocs=_rocs(result, lineage, predictions),
-        scatter=_scatter(lineage, chosen),
+        scatter=_scatter(lineage, chosen, task),
         runtime_checks=runtimes.runtime_rows(lineage),
-        runtime_columns=runtimes.COLUMNS,
+        runtime_columns=runtimes.columns(task),
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),
         external=external_panels(result, lineage, chosen, folder),
+        stages=stage_rows(lineage),
         filters=filter_table(lineage),
-        shift=shift_report(result, lineage, folder),
+        shift=shift_report(result, lineage, predictions, folder),
         release=gate.panels(result, folder),
         release_words=gate.WORDS,
         release_notes=gate.notes(result),
@@ -119,7 +123,7 @@ def render(result: RunResult, folder: Path) -> str:
 def _verdict_bars(
     pupil: EvaluatedArtifact | None, teacher: EvaluatedArtifact | None
 ) -> tuple[Markup, Markup] | None:
-    """Draw the accuracies of the headline's pupil and teacher as bars on one scale."""
+    """Draw the fractions right of the headline's pupil and teacher as bars on one scale."""
     if pupil is None or teacher is None:
         return None
     mine, theirs = pupil.evaluation.metrics.accuracy, teacher.evaluation.metrics.accuracy
@@ -135,16 +139,16 @@ def _rocs(
 ) -> list[tuple[str, str, str, Markup]]:
     """Return name, AUC, operating point and ROC curve of every evaluated entry.
 
-    The list is empty if the data has no positive class.
+    The list is empty if the data has no positive class, or the task no classes.
     """
     data = result.data
-    if data.positive not in data.classes:
+    if not predictions.task.has_classes or data.positive not in data.classes:
         return []
     column = data.classes.index(data.positive)
-    truth = predictions.labels == column
+    truth = predictions.truths == column
     curves = {
         name: bars_and_rocs.roc_points(truth, values[:, column])
-        for name, values in predictions.probabilities.items()
+        for name, values in predictions.answers.items()
     }
     panels: list[tuple[str, str, str, Markup]] = []
     for artifact in lineage.evaluated():
@@ -163,20 +167,33 @@ def _rocs(
     return panels
 
 
-def _scatter(lineage: Lineage, chosen: str | None) -> tuple[str, Markup] | None:
-    """Return the plot of AUC against size, with its title; accuracy if any AUC is missing."""
+def _scatter(
+    lineage: Lineage, chosen: str | None, task: TaskMethods
+) -> tuple[str, str, Markup] | None:
+    """Return the plot of the main figure against size, its title, and which end is better.
+
+    If a model lacks the main figure, the fraction right is plotted.
+    """
     artifacts = lineage.evaluated()
     if not artifacts:
         return None
-    by_auc = all(artifact.evaluation.metrics.auc for artifact in artifacts)
-    spots: list[scatter.Spot] = []
-    for artifact in artifacts:
-        metrics = artifact.evaluation.metrics
-        quality = (metrics.auc if by_auc else None) or metrics.accuracy
-        style = _style(artifact, lineage, chosen)
-        spots.append(scatter.Spot(artifact.name, artifact.size_bytes, quality, style))
-    title = "AUC" if by_auc else "Accuracy"
-    return title, scatter.size_against_quality(spots, title)
+    main = [figures.main_figure(artifact.evaluation.metrics) for artifact in artifacts]
+    known = [figure for figure in main if figure]
+    use_main = len(known) == len(artifacts)
+    title = figures.titled(known[0]) if use_main else task.right_title
+    unit = known[0].unit if use_main else ""
+    spots = [
+        scatter.Spot(
+            artifact.name,
+            artifact.size_bytes,
+            known[row].estimate if use_main else artifact.evaluation.metrics.accuracy,
+            _style(artifact, lineage, chosen),
+        )
+        for row, artifact in enumerate(artifacts)
+    ]
+    title = formatting.capitalised(title) if task.has_classes else title
+    better = "lower" if use_main and known[0].lower_is_better else "higher"
+    return title, better, scatter.size_against_quality(spots, title, unit)
 
 
 def _style(artifact: EvaluatedArtifact, lineage: Lineage, chosen: str | None) -> str:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pupila_flows.printable import printable
-from pupila_flows.report import formatting
+from pupila_flows.report import figures, formatting
 
 _SHOWN_RECORDS = 5
 _SHEETS = ("style.css", "sweep.css", "search.css", "gate.css")
@@ -22,8 +22,10 @@ def fill(template: str, **values: Any) -> str:
         _environment()
         .get_template(template)
         .render(
+            figures=figures,
             formatting=formatting,
             json=_json,
+            marked=_marked,
             breakable=_breakable,
             style=Markup("".join(map(style_sheet, _SHEETS))),  # noqa: S704 - ours
             **values,
@@ -45,6 +47,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _marked(images: Sequence[Any]) -> bool:
+    """Return whether some picture is a drawing with marks."""
+    return any(isinstance(image.picture, Markup) for image in images)
 
 
 def _breakable(name: str) -> Markup:

@@ -10,10 +10,12 @@ from pupila.evaluation import Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
 from pupila.plugin import Loader, Plugin, Runner, Shift, StepPlugin, Task
 from pupila.plugin_registry import PluginRegistry
+from pupila.task import TaskMethods
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.report import formatting
-from pupila_flows.report.external import interval
+from pupila_flows.report.external import interval, quality_row
+from pupila_flows.report.figures import words
 from pupila_flows.report.predictions import read_predictions
 from pupila_flows.report.sections.gains import gains
 from pupila_flows.report.sections.seeds import seed_table
@@ -31,42 +33,46 @@ def result_rows(result: RunResult) -> list[dict[str, str]]:
     In a sweep, artifacts that were not evaluated are left out, as they are only intermediate.
     """
     shown = [entry for entry in result.entries if entry.repeats is None]
-    return [_row(entry) for entry in shown if entry.evaluation or entry.error or not result.sweep]
+    return [
+        _row(entry, result.data.methods)
+        for entry in shown
+        if entry.evaluation or entry.error or not result.sweep
+    ]
 
 
-def _row(entry: Entry) -> dict[str, str]:
+def _row(entry: Entry, task: TaskMethods) -> dict[str, str]:
     row = {"name": entry.name, "made by": entry.uses}
     if entry.measurement:
-        return row | measurement_row(entry.measurement, {"accuracy": "not measured: untrained"})
+        return row | measurement_row(
+            entry.measurement, {task.right_title: "not measured: untrained"}
+        )
     if entry.evaluation is None:
         return row | {"runtime": entry.error or entry.not_evaluated or "not evaluated"}
     failed = {"failure": entry.error} if entry.error else {}
-    return row | evaluation_row(entry.evaluation) | failed
+    return row | evaluation_row(entry.evaluation, task) | failed
 
 
-def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
+def evaluation_row(evaluation: Evaluation, task: TaskMethods) -> dict[str, str]:
     """Return the metrics of one artifact as text, with units in the column names."""
-    metrics = evaluation.metrics
-    point = metrics.point
     columns = {
-        "accuracy": interval(metrics.accuracy),
-        "AUC": interval(metrics.auc) if metrics.auc else "",
-        "sensitivity": interval(point.sensitivity) if point else "",
-        "specificity": interval(point.specificity) if point else "",
-        "at threshold": formatting.threshold(metrics) if point else "",
-        "ECE": f"{metrics.ece.value:.3f}" if metrics.ece else "",
+        **quality_row(evaluation.metrics, task),
         "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
         **(_filter(evaluation.open_set) if evaluation.open_set else {}),
     }
     return measurement_row(evaluation, columns)
 
 
-def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
+def evaluation_lines(evaluation: Evaluation, specificity: float, task: TaskMethods) -> list[str]:
     """Explain the metrics of `evaluation_row` in sentences: class, threshold, patients, ties.
 
-    If the threshold does not ship with the model, it was chosen to reach `specificity`.
+    In a task without classes, they say what is right, and give the first figure. A threshold that
+    does not ship with its model was chosen to reach `specificity`.
     """
     metrics = evaluation.metrics
+    if not task.has_classes:
+        right = f"{formatting.capitalised(task.right_title)}: {task.right_meaning}."
+        figures = [f"{formatting.capitalised(words(figure))}." for figure in metrics.figures[:1]]
+        return [right, *figures, formatting.independence(metrics)]
     point = metrics.point
     measured = formatting.sensitivity_and_specificity(point) if point else ""
     summary = f"{metrics.positive}: {measured}." if measured else ""
@@ -151,16 +157,17 @@ def seed_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
 
     Relative paths of predictions start from `folder`.
     """
+    table = seed_table(result, read_predictions(result, folder))
     return [
         {
             "over seeds": row.name,
             "seeds": row.seeds,
-            "accuracy": row.accuracy,
+            result.data.methods.right_title: row.right,
             "95 % interval": row.interval,
             "lowest–highest": row.range,
-            "AUC": row.auc,
+            **{title: mean for title, (mean, _) in zip(table.titles, row.figures, strict=True)},
         }
-        for row in seed_table(result, read_predictions(result, folder))
+        for row in table.rows
     ]
 
 
@@ -184,7 +191,7 @@ def gate_rows(gate: GateResult) -> list[dict[str, str]]:
         {
             "gate": artifact.entry if not number else "",
             "verdict": artifact.verdict.upper() if not number else "",
-            "condition": condition_of(finding.condition).title,
+            "condition": condition_of(finding.condition, gate.task).title,
             "against": finding.against or "limit",
             "where": finding.group or finding.external or "",
             "finding": finding.verdict,
@@ -262,8 +269,8 @@ def _formats(plugin: Plugin) -> dict[str, str]:
         return {"takes": "file", "gives": plugin.produces}
     if isinstance(plugin, Runner):
         return {"takes": plugin.format, "gives": "predictions"}
+    if isinstance(plugin, Task):
+        return {"takes": ", ".join(plugin.label_columns), "gives": ", ".join(plugin.output_kinds)}
     if isinstance(plugin, Shift):
         return {"takes": "images", "gives": "images"}
-    if isinstance(plugin, Task):
-        return {"takes": ", ".join(plugin.label_columns), "gives": " or ".join(plugin.output_kinds)}
     return {"takes": "", "gives": "keras"}

@@ -110,7 +110,14 @@ class RunResult(ResultModel):
         default=(), description="Paths of the test images, in the order of the predictions."
     )
     test_labels: tuple[int, ...] = Field(
-        default=(), description="Class of each test image, as an index into `data.classes`."
+        default=(),
+        description="Class of each test image, as an index into `data.classes`. In other tasks, "
+        "the group of each image that samples are spread over.",
+    )
+    test_truths: tuple[tuple[float | None, ...], ...] | None = Field(
+        default=None,
+        description="What the label of each test image says, in tasks other than classification; "
+        "null where it says nothing.",
     )
     test_patients: tuple[int, ...] = Field(
         default=(),

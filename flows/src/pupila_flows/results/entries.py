@@ -11,7 +11,9 @@ from pupila.chance import ChanceCheck
 from pupila.evaluation import Estimate, Evaluation, Measurement, RuntimeCheck
 from pupila.external import ExternalEvaluation
 from pupila.measured import Measured, Timings
+from pupila.plugin import CLASSIFICATION
 from pupila.shift.evaluation import ShiftEvaluation
+from pupila.task import TaskMethods, methods_of
 from pupila_flows.results.base import ResultModel
 
 
@@ -38,13 +40,23 @@ class DataSummary(ResultModel):
 
     path: str
     fingerprint: str
+    task: str = Field(default=CLASSIFICATION, description="What the models learn.")
     classes: tuple[str, ...]
-    positive: str
+    positive: str = Field(description="Positive class; empty if there is none.")
     counts: dict[str, dict[str, int]] = Field(
         description="Number of images by split, then by class."
     )
     checks: tuple[Check, ...]
     data_docs: str | None = Field(description="Path of the Data Docs index page.")
+
+    @property
+    def methods(self) -> TaskMethods:
+        """The methods of the task.
+
+        Raises:
+            PupilaError: no installed plugin has the task.
+        """
+        return methods_of(self.task)
 
     @property
     def passed(self) -> bool:
@@ -130,10 +142,14 @@ class Entry(ResultModel):
         description="Name of the entry's control, which is made in the same way but without a "
         "teacher.",
     )
+    against: str | None = Field(
+        default=None,
+        description="Name of the teacher or step that the recipe says to compare the entry with.",
+    )
     reference: str | None = Field(
         default=None,
-        description="Name of the teacher that the entry is compared with. Of several teachers, it "
-        "is the best.",
+        description="Name of the model that the entry is compared with, usually a teacher. Of "
+        "several teachers, it is the best.",
     )
     taught: bool = Field(
         default=False, description="Whether a teacher was used in making the entry."

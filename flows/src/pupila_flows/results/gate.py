@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pupila.evaluation import Estimate
 from pupila.noninferiority import LEVEL
+from pupila.plugin import CLASSIFICATION
 from pupila_flows.results.base import ResultModel
 
 _MANY_TIMES = 10
@@ -54,13 +55,15 @@ class Finding(ResultModel):
     )
     verdict: Verdict
     value: float = Field(
-        description="The artifact's value: a fraction 0..1, bytes or milliseconds."
+        description="The artifact's value: a fraction 0..1, bytes, milliseconds, or an error in "
+        "the unit of its task."
     )
     other: float | None = Field(
         default=None, description="Value of the model that the artifact is compared with."
     )
     difference: Estimate | None = Field(
-        default=None, description="Paired difference, `value` - `other`."
+        default=None,
+        description="Paired difference, `value` - `other`. Of an error, more is worse.",
     )
     interval: Estimate | None = Field(
         default=None, description="Interval of a `value` that is compared with a limit."
@@ -77,8 +80,8 @@ class Finding(ResultModel):
     images: tuple[WrongImage, ...] = Field(
         default=(),
         description="Validation images that count against the artifact, worst first: only the "
-        "artifact gets them wrong, or it differs from the teacher. No test images are shown, as "
-        "the next verdict would then need new ones.",
+        "artifact gets them wrong, its error grows, or it differs from the teacher. No test images "
+        "are shown, as the next verdict would then need new ones.",
     )
     text: str = Field(description="What was found, in one sentence.")
     advice: str = Field(default="", description="What to try if the verdict is not a pass.")
@@ -144,6 +147,10 @@ class GateResult(ResultModel):
 
     verdict: Verdict
     artifacts: tuple[ArtifactVerdict, ...]
+    task: str = Field(
+        default=CLASSIFICATION,
+        description="What the models have learned; findings are in the words of this task.",
+    )
     published: str | None = Field(
         default=None,
         description="Published version that artifacts were compared with, such as `version 2`.",

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 from pydantic import ValidationError
 
 from pupila.digest import digest_tree
-from pupila.errors import PupilaError, list_names, nearest
+from pupila.errors import PupilaError, list_names
+from pupila.plugin import CLASSIFICATION
 from pupila.plugin_registry import installed
-from pupila.spec import OutputKind, OutputSpec
+from pupila.spec import OutputSpec
 from pupila.store import is_artifact
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.execution.session import perform, session
 from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.plan.plan import PlannedTeacher, planned_artifact
+from pupila_flows.plan.task_fields import names_fault
 from pupila_flows.recipe.errors import sentence
+from pupila_flows.run.given_models import check_kind, invalid_classes
 from pupila_flows.teachers import StoredTeacher, TeacherRecord, TeacherStore
 from pupila_flows.workspace import Workspace
 
@@ -40,13 +42,14 @@ def add_teacher(
     classes: tuple[str, ...] | None = None,
     output: str | None = None,
     trained_on: Path | None = None,
+    task: str | None = None,
 ) -> AddedTeacher:
     """Add a model to the teacher store, as the version that later runs get for `teacher:NAME`.
 
-    `classes` and `output` describe a model file; an artifact has both in its record. If one of them
-    is None, its value is taken from the teacher's current version. If the same model was added
-    before, the version that was made then becomes current again. `trained_on` is a folder or a CSV
-    of the images that the teacher was trained on; images of the split `test` are left out.
+    `classes`, `output` and `task` describe a model file; an artifact has them in its record. If one
+    of them is None, its value is taken from the teacher's current version. If the same model was
+    added before, the version that was made then becomes current again. `trained_on` is a folder or
+    a CSV of the images that the teacher was trained on; images of the split `test` are left out.
 
     Raises:
         PupilaError: the model is missing, no loader reads it, or its classes are not known.
@@ -54,12 +57,16 @@ def add_teacher(
     """
     if not source.exists():
         raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
-    images = trained_on and TrainingImages.of(read_data(trained_on, None, workspace.cache))
     teacher_store = TeacherStore.of(workspace.root)
+    images = None
+    if trained_on:
+        learned = task or _known_task(teacher_store, name, source)
+        names = None if learned == CLASSIFICATION else classes
+        images = TrainingImages.of(read_data(trained_on, names, workspace.cache, learned))
     with teacher_store.locked(name):
         known = teacher_store.versions(name)
         current = teacher_store.current(name) if name in teacher_store.names() else None
-        spec = _spec(source, current, classes, output)
+        spec = _spec(source, current, classes, output, task)
         identity = digest_tree(source), spec
         same = [
             version for version in known if (version.record.sha256, version.record.spec) == identity
@@ -79,6 +86,15 @@ def add_teacher(
     return AddedTeacher(teacher, changed=not unchanged)
 
 
+def _known_task(teacher_store: TeacherStore, name: str, source: Path) -> str:
+    """Return what a model has learned, if the user does not say."""
+    if is_artifact(source):
+        return planned_artifact(source.name, source, installed()).spec.task
+    if name in teacher_store.names():
+        return teacher_store.current(name).record.task
+    return CLASSIFICATION
+
+
 def _add(
     workspace: Workspace, teacher_store: TeacherStore, name: str, source: Path, spec: OutputSpec
 ) -> StoredTeacher:
@@ -87,13 +103,8 @@ def _add(
             _import(workspace, name, copy, spec)
         except PupilaError as error:  # it speaks of the copy, which the user has never seen
             raise PupilaError(str(error).replace(str(copy), str(source))) from None
-        record = TeacherRecord(
-            source=source.name,
-            sha256=digest_tree(copy),
-            added=datetime.now(UTC).isoformat(timespec="seconds"),
-            output=spec.kind,
-            classes=spec.classes,
-        )
+        added = datetime.now(UTC).isoformat(timespec="seconds")
+        record = TeacherRecord.of(source.name, digest_tree(copy), added, spec)
         return teacher_store.seal(name, copy, record)
 
 
@@ -114,31 +125,39 @@ def _spec(
     current: StoredTeacher | None,
     classes: tuple[str, ...] | None,
     output: str | None,
+    task: str | None,
 ) -> OutputSpec:
     """Return the model's output spec, from its record, the arguments or the current version."""
     if is_artifact(source):
-        return _recorded_spec(source, classes, output)
-    kinds = get_args(OutputKind)
-    if output not in (None, *kinds):
-        raise PupilaError(
-            f"output is {output!r}: give one of {', '.join(kinds)}.{nearest(str(output), kinds)}"
-        )
-    names = classes or (current.record.classes if current else None)
-    if names is None:
+        return _recorded_spec(source, classes, output, task)
+    before = current.record if current and task in (None, current.record.task) else None
+    learned = installed().task(task or (before.task if before else CLASSIFICATION))
+    check_kind(output, learned)
+    names = classes or (before.classes if before else learned.default_classes)
+    if not names:
         raise PupilaError(
             f"The classes of {str(source)!r} are not known: name that of each output column with "
             "--classes, as in `--classes glaucoma,normal`."
         )
-    kind = output or (current.record.output if current else "softmax")
+    if fault := names_fault(names, learned):
+        raise invalid_classes(names, fault)
+    kind = output or (before.output if before else learned.output_kinds[0])
     try:
-        return OutputSpec.model_validate({"kind": kind, "classes": names})
+        return OutputSpec(task=learned.name, kind=kind, classes=names)
     except ValidationError as error:
         reason = sentence(error.errors()[0])
         raise PupilaError(f"The classes {list_names(names)} cannot be so: {reason}.") from None
 
 
-def _recorded_spec(source: Path, classes: tuple[str, ...] | None, output: str | None) -> OutputSpec:
+def _recorded_spec(
+    source: Path, classes: tuple[str, ...] | None, output: str | None, task: str | None
+) -> OutputSpec:
     spec = planned_artifact(source.name, source, installed()).spec
+    if task not in (None, spec.task):
+        raise PupilaError(
+            f"{str(source)!r} is an artifact, whose record says that it has learned {spec.task}: "
+            f"leave --task out."
+        )
     if classes not in (None, spec.classes) or output not in (None, spec.kind):
         raise PupilaError(
             f"{str(source)!r} is an artifact, whose record says {spec.kind} of "

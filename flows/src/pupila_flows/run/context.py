@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pupila.chance import ChanceCheck
 from pupila.dataset import Dataset
 from pupila.openset import OpenSetImages
+from pupila.spec import OutputSpec
 from pupila_flows.data.external.reading import ExternalImages
 from pupila_flows.plan.expand import Node
 from pupila_flows.plan.plan import Plan
@@ -31,6 +32,11 @@ class Run:
     @property
     def positive(self) -> str:
         return self.plan.recipe.data.positive_class(self.dataset.classes)
+
+
+def answers_like(output: OutputSpec, dataset: Dataset) -> bool:
+    """Return whether a model's answers can be compared with the labels of a dataset."""
+    return output.task == dataset.task and same_classes(output.classes, dataset.classes)
 
 
 def same_classes(classes: Sequence[str], others: Sequence[str]) -> bool:

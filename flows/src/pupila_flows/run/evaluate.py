@@ -17,7 +17,7 @@ from pupila_flows.jobs.check_runtime import CheckRuntime
 from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.results import Entry, RuntimeResult
 from pupila_flows.run import runtimes
-from pupila_flows.run.context import Run, same_classes
+from pupila_flows.run.context import Run, answers_like
 from pupila_flows.run.prefect_tasks import ArtifactState, States, reason_of, result_of, run_job
 
 _OTHER_CLASSES = "has other classes: not evaluated"
@@ -89,6 +89,7 @@ def _entries(run: Run) -> list[Entry]:
             seed=node.seed if node.seeded else None,
             repeats=node.repeats,
             control=node.control,
+            against=node.against,
             taught=node.taught,
             settings=dict(node.settings),
             excluded=dict(node.exclude),
@@ -116,7 +117,7 @@ def evaluate_entry(
     try:
         artifact = run.workspace.store.open(result.value.artifact)
         changes |= {"record": artifact.record, "timings": artifact.record.measured.timings}
-        if not same_classes(artifact.record.output.classes, run.dataset.classes):
+        if not answers_like(artifact.record.output, run.dataset):
             changes |= {"not_evaluated": _OTHER_CLASSES} if evaluate else {}
         elif evaluate:
             changes |= _evaluate(run, entry.name, artifact, _reference(teacher))

@@ -6,16 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pupila import layout
 from pupila.artifact import Artifact
 from pupila.chance import ChanceCheck
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError, nearest, unknown_class
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY, Estimate
 from pupila.external import ExternalEvaluation
+from pupila.plugin import CLASSIFICATION
+from pupila.plugin_registry import installed
+from pupila.store import is_artifact
+from pupila.task import TaskMethods, methods_of
 from pupila_flows.data.external.listing import TEST, Listing, class_of, list_images
 from pupila_flows.data.external.reading import ExternalImages, read_external, scan_rows
 from pupila_flows.data.training_images import TrainingImages, find_repeats
-from pupila_flows.gate.external import COMPARED
 from pupila_flows.gate.inputs import (
     Case,
     ExternalPredictions,
@@ -26,9 +30,9 @@ from pupila_flows.gate.inputs import (
 from pupila_flows.jobs.compare_external import CompareExternal, ExternalDifferences
 from pupila_flows.jobs.evaluate_external import EvaluateExternal
 from pupila_flows.jobs.import_teacher import ImportTeacher
-from pupila_flows.plan.plan import PlannedTeacher
+from pupila_flows.plan.plan import PlannedTeacher, planned_artifact
 from pupila_flows.recipe.expectations import Bounds
-from pupila_flows.recipe.gate import GateSection
+from pupila_flows.recipe.gate import GateSection, default_margins
 from pupila_flows.run.given_models import planned_models
 from pupila_flows.run.questions import images_of
 from pupila_flows.run.single import perform_alone
@@ -45,7 +49,9 @@ class EvaluationRequest:
     data: Path
     against: Path | None = None
     classes: tuple[str, ...] | None = None
-    output: str = "softmax"
+    output: str | None = None
+    task: str | None = None
+    """What model files have learned; by default what the artifacts have, or a classification."""
     positive: str | None = None
     specificity: float = SPECIFICITY
     split: str | None = None
@@ -102,6 +108,11 @@ class EvaluatedModels:
     compared: ExternalDifferences
 
     @property
+    def task(self) -> TaskMethods:
+        """The methods of the task that the models have learned."""
+        return methods_of(self.images.dataset.task)
+
+    @property
     def every(self) -> tuple[EvaluatedModel, ...]:
         """All models; the teacher, if there is one, comes first."""
         return (self.teacher, *self.models) if self.teacher else self.models
@@ -114,7 +125,8 @@ class EvaluatedModels:
         """Return the metrics that could not be compared although the images have labels."""
         if self.teacher is None or not self.images.labelled:
             return []
-        return [metric for metric in COMPARED if metric not in self.differences(name)]
+        compared = default_margins(self.images.dataset.task).asked
+        return [metric for metric in compared if metric not in self.differences(name)]
 
     def group_differences(self, name: str, column: str, value: str) -> Mapping[str, Estimate]:
         """Return the paired differences on the images that have `value` in `column`, by metric."""
@@ -131,16 +143,17 @@ def evaluate_models(workspace: Workspace, request: EvaluationRequest) -> Evaluat
         PupilaError: models or images are missing, their classes differ, or the images have no
             labels and no teacher is given.
     """
-    listing = list_images(request.data, request.folder)
+    task, names = _learned(request)
+    listing = list_images(request.data, request.folder, task, names)
     chosen = listing.of_split(request.split)
     if not chosen.labels and request.against is None:
         raise PupilaError(
             f"The images of {str(request.data)!r} have no labels, and no model to compare with is "
             f"given: name a teacher with `--against`."
         )
-    planned = _plan(request, chosen)
+    planned = _plan(request, chosen, names)
     classes = _classes(planned)
-    positive = _positive(request, classes)
+    positive = _positive(request, classes) if task == CLASSIFICATION else ""
     images, home = _read(workspace, request, listing, chosen, classes)
     models = [_import(workspace, model) for model in planned]
     names = _names([model.path for model in planned])
@@ -157,12 +170,54 @@ def evaluate_models(workspace: Workspace, request: EvaluationRequest) -> Evaluat
     return EvaluatedModels(images, tuple(evaluated), teacher, differences)
 
 
-def _plan(request: EvaluationRequest, listing: Listing) -> list[PlannedTeacher]:
-    labels = {request.renamed.get(label, label) for label in listing.labels}
-    if len(request.classes or labels) > 1:
-        _positive(request, request.classes or sorted(labels))  # before a model is looked for
+def _learned(request: EvaluationRequest) -> tuple[str, tuple[str, ...] | None]:
+    """Return the task of the models, which must be the same, and the classes if they are given.
+
+    Raises:
+        PupilaError: artifacts have learned something else.
+    """
     models = [*request.models, *([request.against] if request.against else [])]
-    return planned_models(models, request.classes, tuple(sorted(labels)), request.output)
+    recorded = {
+        model: planned_artifact(model.stem, model, installed()).spec
+        for model in models
+        if is_artifact(model)
+    }
+    first = next(iter(recorded.values()), None)
+    task = request.task or (first.task if first else CLASSIFICATION)
+    for model, own in recorded.items():
+        if own.task != task:
+            raise PupilaError(
+                f"{str(model)!r} has learned {own.task}, and models of {task} are evaluated: "
+                f"models of two tasks cannot be evaluated on the same images."
+            )
+    return task, request.classes or (first.classes if first else None)
+
+
+def _plan(
+    request: EvaluationRequest, listing: Listing, known: tuple[str, ...] | None
+) -> list[PlannedTeacher]:
+    """Return the models; `known` are the classes that are given."""
+    if listing.task == CLASSIFICATION:
+        names = tuple(sorted({request.renamed.get(label, label) for label in listing.labels}))
+        if len(request.classes or names) > 1:
+            _positive(request, request.classes or names)  # before a model is looked for
+    else:
+        _check_without_classes(request, listing.task)
+        names = layout.names(request.data, listing.task, known)
+    models = [*request.models, *([request.against] if request.against else [])]
+    return planned_models(models, request.classes, names, request.output, listing.task)
+
+
+def _check_without_classes(request: EvaluationRequest, task: str) -> None:
+    """Refuse options that speak of classes.
+
+    Raises:
+        PupilaError: there are some.
+    """
+    if request.positive is not None:
+        raise PupilaError(
+            f"--positive names a class, and the task {task!r} has no classes: leave it out."
+        )
 
 
 def _positive(request: EvaluationRequest, classes: Sequence[str]) -> str:
@@ -226,16 +281,16 @@ def _read(
     title, cache = request.data.name or str(request.data), workspace.cache
     images = read_external(title, known, classes, cache)
     chosen_by = tuple(row for row in listing.rows if row["split"] == _VALIDATION and row["label"])
-    labels = {row["label"] for row in chosen_by}
+    labels = {row["label"] for row in chosen_by} if listing.task == CLASSIFICATION else set[str]()
     is_own = {row["split"] for row in chosen.rows} == {_VALIDATION}
     if is_own or not all(class_of(label, classes, request.renamed) for label in labels):
         chosen_by = ()
     if not chosen_by or not images.labelled:
         return images, None
-    named = Listing(listing.source, chosen_by).with_classes(classes, request.renamed)
+    named = replace(listing, rows=chosen_by).with_classes(classes, request.renamed)
     frame, skipped = scan_rows(_VALIDATION, named.rows, listing.source, cache)
     skipped = (*images.skipped, *skipped)
-    return replace(images, skipped=skipped), Dataset.of(frame, classes, cache)
+    return replace(images, skipped=skipped), Dataset.of(frame, classes, cache, listing.task)
 
 
 @dataclass(frozen=True)
@@ -296,7 +351,7 @@ class _Evaluator:
             predictions=tuple(answers),
         )
         inputs = GateInputs(
-            section=GateSection(),
+            section=GateSection().of_task(dataset.task),
             specificity=self.request.specificity,
             cases=tuple(
                 Case(entry=model.name, made="", artifact=_side(model), teacher=_side(teacher))

@@ -122,7 +122,7 @@ def _compare(run: Run, entries: Sequence[Entry]) -> list[Entry]:
     if not cases or not any(images.labelled for images in run.external):
         return list(entries)
     inputs = GateInputs(
-        section=GateSection(),
+        section=GateSection().of_task(run.dataset.task),
         specificity=run.plan.recipe.evaluate.specificity,
         cases=tuple(cases),
         task=run.dataset.task,

@@ -7,6 +7,7 @@ Each stage runs as Prefect tasks; the work itself is done in child processes, se
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -65,6 +66,7 @@ from pupila_flows.run.prepare import (
 )
 from pupila_flows.run.prove import prove_teachers
 from pupila_flows.run.publish import publish_run
+from pupila_flows.run.questions import truths_of
 from pupila_flows.run.shift import evaluate_shifts
 from pupila_flows.run.verdicts import emit_change
 from pupila_flows.stopping import reinstall
@@ -180,7 +182,8 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             machine=machine.describe(),
             versions=machine.versions(),
             test_images=tuple(map(str, test.paths)),
-            test_labels=tuple(test.labels.tolist()),
+            test_labels=tuple(test.strata.tolist()),
+            test_truths=_without_nan(truths_of(test)),
             test_patients=_patient_numbers(test.patients),
         )
         path = _save(run, result, started)
@@ -195,6 +198,15 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         jobs = workspace.jobs_of(path.parent)
         write_atomically(jobs, json.dumps(sorted(current.keys)).encode())
     return _end(result, path, failures)
+
+
+def _without_nan(
+    truths: tuple[tuple[float, ...], ...] | None,
+) -> tuple[tuple[float | None, ...], ...] | None:
+    """Return truths with None for NaN, which JSON does not have."""
+    if truths is None:
+        return None
+    return tuple(tuple(None if math.isnan(value) else value for value in row) for row in truths)
 
 
 def _patient_numbers(patients: NDArray[np.str_] | None) -> tuple[int, ...]:
@@ -249,7 +261,7 @@ def _save(run: Run, result: RunResult, started: datetime) -> Path:
 
 def _report(workspace: Workspace, result: RunResult, path: Path) -> list[str]:
     """Draw the report beside a result, and return what failed; an unchanged report is reused."""
-    state = run_job(DrawReport.of(workspace, path, report_digest(result)))
+    state = run_job(DrawReport.of(workspace, path, report_digest(result), result.data.task))
     if not state.is_completed():
         return [f"report: {reason_of(state)}"]
     report = result_of(state).value.report

@@ -69,17 +69,17 @@ def gate_failures(gate: GateResult | None) -> list[str]:
     if gate.reason:
         return [f"gate: {gate.reason}"]
     return [
-        f"gate: {artifact.entry} fails: {join_names(_failed(artifact))}"
+        f"gate: {artifact.entry} fails: {join_names(_failed(artifact, gate.task))}"
         for artifact in gate.artifacts
         if artifact.verdict == "fail"
     ]
 
 
-def _failed(artifact: ArtifactVerdict) -> list[str]:
+def _failed(artifact: ArtifactVerdict, task: str) -> list[str]:
     """Name the conditions that an artifact fails: `accuracy against big where site = North`."""
     failed = [finding for finding in artifact.findings if finding.verdict == "fail"]
     named = [
-        f"{condition_of(finding.condition).title}"
+        f"{condition_of(finding.condition, task).title}"
         f"{f' against {finding.against}' if finding.against else ''}"
         f"{f' {finding.where}' if finding.where else ''}"
         for finding in failed

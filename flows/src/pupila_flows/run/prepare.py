@@ -21,6 +21,7 @@ from pupila_flows.jobs.check_data import CheckData
 from pupila_flows.jobs.corruptions import MakeCorruptions
 from pupila_flows.jobs.hard_negatives import MakeHardNegatives
 from pupila_flows.jobs.screen import Screen
+from pupila_flows.plan import class_rules
 from pupila_flows.plan.plan import Plan
 from pupila_flows.progress import current_display
 from pupila_flows.recipe.schema import ScreenSection
@@ -50,9 +51,14 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
         PupilaError: the data cannot be read, or its classes do not fit.
     """
     read = task(name="read data", cache_policy=NO_CACHE)(read_data)
-    dataset = read(plan.data, plan.recipe.data.classes, workspace.cache)
+    section = plan.recipe.data
+    dataset = read(plan.data, section.classes, workspace.cache, section.task)
     for teacher in plan.teachers:
         reason = plan.bound(teacher.name)
+        if reason and teacher.spec.task != dataset.task:
+            raise PupilaError(
+                class_rules.other_task(teacher.name, teacher.spec.task, dataset.task, reason)
+            )
         if reason and not same_classes(teacher.spec.classes, dataset.classes):
             raise PupilaError(
                 f"Teacher {teacher.name!r} tells {list_names(teacher.spec.classes)} apart, but "
@@ -64,9 +70,8 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
         check_accepts(open_set.accepts, dataset)
     if made:
         writing.check_label(made.label, dataset)
-    positive = plan.recipe.data.positive
-    if positive is not None:
-        check_class("positive", positive, dataset.classes)
+    if section.positive is not None:
+        check_class("positive", section.positive, dataset.classes)
     return dataset
 
 
@@ -122,7 +127,7 @@ def _make_corruptions(run: Run, accepts: str) -> Dataset:
     """Return the test images of the accepted class with every corruption."""
     test, workspace = run.dataset.select("test"), run.workspace
     rows = test.frame["label"] == accepts
-    accepted = Dataset(test.frame[rows].reset_index(drop=True), test.classes, test.cache)
+    accepted = test.of_frame(test.frame[rows])
     job = MakeCorruptions.of(workspace, accepted)
     folder = result_of(run_job(job)).value.folder
     return scan_images(corruptions.list_altered(folder), test.classes, workspace.cache, job.title)

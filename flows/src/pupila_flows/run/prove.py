@@ -6,9 +6,10 @@ from prefect import get_run_logger
 
 from pupila.chance import ChanceCheck
 from pupila.errors import PupilaError
+from pupila.plugin import CLASSIFICATION
 from pupila_flows.jobs.prove_teacher import ProveTeacher
 from pupila_flows.plan.plan import PlannedTeacher
-from pupila_flows.run.context import Run, same_classes
+from pupila_flows.run.context import Run, answers_like
 from pupila_flows.run.prefect_tasks import Futures, result_of, run_job
 from pupila_flows.teachers import PREFIX
 
@@ -47,8 +48,10 @@ def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
 def _check(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck | None:
     """Return the chance check of a teacher; None if the check does not apply or fails."""
     images = run.dataset
-    answers = same_classes(teacher.spec.classes, images.classes)
-    if not answers or run.plan.gives_only_features(teacher.name):
+    has_test = images.task == CLASSIFICATION  # no other task has a test against chance
+    if not has_test or not answers_like(teacher.spec, images):
+        return None
+    if run.plan.gives_no_answers(teacher.name):
         return None
     future = teachers[teacher.name]
     future.wait()

@@ -22,13 +22,13 @@ def images_of(images: Dataset, columns: Sequence[str] = ()) -> Images:
         fingerprint=images.fingerprint,
         paths=tuple(map(str, images.paths)),
         labels=tuple(images.strata.tolist()),
-        truths=_truths(images),
+        truths=truths_of(images),
         columns={column: _values(images, column) for column in columns},
         patients=None if images.patients is None else tuple(images.patients.tolist()),
     )
 
 
-def _truths(images: Dataset) -> tuple[tuple[float, ...], ...] | None:
+def truths_of(images: Dataset) -> tuple[tuple[float, ...], ...] | None:
     """Return what the labels say in tasks other than classification, whose labels are columns."""
     if images.task == CLASSIFICATION:
         return None

@@ -29,7 +29,7 @@ def probe(images: Dataset, count: int) -> Dataset:
     if count >= len(images):
         return images
     rows = np.linspace(0, len(images) - 1, count).round().astype(int)
-    return Dataset.of(images.frame.iloc[rows], images.classes, images.cache)
+    return Dataset.of(images.frame.iloc[rows], images.classes, images.cache, images.task)
 
 
 def failure(check: RuntimeCheck, section: EvaluateSection) -> str | None:

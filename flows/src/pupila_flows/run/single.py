@@ -7,6 +7,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from pupila.errors import PupilaError, check_class
+from pupila.plugin import CLASSIFICATION
 from pupila_flows.data.reading import read_data
 from pupila_flows.execution.job import Job
 from pupila_flows.execution.session import perform, session
@@ -20,13 +21,23 @@ ResultT = TypeVar("ResultT")
 
 
 def validate(
-    workspace: Workspace, data: Path, classes: tuple[str, ...] | None, positive: str | None
+    workspace: Workspace,
+    data: Path,
+    classes: tuple[str, ...] | None,
+    positive: str | None,
+    task: str = CLASSIFICATION,
 ) -> DataSummary:
-    """Check a dataset against the default expectations, and write its Data Docs."""
-    dataset = read_data(data, classes, workspace.cache)
+    """Check a dataset against the default expectations, and write its Data Docs.
+
+    Raises:
+        PupilaError: the data cannot be read, or `positive` is not one of its classes.
+    """
+    if positive is not None and task != CLASSIFICATION:
+        raise PupilaError(f"The task {task!r} has no classes: leave --positive out.")
+    dataset = read_data(data, classes, workspace.cache, task)
     if positive is not None:
         check_class("positive", positive, dataset.classes)
-    section = DataSection(path=str(data), positive=positive)
+    section = DataSection(path=str(data), positive=positive, task=task)
     result = perform_alone(CheckData.of(workspace, dataset, section, str(data)))
     return result.summary(dataset, section, str(data))
 

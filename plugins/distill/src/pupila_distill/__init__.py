@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila import ANY_FORMAT, Student, Technique, hookimpl
+from pupila import ANY_FORMAT, ANY_TASK, Student, Technique, hookimpl
 from pupila_distill.config import (
     AttentionDistillation,
     ConsistentDistillation,
     Distillation,
     EmbeddingDistillation,
     EvolutionaryDistillation,
+    FineTuning,
     OracleDistillation,
     Training,
 )
@@ -25,6 +26,7 @@ def pupila_techniques() -> Iterator[Technique]:
     yield Technique(
         name="distill",
         summary="Train a small student to answer as teachers do (Hinton et al. 2015)",
+        tasks=ANY_TASK,
         implementation="pupila_distill.techniques:distill",
         config=Distillation,
         accepts=ANY_FORMAT,
@@ -97,6 +99,7 @@ def pupila_techniques() -> Iterator[Technique]:
     yield Technique(
         name="train",
         summary="Train a small student from the labels alone: the control of distill",
+        tasks=ANY_TASK,
         implementation="pupila_distill.techniques:train",
         config=Training,
         accepts=frozenset(),
@@ -104,6 +107,18 @@ def pupila_techniques() -> Iterator[Technique]:
         min_inputs=0,
         max_inputs=0,
         needs_data=True,
+        seeded=True,
+    )
+    yield Technique(
+        name="fine-tune",
+        summary="Train the beginning of a model on the labels alone, whatever it had learned",
+        tasks=ANY_TASK,
+        implementation="pupila_distill.techniques:train",
+        config=FineTuning,
+        accepts=frozenset({"keras"}),
+        produces="keras",
+        needs_data=True,
+        features_only=True,
         seeded=True,
     )
 

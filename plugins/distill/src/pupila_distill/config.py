@@ -17,7 +17,7 @@ from pydantic import (
 
 from pupila import PupilaError, Student, installed
 from pupila.errors import list_names
-from pupila.plugin import Config, Plugin
+from pupila.plugin import Config, Plugin, Task
 from pupila.training.schedule import EpochChoice, Schedule, SoftTargets
 from pupila.views import Augmentation
 
@@ -40,7 +40,8 @@ class Beginning(Config):
     max_bytes: ByteSize | None = Field(
         default=None,
         gt=0,
-        description="Bytes of the student as int8, at most; estimated. 500 kB where left out.",
+        description="Bytes of the student as int8, at most; estimated. Where left out 500 kB, and "
+        "in `fine-tune` any number.",
     )
     share: float | None = Field(
         default=None,
@@ -110,6 +111,9 @@ _Student = Annotated[
 ]
 
 
+_Side = Annotated[int, Field(ge=32)]
+
+
 class Training(Schedule):
     """Settings of every training: which student, and for how long."""
 
@@ -125,11 +129,10 @@ class Training(Schedule):
         description="Highest rate of AdamW, which falls to 0 by a cosine; "
         f"{_BEGINNING_RATE} where left out and the student is the beginning of a teacher.",
     )
-    size: int | None = Field(
+    size: _Side | tuple[_Side, _Side] | None = Field(
         default=None,
-        ge=32,
-        description="Rows and columns of the student's input in pixels; where left out its own, "
-        "or the teacher's of which it is the beginning.",
+        description="Rows and columns of the student's input in pixels: one number for both, or "
+        "`[height, width]`; where left out its own, or the teacher's of which it is the beginning.",
     )
     unlabelled: bool = Field(
         default=True,
@@ -139,6 +142,8 @@ class Training(Schedule):
 
     of_beginning: ClassVar[Mapping[str, Any]] = {"learning_rate": _BEGINNING_RATE}
     """Defaults that replace the others if the student is the beginning of a teacher."""
+    bytes_of_beginning: ClassVar[int | None] = 500_000
+    """Largest size of the beginning of a teacher if the recipe does not set one; None: any size."""
 
     @model_validator(mode="before")
     @classmethod
@@ -164,6 +169,14 @@ class Training(Schedule):
             _check_student(student)
         return student
 
+    def for_task(self, task: Task) -> Self:
+        """Return these settings; the default views are not mixed if the task has no mixtures."""
+        views = self.augmentation
+        if views is self.of_beginning.get("augmentation") and not task.mixable:
+            unmixed = views.model_copy(update={"mixup": 0})
+            return self.model_copy(update={"augmentation": unmixed}).for_task(task)
+        return super().for_task(task)
+
     def check_inputs(self, count: int) -> None:
         if not count and isinstance(self.student, Beginning):
             raise PupilaError(
@@ -181,6 +194,28 @@ def _check_student(name: str) -> None:
         installed().student(name)
     except PupilaError as error:
         raise ValueError(str(error)) from None
+
+
+class FineTuning(Training):
+    """Settings of `fine-tune`, whose models may be large: others then learn from them."""
+
+    bytes_of_beginning: ClassVar[int | None] = None
+
+    student: _Student = Field(
+        default=Beginning.model_validate({"from": "teacher"}),
+        description="`{from: teacher, …}`: the beginning of the step's model, with its weights and "
+        "a new head.",
+    )
+
+    @field_validator("student")
+    @classmethod
+    def _is_a_beginning(cls, student: str | Beginning) -> str | Beginning:
+        if isinstance(student, str):
+            raise ValueError(
+                f"it is {student!r}, but `fine-tune` trains the beginning of its model: write "
+                f"`{{from: teacher, …}}`, or take the technique `train`"
+            )
+        return student
 
 
 class BaseDistillation(SoftTargets, EpochChoice, Training):
@@ -226,6 +261,14 @@ class Distillation(BaseDistillation):
         default=None,
         description="Weight of each teacher in `from`, in order; equal where left out.",
     )
+
+    def for_task(self, task: Task) -> Self:
+        if self.mean_over_views and not task.mixable:
+            raise PupilaError(
+                f"`mean_over_views` is true, but the answers to the views of an image have no mean "
+                f"in the task {task.name!r}: leave it out."
+            )
+        return super().for_task(task)
 
     def check_inputs(self, count: int) -> None:
         super().check_inputs(count)

@@ -7,14 +7,21 @@ from typing import Any
 import numpy as np
 
 from pupila import Artifact, InputSpec, PupilaError, Step, installed
-from pupila.keras_files import load
-from pupila.training.beginning import Cut, Cuts
+from pupila.keras_files import import_keras, load
+from pupila.plugin import CLASSIFICATION
+from pupila.task import methods_of
+from pupila.training.beginning import Cut, Cuts, deepest_fine_map
 from pupila.training.student import build_student
-from pupila.training.task import TaskTraining, training_of
+from pupila.training.task import TaskTraining, free_name, training_of
 from pupila_distill.config import Beginning
 
-_BYTES = 500_000
-"""Largest size of the beginning of a teacher, in bytes, if the recipe does not set a size."""
+keras = import_keras()
+
+_HEAD = 64
+"""Channels of the task's head on an architecture, whose own last layers are those of a classifier.
+"""
+_ANY_CLASSES = 2
+"""Classes of an architecture whose last layers are then left out."""
 
 _LEAST_PROBABILITY = 1e-7
 
@@ -30,8 +37,10 @@ def new_student(step: Step[Any]) -> Any:
     if isinstance(config.student, Beginning):
         return _beginning(step, config.student, training)
     architecture = installed().student(config.student)
-    size = _square(config.size or architecture.size)
-    return build_student(architecture, size, len(training.classes))
+    size = _input(config.size or architecture.size)
+    if training.keeps_last_layers:
+        return build_student(architecture, size, len(training.classes))
+    return _with_own_head(build_student(architecture, size, _ANY_CLASSES), training)
 
 
 def input_of(student: Any) -> InputSpec:
@@ -40,8 +49,17 @@ def input_of(student: Any) -> InputSpec:
     return InputSpec(height=height, width=width)
 
 
-def _square(side: int) -> InputSpec:
-    return InputSpec(height=side, width=side)
+def _input(size: int | tuple[int, int]) -> InputSpec:
+    height, width = (size, size) if isinstance(size, int) else size
+    return InputSpec(height=height, width=width)
+
+
+def _with_own_head(classifier: Any, training: TaskTraining) -> Any:
+    """Return a classifier's layers up to its deepest fine feature map, and the task's head."""
+    image, features = deepest_fine_map(classifier, training.largest_stride)
+    taken = {layer.name for layer in keras.Model(image, features).layers}
+    output = training.head(features, _HEAD, free_name(taken))
+    return keras.Model(image, output, name=classifier.name)
 
 
 def _beginning(step: Step[Any], wanted: Beginning, training: TaskTraining) -> Any:
@@ -49,24 +67,26 @@ def _beginning(step: Step[Any], wanted: Beginning, training: TaskTraining) -> An
     cuts = Cuts(load(teacher), wanted.head, training)
     size = step.config.size
     return cuts.student(
-        _cut(cuts, wanted),
-        _square(size) if size else teacher.record.input,
+        _cut(cuts, wanted, step.config.bytes_of_beginning),
+        _input(size) if size else teacher.record.input,
         wanted.head,
         keep_norms=wanted.normalisation == "kept",
         frozen=wanted.frozen if wanted.frozen_until is None else wanted.frozen_until,
     )
 
 
-def _cut(cuts: Cuts, wanted: Beginning) -> Cut:
+def _cut(cuts: Cuts, wanted: Beginning, default_bytes: int | None) -> Cut:
     if wanted.until is not None:
         return cuts.behind(wanted.until)
     if wanted.share is not None:
         return cuts.within(int(wanted.share * cuts.teacher_bytes))
-    return cuts.within(wanted.max_bytes or _BYTES)
+    return cuts.within(wanted.max_bytes or default_bytes)
 
 
 def _best_teacher(step: Step[Any]) -> Artifact:
     """Return the teacher with the lowest cross-entropy on the validation images.
+
+    In other tasks than classification, it is the teacher that is right most often.
 
     Raises:
         PupilaError: none of the teachers is a Keras model.
@@ -80,11 +100,15 @@ def _best_teacher(step: Step[Any]) -> Artifact:
         )
     if len(readable) == 1:
         return readable[0]
-    return min(readable, key=lambda teacher: _cross_entropy(step, teacher))
+    return min(readable, key=lambda teacher: _badness(step, teacher))
 
 
-def _cross_entropy(step: Step[Any], teacher: Artifact) -> float:
+def _badness(step: Step[Any], teacher: Artifact) -> float:
+    """Return a teacher's cross-entropy, or in other tasks the fraction of wrong answers."""
     validation = step.split("validation")
     answers = step.predictions.of(teacher, validation, step.progress)
+    if validation.task != CLASSIFICATION:
+        task = methods_of(validation.task)
+        return 1 - float(task.right(answers, task.truths(validation), validation.classes).mean())
     of_truth = answers[np.arange(len(validation)), validation.labels]
     return float(-np.log(np.clip(of_truth, _LEAST_PROBABILITY, 1)).mean())

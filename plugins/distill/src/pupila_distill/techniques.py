@@ -57,7 +57,9 @@ def teacher_targets(step: Step[Any]) -> TrainingTargets:
             for of_view, answers in zip(labels, taught.views, strict=True)
         ],
         validation=pack_targets(training.labels(validation), taught.validation),
-        loss=training.distillation_loss(step, config.alpha, config.temperature),
+        loss=training.distillation_loss(
+            [teacher.record.output for teacher in step.inputs], config.alpha, config.temperature
+        ),
         measured=taught.measured,
     )
 
@@ -90,6 +92,9 @@ def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
 
 def train(step: Step[Training]) -> StepResult:
     """Train a student on the labels alone, as the control of the techniques with a teacher.
+
+    With the settings of `fine-tune`, the student is the beginning of the step's model, of which
+    only the features are used.
 
     Student, images and schedule are the same as with a teacher. With `unlabelled`, labelled images
     are shown again in place of the unlabelled images, which are useless without a teacher. So the

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Dataset, Progress, Step, StepResult
+from pupila.dataset import UNLABELLED
 from pupila.digest import digest_json, short_digest
 from pupila.keras_files import import_keras, macs, parameters, save
 from pupila.measured import Measured, TrainingSummary
@@ -63,8 +64,8 @@ def splits(step: Step[Any]) -> tuple[Dataset, Dataset]:
 
 def training_images(step: Step[Any]) -> Dataset:
     """Return the images to learn from: training images, and unlabelled ones if settings say so."""
-    if step.config.unlabelled and "unlabelled" in step.images.splits:
-        return step.split("train", "unlabelled")
+    if step.config.unlabelled and UNLABELLED in step.images.splits:
+        return step.split("train", UNLABELLED)
     return step.split("train")
 
 
@@ -149,6 +150,6 @@ def _summary(history: TrainingHistory, images: Dataset, shown: int) -> TrainingS
     return history.summary(
         validation_accuracy=best["val_accuracy"],
         validation_fidelity=best.get("val_fidelity"),
-        unlabelled_images=int((images.labels < 0).sum()),
+        unlabelled_images=int((images.frame["split"] == UNLABELLED).sum()),
         images_per_second=round(len(history.epochs) * shown / history.seconds, 1),
     )

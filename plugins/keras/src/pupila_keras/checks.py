@@ -1,4 +1,4 @@
-"""Checks that a model is an image classifier with the declared output."""
+"""Checks that a model takes one image, and gives the declared output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from pupila import InputSpec, OutputSpec, PupilaError
 from pupila.errors import list_names
+from pupila.plugin import CLASSIFICATION
 from pupila.spec import MOST_PIXELS
+from pupila.task import methods_of
 
 _EXPECTED = "expected one RGB image (batch, height, width, 3) of fixed size"
 _SUM_TOLERANCE = 1e-3
@@ -41,15 +43,31 @@ def input_spec(shapes: Sequence[Sequence[int | None]]) -> InputSpec:
     return InputSpec(height=height, width=width)
 
 
-def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) -> None:
-    """Check that a model whose outputs have these shapes returns one value per declared column.
+def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) -> OutputSpec:
+    """Check that a model whose outputs have these shapes returns the declared values.
+
+    Return the specification of its output; in some tasks it also has the shape.
 
     Raises:
-        PupilaError: the model returns more values, fewer values, or something other than a vector.
+        PupilaError: the model returns more values, fewer values, or something else.
     """
     if len(shapes) != 1:
         raise PupilaError(f"The model has {len(shapes)} outputs: expected one.")
     shape = tuple(shapes[0])
+    if output.task == CLASSIFICATION:
+        _check_classes(shape, output)
+        return output
+    fixed = [size for size in shape[1:] if size is not None]
+    if not shape or len(fixed) != len(shape) - 1:
+        raise PupilaError(
+            f"The model gives {shape} for each batch: expected a fixed size. Save it with an input "
+            f"of a fixed size."
+        )
+    return methods_of(output.task).declared(output, tuple(fixed))
+
+
+def _check_classes(shape: tuple[int | None, ...], output: OutputSpec) -> None:
+    """Check that a classifier returns one value per declared column."""
     if len(shape) != 2:
         raise PupilaError(
             f"The model gives {shape} for each batch: expected (batch, {output.columns}). "
@@ -70,15 +88,21 @@ def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) ->
 
 
 def check_kind(outputs: NDArray[np.float32], output: OutputSpec) -> None:
-    """Check that raw outputs `(images, columns)` are of the declared kind.
+    """Check that raw outputs `(images, …)` are of the declared kind.
 
-    Kinds are softmax, sigmoid and logits.
+    Kinds of a classifier are softmax, sigmoid and logits.
 
     Raises:
         PupilaError: the outputs are not finite, or look like another kind.
     """
     if not np.isfinite(outputs).all():
         raise PupilaError("The model answers with numbers that are not finite: it is damaged.")
+    if output.task != CLASSIFICATION:
+        flat = outputs.reshape(len(outputs), -1)
+        misfit = methods_of(output.task).misfit(output, flat, len(outputs))
+        if misfit:
+            raise PupilaError(f"The model answers with {misfit}: correct `output` of the teacher.")
+        return
     fractions = bool(((outputs >= 0) & (outputs <= 1)).all())
     sums = np.abs(outputs.sum(axis=1) - 1).max() <= _SUM_TOLERANCE
     range_seen = f"{outputs.min():.3g} to {outputs.max():.3g}"

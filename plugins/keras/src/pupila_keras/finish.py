@@ -27,7 +27,7 @@ def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> Ste
             cannot be translated to Keras 3 or saved.
     """
     spec = input_spec(shapes_of(model, "inputs"))
-    check_columns(shapes_of(model, "outputs"), output)
+    output = check_columns(shapes_of(model, "outputs"), output)
     model = _without_containers(model, is_legacy(written_by))
     measured: dict[str, Any] = {"written_by": f"Keras {written_by}"}
     if is_legacy(written_by):

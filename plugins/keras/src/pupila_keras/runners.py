@@ -62,7 +62,7 @@ class TensorFlowModel:
     """An `OpenModel` on TensorFlow.
 
     `answer` is a function from float32 images `(batch, height, width, 3)` to raw outputs
-    `(batch, columns)`.
+    `(batch, …)`, which are flattened to `(batch, columns)`.
 
     Weights stay variables. If they were constants of the graph, TensorFlow could fold batch
     normalisation. EfficientNet-Lite0 would then be a third faster, but each batch size would take
@@ -109,12 +109,15 @@ class TensorFlowModel:
         return lambda images: traced(tensorflow.constant(images)).numpy()
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-        """Return raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`."""
+        """Return raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
+
+        Outputs of another shape than a vector are flattened.
+        """
         outputs = np.empty((len(images), self._columns), np.float32)
         for start in range(0, len(images), self._batch):
             batch = images[start : start + self._batch]
             padded = self._predict(_pad(batch, self._batch))
-            outputs[start : start + len(batch)] = padded[: len(batch)]
+            outputs[start : start + len(batch)] = padded[: len(batch)].reshape(len(batch), -1)
             progress(start + len(batch), len(images), "images")
         return outputs
 

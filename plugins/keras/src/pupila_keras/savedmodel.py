@@ -54,7 +54,7 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
             _copy(source / name, folder / name)
         model = load_signature(folder)
         spec = input_spec([model.input_shape])
-        check_columns([model.output_shape], output)
+        output = check_columns([model.output_shape], output)
         check_kind(_predict_probes(model), output)
         return StepResult(
             format="savedmodel", input=spec, output=output, parameters=_parameters(model.owner)

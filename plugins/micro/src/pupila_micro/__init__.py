@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pupila import Exporter, Runner, hookimpl
+from pupila.plugin import ANY_TASK
 
 
 @hookimpl
@@ -15,6 +16,7 @@ def pupila_exporters() -> Iterable[Exporter]:
         summary="C sources of an int8 flatbuffer for microcontrollers, with the arena it needs",
         accepts=frozenset({"tflite"}),
         produces="tflite-micro",
+        tasks=ANY_TASK,
         implementation="pupila_micro.export:export",
     )
 

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from pupila import OutputSpec
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import Measured, PluginWarning, RuntimeComparison
+from pupila.plugin import CLASSIFICATION
 from pupila.runtime import ignore_progress
-from pupila.task import answers_of_outputs
+from pupila.task import answers_of_outputs, methods_of
 from pupila_micro.runner import MicroModel
 
 _SUSPICIOUS = 0.1
@@ -32,26 +33,29 @@ LiteRT's outputs. Kernels that round in the same way differ far less."""
 
 @dataclass(frozen=True)
 class Comparison:
-    """Probabilities `(images, classes)` of the same images from three sets of kernels."""
+    """Answers `(images, columns)` to the same images from three sets of kernels."""
 
     micro: NDArray[np.float32]
-    """Probabilities from TFLite Micro."""
+    """Answers of TFLite Micro."""
     shipped: NDArray[np.float32]
-    """Probabilities from LiteRT with its default kernels, as on phones and computers."""
+    """Answers of LiteRT with its default kernels, as on phones and computers."""
     reference: NDArray[np.float32]
-    """Probabilities from LiteRT with its reference kernels, which round like TFLite Micro."""
+    """Answers of LiteRT with its reference kernels, which round like TFLite Micro."""
+    task: str = CLASSIFICATION
+    """What the model has learned, see `pupila.task`."""
 
     @property
     def measured(self) -> Measured:
         """Differences between TFLite Micro and LiteRT, and a warning if they are suspicious.
 
         `label_agreement` and `max_difference` compare TFLite Micro with LiteRT's default kernels.
-        `reference_difference` compares TFLite Micro with LiteRT's reference kernels. For each
-        class, the probabilities of the images have a range; `answer_span` is the largest range.
+        `reference_difference` compares TFLite Micro with LiteRT's reference kernels. Each
+        column of the answers has a range over the images; `answer_span` is the largest range.
         """
+        same = methods_of(self.task).same(self.micro, self.shipped)
         comparison = RuntimeComparison(
             probe_images=len(self.micro),
-            label_agreement=float((self.micro.argmax(1) == self.shipped.argmax(1)).mean()),
+            label_agreement=float(same.mean()),
             max_difference=float(np.abs(self.micro - self.shipped).max()),
             reference_difference=self._difference,
             answer_span=self._span,
@@ -93,4 +97,4 @@ def compare(
         answers_of_outputs(output, runtime.predict(probes, ignore_progress))
         for runtime in (model, shipped, reference)
     )
-    return Comparison(micro, *others)
+    return Comparison(micro, *others, task=output.task)

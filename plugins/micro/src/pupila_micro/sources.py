@@ -115,7 +115,9 @@ def _type_and_scale(end: str, tensor: TensorIO) -> str:
 
 
 def _column_meaning(output: OutputSpec) -> str:
-    if output.kind == "sigmoid":
+    if output.size is not None:
+        return f"numbers of shape {output.size}, the last axis fastest"
+    if output.activation == "sigmoid":
         return "the probability of the second class"
     if output.kind == "logits":
         return "a column for each class; probabilities are their softmax, exp(x) / sum of exp(x)"

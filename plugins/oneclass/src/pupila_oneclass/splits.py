@@ -52,4 +52,4 @@ def _of_class(images: Dataset, column: int, what: str) -> Dataset:
             f"The data has no {what} image of {images.classes[column]!r}, the class to be learned: "
             f"give some, or correct `positive`."
         )
-    return Dataset.of(images.frame[rows], images.classes, images.cache)
+    return Dataset.of(images.frame[rows], images.classes, images.cache, images.task)

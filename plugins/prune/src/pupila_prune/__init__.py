@@ -1,4 +1,4 @@
-"""Prunes filters or single weights of a classifier, or clusters its weights, and retrains it.
+"""Prunes filters or single weights of a model, or clusters its weights, and retrains it.
 
 This module only describes the techniques: Keras is imported in the process that prunes.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pupila import Config, Technique, hookimpl
+from pupila.plugin import ANY_TASK, CLASSIFICATION
 from pupila_prune.config import Clustering, FilterPruning, MagnitudePruning, WeightPruning
 
 
@@ -28,6 +29,7 @@ def pupila_techniques() -> Iterator[Technique]:
         "prune-obd",
         "Set the weights to 0 whose removal raises the loss least (LeCun et al. 1990)",
         WeightPruning,
+        tasks=frozenset({CLASSIFICATION}),  # its curvature is that of a softmax over classes
     )
     yield _technique(
         "prune-synflow",
@@ -41,10 +43,13 @@ def pupila_techniques() -> Iterator[Technique]:
     )
 
 
-def _technique(name: str, summary: str, config: type[Config]) -> Technique:
+def _technique(
+    name: str, summary: str, config: type[Config], tasks: frozenset[str] = ANY_TASK
+) -> Technique:
     return Technique(
         name=name,
         summary=summary,
+        tasks=tasks,
         implementation=f"pupila_prune.techniques:{name.replace('-', '_')}",
         config=config,
         accepts=frozenset({"keras"}),

@@ -1,11 +1,11 @@
 """Runs the cycle of rounds that all techniques share: cut, retrain, evaluate, repeat.
 
 A `Strategy` decides which weights a round cuts, and keeps them cut during retraining. A round
-trains on the labels and on the uncut model's predictions for the same images (see
-`pupila.training.loss`). The uncut model's predictions are computed once. The cycle ends after its
-last round, or after two rounds in a row that lose more than the budget. The budget is a loss of
-accuracy on the validation images; with `choose_by: fidelity`, it is a loss of fidelity to the uncut
-model on altered images.
+trains on the labels and on the uncut model's answers to the same images, with the losses of the
+task (see `pupila.training.retraining`). The uncut model's answers are computed once. The cycle ends
+after its last round, or after two rounds in a row that lose more than the budget. The budget is a
+loss of accuracy on the validation images; with `choose_by: fidelity`, it is a loss of fidelity to
+the uncut model on altered images.
 
 The smallest model within the budget is kept. If no model is within the budget, the model that lost
 the least is kept, and `measured` says so. The kept model was chosen on the validation images, so
@@ -27,11 +27,11 @@ from pupila.keras_files import import_keras, macs, save
 from pupila.measured import history_of
 from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import fit
-from pupila.training.loss import distillation_loss
+from pupila.training.retraining import RetrainingTargets
 from pupila_prune.config import Retraining
 from pupila_prune.heads import add_output, training_form
 from pupila_prune.rounds import Round, Rounds
-from pupila_prune.training_targets import TrainingTargets, gather_targets, key_of, uncut_accuracy
+from pupila_prune.training_targets import key_of, uncut_accuracy
 
 keras = import_keras()
 
@@ -67,7 +67,7 @@ def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
         PupilaError: the loss of a round is no longer finite.
     """
     config: Retraining = step.config
-    targets, key = gather_targets(step), key_of(step, strategy.name)
+    targets, key = RetrainingTargets.of(step), key_of(step, strategy.name)
     images = len(step.split("validation"))
     rounds = Rounds(step.scratch, key, strategy.rounds, config.budget, images)
     total, fidelity = strategy.parameters(model), 1.0 if targets.altered else None
@@ -92,14 +92,14 @@ def write_chosen(step: Step[Any], rounds: Rounds) -> Any:
 
 
 def _retrain(
-    step: Step[Any], model: Any, strategy: Strategy, targets: TrainingTargets, rounds: Rounds
+    step: Step[Any], model: Any, strategy: Strategy, targets: RetrainingTargets, rounds: Rounds
 ) -> TrainingHistory:
     """Retrain the cut model of the current round, and return the training history."""
     config, number = step.config, len(rounds.curve)
     with strategy.keep_cut(model):
         return fit(
-            training_form(model, step.inputs[0].record.output.kind),
-            distillation_loss(config.alpha, config.temperature),
+            training_form(model, step.inputs[0].record.output),
+            targets.loss,
             targets.train,
             targets.validation,
             config,
@@ -107,6 +107,7 @@ def _retrain(
             Checkpoint(step.scratch / "training.npz", f"{rounds.key}, round {number}"),
             partial(_report, step.progress, number, rounds.max_rounds),
             targets.altered,
+            targets.right,
         )
 
 

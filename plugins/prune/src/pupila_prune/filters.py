@@ -22,7 +22,7 @@ from pupila_prune.rebuild import rebuild
 from pupila_prune.rounds import Rounds
 from pupila_prune.saliency import Scores, magnitude, taylor
 from pupila_prune.selection import choose, min_filters
-from pupila_prune.training_targets import ranking_batches
+from pupila_prune.training_targets import ranking_batches, ranking_loss
 
 _MAX_IMAGES = 512
 """Most training images used to score units; the seed chooses them at random."""
@@ -81,9 +81,9 @@ class FilterStrategy:
     def _scores(self, model: Any, channels: Channels) -> Scores:
         if self._config.saliency == "magnitude":
             return magnitude(model, channels)
-        form = training_form(model, self._step.inputs[0].record.output.kind)
+        form = training_form(model, self._step.inputs[0].record.output)
         batches = ranking_batches(self._step, _MAX_IMAGES, self._config.batch_size)
-        return taylor(form, channels, batches)
+        return taylor(form, channels, batches, ranking_loss(self._step))
 
     def _nothing_to_cut(self) -> PupilaError:
         unsupported = ", ".join(map(repr, self._uncut.untouched[:5])) or "none"

@@ -1,4 +1,4 @@
-"""Converts models between their declared output and the logits that they are trained on."""
+"""Converts models between their declared output and the output that they are trained on."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ keras = import_keras()
 layers, ops = keras.layers, keras.ops
 
 
-def logits_of(model: Any, kind: str) -> Any:
-    """Return a copy of a flat model that outputs logits, with all layers trainable.
+def without_activation(model: Any, output: OutputSpec) -> Any:
+    """Return a copy of a flat model without its last activation, with all layers trainable.
 
-    `kind` is the declared output of the model.
+    `output` is the declared output of the model. Only classifiers of probabilities have such an
+    activation; without it, their output is logits.
 
     Raises:
-        PupilaError: the model does not end in an activation of this kind.
+        PupilaError: the model does not end in the declared activation.
     """
     settings: dict[str, Any] = {}
-    if kind != "logits":
+    kind = output.activation
+    if kind:
         last, (before, *_) = _last_call(model)
         if _is_only_activation(last, kind):
             model = keras.Model(model.inputs[0], before, name=model.name)
@@ -39,13 +41,13 @@ def logits_of(model: Any, kind: str) -> Any:
     return rebuild(model, channels, keep_all(channels), settings)
 
 
-def training_form(model: Any, kind: str) -> Any:
-    """Return a model with the same layers that outputs one logit per class, `(batch, classes)`.
+def training_form(model: Any, output: OutputSpec) -> Any:
+    """Return a model with the same layers whose output is `output.in_training`.
 
-    `kind` is the declared output of `model`. If `kind` is `sigmoid`, `model` has a single logit z,
-    the logit of the second class, and the returned model has the logits 0 and z.
+    `output` is the declared output of the uncut model. If that is a sigmoid, `model` has a single
+    logit z, the logit of the second class, and the returned model has the logits 0 and z.
     """
-    if kind != "sigmoid":
+    if output.activation != "sigmoid":
         return model
     (logit,) = model.outputs
     both = ops.concatenate([ops.zeros_like(logit), logit], axis=-1)
@@ -54,12 +56,12 @@ def training_form(model: Any, kind: str) -> Any:
 
 def add_output(model: Any, output: OutputSpec) -> Any:
     """Return a model with the same layers that ends in the activation of the declared output."""
-    if output.kind == "logits":
+    if not output.activation:
         return model
     name = "probabilities"
     while name in {layer.name for layer in model.layers}:
         name = f"final_{name}"
-    answer = layers.Activation(output.kind, name=name)(model.outputs[0])
+    answer = layers.Activation(output.activation, name=name)(model.outputs[0])
     return keras.Model(model.inputs[0], answer, name=model.name)
 
 

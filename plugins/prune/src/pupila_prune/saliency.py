@@ -1,7 +1,7 @@
 """Scores units by how much they matter to the model; see `pupila_prune.channels` for units.
 
 **taylor.** Molchanov et al. 2019 (CVPR; arXiv 1906.10771), "Importance estimation for neural
-network pruning", equation 8. With the gradient g of the cross-entropy on labelled images, and the
+network pruning", equation 8. With the gradient g of the loss on labelled images, and the
 sum over all weights w of a unit,
 
     I = E[(Σ g · w)²]
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from pupila.keras_files import import_keras, import_tensorflow
 from pupila.training.batches import Batches
-from pupila.training.loss import label_loss
+from pupila.training.loss import Loss, label_loss
 from pupila_prune.channels import FIXED, Axis, Channels
 
 keras, tf = import_keras(), import_tensorflow()
@@ -42,15 +42,15 @@ Scores = NDArray[np.float64]
 """The score of each unit, `(units,)`. Units with the lowest scores are cut first."""
 
 
-def taylor(model: Any, channels: Channels, batches: Batches) -> Scores:
+def taylor(model: Any, channels: Channels, batches: Batches, loss: Loss = label_loss) -> Scores:
     """Return for each unit the change of the loss per parameter saved, by Taylor expansion.
 
-    `model` outputs logits `(batch, classes)`, and `channels` has the units of `model`. `batches`
-    are images with labels `(batch, classes)`. The model runs in inference mode: normalisation uses
-    its running statistics, and dropout is off.
+    `channels` has the units of `model`. `batches` are images with labels as targets, and `loss` is
+    the loss on them, by default of a classifier that outputs logits. The model runs in inference
+    mode: normalisation uses its running statistics, and dropout is off.
     """
     axes = [axis for axis in channels.axes if _weight(model, axis).trainable]
-    measure = _measure(model, axes)
+    measure = _measure(model, axes, loss)
     squares = np.zeros(channels.count)
     for number in range(len(batches)):
         pictures, labels = batches[number]
@@ -74,16 +74,16 @@ def magnitude(model: Any, channels: Channels) -> Scores:
     return norms / np.maximum(means[family], np.finfo(np.float64).tiny)
 
 
-def _measure(model: Any, axes: list[Axis]) -> Any:
+def _measure(model: Any, axes: list[Axis], loss: Loss) -> Any:
     """Return a function that computes Σ g · w of each entry along each axis from a batch."""
     variables = [_weight(model, axis).value for axis in axes]
 
     @tf.function(reduce_retracing=True)
     def measure(pictures: Any, labels: Any) -> list[Any]:
         with tf.GradientTape() as tape:
-            loss = ops.mean(label_loss(labels, model(pictures, training=False)))
+            mean = ops.mean(loss(labels, model(pictures, training=False)))
         gradients = tape.gradient(
-            loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            mean, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         products = [g * w for g, w in zip(gradients, variables, strict=True)]
         return [_sum_other_axes(p, axis) for p, axis in zip(products, axes, strict=True)]

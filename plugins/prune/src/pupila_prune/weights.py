@@ -101,7 +101,7 @@ def by_obd(step: Step[WeightPruning]) -> MaskRule:
     """Return a rule that cuts the weights whose removal raises the loss least."""
 
     def masks(model: Any, kernels: Sequence[Kernel], target: float) -> Masks:
-        form = training_form(model, step.inputs[0].record.output.kind)
+        form = training_form(model, step.inputs[0].record.output)
         scores = obd(form, kernels, ranking_batches(step, _MAX_IMAGES, batch_size=1))
         return masks_across_layers(_zeros_first(kernels, scores), target)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pupila import Config, Technique, hookimpl
+from pupila.plugin import ANY_TASK
 from pupila_quantize.config import Calibrated, Qat, QuantizeInt4, QuantizeInt8, QuantizeMixed
 
 
@@ -44,6 +45,7 @@ def pupila_techniques() -> Iterable[Technique]:
         summary="Continue training a Keras model with simulated int8, then write it (Jacob et al. "
         "2018)",
         config=Qat,
+        tasks=ANY_TASK,
         accepts=frozenset({"keras"}),
         produces="tflite",
         needs_data=True,
@@ -57,6 +59,7 @@ def _after_training(name: str, summary: str, config: type[Config] = Config) -> T
     return Technique(
         name=name,
         summary=summary,
+        tasks=ANY_TASK,
         config=config,
         accepts=frozenset({"tflite"}),
         produces="tflite",

@@ -1,4 +1,4 @@
-"""Handles the final softmax or sigmoid of a model, for which eight bits are not enough.
+"""Handles the final softmax or sigmoid of a classifier, for which eight bits are not enough.
 
 In int8 the scale of probabilities is 1/256. All probabilities above 255.5/256 become 255/256, and a
 confident model no longer ranks images: a student trained without a teacher gave the same
@@ -50,12 +50,15 @@ class Ending:
         model = map_model(source)
         graph = model.Subgraphs(0)
         last = list(operators(model, graph))[-1]
-        if _ACTIVATIONS.get(last.name) != output.kind or not _computes_the_output(graph, last):
+        activation = _ACTIVATIONS.get(last.name)
+        if activation is None or activation != output.activation:
+            return cls((), False, output)
+        if not _computes_the_output(graph, last):
             return cls((), False, output)
         if io_type == "float":
             return cls((scope_of(graph, last),), False, output)
-        if output.kind == "softmax" and _beta(graph, last) == 1:
-            return cls((), True, output.model_copy(update={"kind": "logits"}))
+        if activation == "softmax" and _beta(graph, last) == 1:
+            return cls((), True, output.in_training)
         return cls((), False, output)
 
     def read(self, source: Path) -> str | bytearray:

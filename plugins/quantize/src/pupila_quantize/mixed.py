@@ -1,8 +1,9 @@
 """Measures which layers lose accuracy in int8, and chooses the fewest that must stay in float.
 
-The *sensitivity* of a layer is the divergence of the model's predictions, KL(float ‖ quantised) in
-nats over validation images, when only that layer is in int8. Layers are left in float one by one,
-the most sensitive first, until the loss of accuracy is within the budget.
+The *sensitivity* of a layer is the divergence of the model's answers to validation images when only
+that layer is in int8. For a classifier it is KL(float ‖ quantised) in nats; other tasks have their
+own. Layers are left in float one by one, the most sensitive first, until the loss of accuracy is
+within the budget.
 
 This is the method of Wu et al. 2020, "Integer quantization for deep learning inference: principles
 and empirical evaluation", section 6.1, with one difference: their sensitivity is the loss of
@@ -31,7 +32,7 @@ class Sensitivity:
 
     layer: Layer
     divergence: float | None
-    """KL divergence from the float model's predictions, in nats; None if it is not finite."""
+    """Divergence from the float model's answers; None if it is not finite."""
     accuracy: float
     """Accuracy on the validation images, as a fraction."""
 

@@ -2,9 +2,9 @@
 
 Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference" (CVPR), section 3; see `pupila_quantize.annotate` for the
-equation. The model learns from the labels and from the predictions of the float model, with the
-loss of `pupila.training.loss` (Hinton et al. 2015; for quantisation: Mishra and Marr 2018,
-"Apprentice", scheme C).
+equation. The model learns from the labels and from the answers of the float model, with the loss of
+the task (for classification Hinton et al. 2015, `pupila.training.loss`; for quantisation: Mishra
+and Marr 2018, "Apprentice", scheme C).
 """
 
 from __future__ import annotations
@@ -14,21 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pupila import Artifact, Dataset, OutputSpec, Step, StepResult, keras_files
 from pupila.arrays import Pixels
 from pupila.digest import digest_json
 from pupila.litert.packing import repack
 from pupila.measured import Measured
-from pupila.task import answers_of_outputs
-from pupila.training.altered import altered_for
-from pupila.training.batches import Images
+from pupila.task import answers_of_outputs, methods_of
 from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import train
-from pupila.training.loss import distillation_loss
-from pupila.training.targets import labels_of, labels_of_views, pack_targets, softened_mean
-from pupila.views import AS_IS
+from pupila.training.retraining import RetrainingTargets
 from pupila_quantize import structure
 from pupila_quantize.annotate import Quantised, add_fake_quantisation
 from pupila_quantize.bridge import split_preprocessing, to_tf_keras
@@ -56,8 +51,8 @@ def qat(step: Step[Qat]) -> StepResult:
     * the comparison with the float model on the validation images (see
       `pupila_quantize.comparing`), and the training history;
     * how the file differs from the trained model: `export_agreement` is the fraction of validation
-      images with the same predicted class, `export_largest_difference` and
-      `export_mean_difference` are differences of probabilities;
+      images with the same answer, `export_largest_difference` and `export_mean_difference` are
+      differences of the numbers in answers, such as probabilities;
     * `sparsity` and `clusters`, the structure that was preserved (see `pupila_quantize.structure`);
     * `output_only_layers`, the names of layers without an int8 kernel;
     * `float_operators`, the number of operators of each name that still compute in float (see
@@ -108,48 +103,27 @@ def _train(
     step: Step[Qat], quantised: Quantised, training: Dataset, validation: Dataset
 ) -> TrainingHistory:
     (artifact,), config = step.inputs, step.config
-    training_images = Images.of(
-        training, artifact.record.input, _targets(step, training), config.augmentation
-    )
-    validation_images = Images.of(
-        validation, artifact.record.input, [_validation_targets(step, validation)], AS_IS
-    )
-    classes = artifact.record.output.classes
+    targets = RetrainingTargets.of(step)
     trainee = Trainee(
         quantised.model,
         artifact.record.output,
-        [classes.index(name) for name in training.classes],
-        distillation_loss(config.alpha, config.temperature),
+        targets.loss,
+        targets.right,
+        targets.validation.targets[0].shape[1],
         config,
         -(-len(training) // config.batch_size),
     )
     checkpoint = Checkpoint(step.scratch / "training.npz", _key(step, training, validation))
-    altered = altered_for(step, artifact.record.input)
     return train(
         trainee,
-        training_images,
-        validation_images,
+        targets.train,
+        targets.validation,
         config,
         step.seed,
         checkpoint,
         step.progress,
-        altered,
+        targets.altered,
     )
-
-
-def _targets(step: Step[Qat], images: Dataset) -> list[NDArray[np.float32]]:
-    """Return labels and the float model's logits, `(images, 2 · classes)` for each view."""
-    augmentation = step.config.augmentation
-    views = step.predictions.of_views(step.inputs[0], images, augmentation, step.progress)
-    return [
-        pack_targets(labels, softened_mean([answers], [1], step.config.temperature))
-        for labels, answers in zip(labels_of_views(images, augmentation), views, strict=True)
-    ]
-
-
-def _validation_targets(step: Step[Qat], images: Dataset) -> NDArray[np.float32]:
-    answers = step.predictions.of(step.inputs[0], images, step.progress)
-    return pack_targets(labels_of(images), softened_mean([answers], [1], step.config.temperature))
 
 
 def _key(step: Step[Qat], training: Dataset, validation: Dataset) -> str:
@@ -165,11 +139,11 @@ def convert(model: Any, output: OutputSpec, io_type: IoType) -> tuple[bytes, Out
     `output` is the output spec of the model. `pupila_quantize.ending` says what happens to the last
     activation.
     """
-    logits, is_cut = before_activation(model)
+    logits, is_cut = before_activation(model, output)
     if not is_cut or (io_type == "int8" and output.kind == "sigmoid"):
         return _to_flatbuffer(model, io_type), output
     if io_type == "int8":
-        return _to_flatbuffer(logits, io_type), output.model_copy(update={"kind": "logits"})
+        return _to_flatbuffer(logits, io_type), output.in_training
     return append_activation(_to_flatbuffer(logits, io_type), output.kind), output
 
 
@@ -198,16 +172,16 @@ def _to_flatbuffer(model: Any, io_type: IoType) -> bytes:
 def _export_difference(
     step: Step[Qat], model: Any, pixels: Pixels, target: Path, written: OutputSpec
 ) -> dict[str, float]:
-    """Compare the probabilities of the trained model and the written file for every image."""
+    """Compare the answers of the trained model and the written file for every image."""
     output = step.inputs[0].record.output
     starts = range(0, len(pixels), _AT_A_TIME)
     batches = (pixels[start : start + _AT_A_TIME].astype(np.float32) for start in starts)
     trained = np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
-    expected = answers_of_outputs(output, trained)
+    expected = answers_of_outputs(output, trained.reshape(len(trained), -1))
     actual = answers_of_outputs(written, predict(target, pixels, step.progress))
     difference = np.abs(actual - expected)
     return {
-        "export_agreement": float((actual.argmax(-1) == expected.argmax(-1)).mean()),
+        "export_agreement": float(methods_of(output.task).same(actual, expected).mean()),
         "export_largest_difference": float(difference.max()),
         "export_mean_difference": float(difference.mean()),
     }

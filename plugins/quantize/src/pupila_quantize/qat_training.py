@@ -17,7 +17,7 @@ from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches
 from pupila.training.checkpoint import EpochMetrics
 from pupila.training.fitting import AfterStep
-from pupila.training.loss import Loss, accuracy
+from pupila.training.loss import Loss
 from pupila.training.schedule import LARGEST_GRADIENT, LearningRate, Schedule
 from pupila_quantize.lowering import layers, tf_keras
 
@@ -34,27 +34,29 @@ class Trainee:
         self,
         model: Any,
         output: OutputSpec,
-        columns: list[int],
         loss: Loss,
+        right: Loss,
+        columns: int,
         schedule: Schedule,
         steps: int,
     ) -> None:
         """Prepare training with `steps` training steps per epoch.
 
-        Column `columns[k]` of the model's output belongs to the class of label k.
+        `output` is the output of `model`. `loss` and `right` take targets of so many columns, and
+        outputs as `output.in_training` says.
         """
         self.variables = list(model.variables)
         self.trainable_variables = list(model.trainable_variables)
         self.optimizer = _optimizer(schedule, steps)
         self.optimizer.build(self.trainable_variables)
-        self._answer, self._columns, self._output = before_activation(model), columns, output
-        self._loss, self._correct = loss, accuracy(len(columns))
+        self._answer, self._activation = before_activation(model, output), output.activation
+        self._loss, self._correct = loss, right
         picture = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
-        target = tf.TensorSpec((None, 2 * len(columns)), tf.float32)
+        target = tf.TensorSpec((None, columns), tf.float32)
         self._learn = tf.function(self._training_step, input_signature=[picture, target])
         self._evaluate = tf.function(self._validation_step, input_signature=[picture, target])
         self._predict = tf.function(
-            partial(self._logits, training=False), input_signature=[picture]
+            partial(self._outputs, training=False), input_signature=[picture]
         )
         self._batch_size = schedule.batch_size
 
@@ -69,39 +71,35 @@ class Trainee:
         return {"val_loss": loss, "val_accuracy": correct}
 
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the logits `(images, classes)` of images `(images, height, width, 3)`.
-
-        Columns are in the order of the labels.
-        """
+        """Return the outputs in training `(images, values)` of images of the model's size."""
         starts = range(0, len(pictures), self._batch_size)
         batches = (pictures[start : start + self._batch_size] for start in starts)
-        return np.concatenate(
-            [self._predict(batch.astype(np.float32)).numpy() for batch in batches]
-        )
+        outputs = (self._predict(batch.astype(np.float32)).numpy() for batch in batches)
+        return np.concatenate([of_batch.reshape(len(of_batch), -1) for of_batch in outputs])
 
     def _training_step(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            logits = self._logits(pictures, training=True)
-            losses = self._loss(targets, logits)
+            outputs = self._outputs(pictures, training=True)
+            losses = self._loss(targets, outputs)
             mean = tf.reduce_mean(losses)
         gradients = tape.gradient(mean, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return losses, self._correct(targets, logits)
+        return losses, self._correct(targets, outputs)
 
     def _validation_step(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
-        logits = self._logits(pictures, training=False)
-        return self._loss(targets, logits), self._correct(targets, logits)
+        outputs = self._outputs(pictures, training=False)
+        return self._loss(targets, outputs), self._correct(targets, outputs)
 
-    def _logits(self, pictures: Any, training: bool) -> Any:
-        """Return logits `(batch, classes)`, columns in the order of the labels."""
+    def _outputs(self, pictures: Any, training: bool) -> Any:
+        """Return outputs in training: of a classifier, logits `(batch, classes)`."""
         model, stripped = self._answer
-        logits = model(pictures, training=training)
-        if self._output.kind == "sigmoid":
-            logits = logits if stripped else _log(logits) - _log(1 - logits)
-            logits = tf.concat([tf.zeros_like(logits), logits], axis=-1)
-        elif self._output.kind == "softmax" and not stripped:
-            logits = _log(logits)
-        return tf.gather(logits, self._columns, axis=-1)
+        outputs = model(pictures, training=training)
+        if self._activation == "sigmoid":
+            logit = outputs if stripped else _log(outputs) - _log(1 - outputs)
+            return tf.concat([tf.zeros_like(logit), logit], axis=-1)
+        if self._activation == "softmax" and not stripped:
+            return _log(outputs)
+        return outputs
 
 
 def _optimizer(schedule: Schedule, steps: int) -> Any:
@@ -110,8 +108,13 @@ def _optimizer(schedule: Schedule, steps: int) -> Any:
     return tf_keras.optimizers.Adam(rate, clipnorm=LARGEST_GRADIENT, jit_compile=False)
 
 
-def before_activation(model: Any) -> tuple[Any, bool]:
-    """Return the model without its final softmax or sigmoid, and whether it had one."""
+def before_activation(model: Any, output: OutputSpec) -> tuple[Any, bool]:
+    """Return the model without its final softmax or sigmoid, and whether it had one.
+
+    Only a classifier whose `output` is probabilities is changed.
+    """
+    if not output.activation:
+        return model, False
     last = model.outputs[0].node.layer
     sigmoid = isinstance(last, layers.Activation) and last.activation.__name__ == "sigmoid"
     if isinstance(last, layers.Softmax) or sigmoid:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pupila import ANY_FORMAT, Technique, hookimpl
+from pupila.plugin import ANY_TASK
 from pupila_search.config import Pick, Search
 
 
@@ -19,6 +20,7 @@ def pupila_techniques() -> Iterator[Technique]:
         summary="Search for a small architecture by evolution, taught by large models",
         implementation="pupila_search.techniques:search",
         config=Search,
+        tasks=ANY_TASK,
         accepts=ANY_FORMAT,
         produces="keras",
         max_inputs=None,
@@ -31,6 +33,7 @@ def pupila_techniques() -> Iterator[Technique]:
         summary="Take a model by name from the front that a search has found",
         implementation="pupila_search.techniques:pick",
         config=Pick,
+        tasks=ANY_TASK,
         accepts=frozenset({"keras"}),
         produces="keras",
     )

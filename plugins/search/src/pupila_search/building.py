@@ -2,7 +2,7 @@
 
 The models suit int8: activations are ReLU or ReLU6, and each batch normalisation follows a
 convolution, so that a converter can fold it. Inputs are raw RGB 0..255, which the model itself
-scales; outputs are logits.
+scales; outputs are logits, or those of another task in training.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from pupila import InputSpec
 from pupila.keras_files import import_keras
+from pupila.training.task import TaskTraining
 from pupila_search.genome import Block, Genome
 from pupila_search.morphism import Weights, fit_array
 
@@ -23,15 +24,18 @@ _MOMENTUM = 0.9
 _DROPOUT = 0.2
 
 
-def build(genome: Genome, input: InputSpec, classes: int) -> Any:
+def build(genome: Genome, input: InputSpec, classes: int, task: TaskTraining | None = None) -> Any:
     """Return a new model from images `(batch, height, width, 3)`, 0..255, to logits.
 
-    The logits are `(batch, classes)`. `input` gives height and width.
+    The logits are `(batch, classes)`. `input` gives height and width. `task` says how a task other
+    than classification is learned: the model then ends in the task's head.
     """
     image = keras.Input(input.shape, name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)
     for block in genome.blocks:
         x = _pool(_BUILDERS[block.kind](x, block), block)
+    if task is not None:
+        return keras.Model(image, task.head(x, genome.head.units, str), name="searched")
     if genome.head.flatten:
         x = layers.Flatten(name="flatten")(x)
     else:

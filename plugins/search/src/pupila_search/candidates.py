@@ -32,7 +32,7 @@ class CandidateMetrics:
     validation_loss: float
     validation_accuracy: float
     wrong: tuple[int, ...]
-    """Rows of the validation images that the candidate misclassifies."""
+    """Rows of the validation images that the candidate answers wrong."""
     latency_ms: float | None
     """Latency in LiteRT, measured in the last stage before fine-tuning; None in earlier stages."""
     seconds: float

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from pupila import InputSpec
-from pupila.plugin import Config
+from pupila import InputSpec, PupilaError
+from pupila.plugin import CLASSIFICATION, Config, Task
 from pupila.training.schedule import Schedule, check_one_teacher
 from pupila.views import Augmentation
 from pupila_search.genome import Space
+
+if TYPE_CHECKING:
+    from pupila.training.task import TaskTraining
 
 Objective = Literal["loss", "fidelity", "bytes", "latency", "macs"]
 
@@ -153,6 +156,18 @@ class Search(Config):
             raise ValueError("`objectives` names loss and fidelity: name the one to choose by")
         return self
 
+    def for_task(self, task: Task) -> Self:
+        for name, value, general in (
+            ("strategy", self.strategy, "evolve"),
+            ("distillation", self.distillation, "plain"),
+        ):
+            if task.name != CLASSIFICATION and value != general:
+                raise PupilaError(
+                    f"`{name}: {value}` is for the task {CLASSIFICATION!r} alone, and the data is "
+                    f"labelled for {task.name!r}: write `{name}: {general}`."
+                )
+        return super().for_task(task)
+
     def check_inputs(self, count: int) -> None:
         if self.by_fidelity:
             check_one_teacher("`objectives` names 'fidelity'", count)
@@ -167,9 +182,12 @@ class Search(Config):
         """Input spec of all candidates."""
         return InputSpec(height=self.size, width=self.size)
 
-    def smallest_bytes(self, classes: int) -> int:
-        """Return the size in bytes of the smallest int8 file that a search can produce."""
-        return Space(self.input, classes).smallest_bytes
+    def smallest_bytes(self, classes: int, task: TaskTraining | None = None) -> int:
+        """Return the size in bytes of the smallest int8 file that a search can produce.
+
+        `task` says how a task other than classification is learned.
+        """
+        return Space(self.input, classes, task=task).smallest_bytes
 
     def schedule(self, epochs: int, learning_rate: float) -> Schedule:
         """Return the training schedule of one stage."""

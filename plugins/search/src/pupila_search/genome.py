@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pupila import InputSpec
 from pupila.int8_size import file_bytes
+
+if TYPE_CHECKING:
+    from pupila.training.task import TaskTraining
 
 Kind = Literal["convolution", "separable", "inverted"]
 Activation = Literal["relu", "relu6"]
@@ -73,10 +76,15 @@ class Block(_Gene):
 
 
 class Head(_Gene):
-    """The layers that turn the last feature map into logits."""
+    """The layers that turn the last feature map into logits, or into the output of another task."""
 
     flatten: bool = Field(default=False, description="Read every position, not their mean.")
-    units: int = Field(default=0, ge=0, description="Units of a hidden dense layer; 0: none.")
+    units: int = Field(
+        default=0,
+        ge=0,
+        description="Units of a hidden dense layer; 0: none. In tasks other than classification, "
+        "channels of the task's own head.",
+    )
 
 
 class Genome(_Gene):
@@ -136,8 +144,19 @@ class LayerSize:
     """Number of positions at which the kernel is applied."""
 
 
-def layer_sizes(genome: Genome, input: InputSpec, classes: int) -> Iterator[LayerSize]:
-    """Yield the sizes of the layers with weights, from the input to the logits."""
+def layer_sizes(
+    genome: Genome, input: InputSpec, classes: int, task: TaskTraining | None = None
+) -> Iterator[LayerSize]:
+    """Yield the sizes of the layers with weights, from the input to the output.
+
+    `task` says how a task other than classification is learned; it has a head of its own.
+    """
+    yield from block_sizes(genome, input)
+    yield from head_sizes(genome, input, classes, task)
+
+
+def block_sizes(genome: Genome, input: InputSpec) -> Iterator[LayerSize]:
+    """Yield the sizes of the layers with weights in the blocks."""
     rows, columns, given = input.height, input.width, 3
     for block in genome.blocks:
         into = rows * columns
@@ -145,6 +164,17 @@ def layer_sizes(genome: Genome, input: InputSpec, classes: int) -> Iterator[Laye
         yield from _sizes_in(block, given, into, out)
         rows, columns = block.side_after(rows), block.side_after(columns)
         given = block.filters
+
+
+def head_sizes(
+    genome: Genome, input: InputSpec, classes: int, task: TaskTraining | None = None
+) -> Iterator[LayerSize]:
+    """Yield the sizes of the layers with weights in the head; see `layer_sizes` for `task`."""
+    (rows, columns), given = positions_left(genome, input), genome.blocks[-1].filters
+    if task is not None:
+        for entries, channels in task.head_kernels(given, genome.head.units):
+            yield LayerSize(entries, channels, rows * columns)
+        return
     features = given * rows * columns if genome.head.flatten else given
     for units in filter(None, (genome.head.units, classes)):
         yield LayerSize(features * units, units, 1)
@@ -168,16 +198,19 @@ def _sizes_in(block: Block, given: int, into: int, out: int) -> Iterator[LayerSi
     yield LayerSize(hidden * filters, filters, out)
 
 
-def int8_bytes(genome: Genome, input: InputSpec, classes: int) -> int:
+def int8_bytes(
+    genome: Genome, input: InputSpec, classes: int, task: TaskTraining | None = None
+) -> int:
     """Estimate the size in bytes of the int8 flatbuffer, without building the model."""
-    sizes = list(layer_sizes(genome, input, classes))
+    sizes = list(layer_sizes(genome, input, classes, task))
     entries = sum(layer.entries for layer in sizes)
     return file_bytes(entries, [layer.channels for layer in sizes])
 
 
-def macs(genome: Genome, input: InputSpec, classes: int) -> int:
+def macs(genome: Genome, input: InputSpec, classes: int, task: TaskTraining | None = None) -> int:
     """Return the number of multiply-accumulates for one image."""
-    return sum(layer.entries * layer.positions for layer in layer_sizes(genome, input, classes))
+    sizes = layer_sizes(genome, input, classes, task)
+    return sum(layer.entries * layer.positions for layer in sizes)
 
 
 def positions_left(genome: Genome, input: InputSpec) -> tuple[int, int]:
@@ -200,6 +233,16 @@ class Space:
     most_blocks: int = 16
     fewest_filters: int = 8
     most_filters: int = 512
+    task: TaskTraining | None = None
+    """How a task other than classification is learned; None for classifiers."""
+
+    @property
+    def fewest_positions(self) -> tuple[int, int]:
+        """Fewest rows and columns of the last feature map."""
+        stride = self.task and self.task.largest_stride
+        if not stride:
+            return 1, 1
+        return -(-self.input.height // stride), -(-self.input.width // stride)
 
     def fault(self, genome: Genome) -> str:
         """Return why a genome is outside the space; an empty string if it is inside."""
@@ -208,18 +251,30 @@ class Space:
             return f"{len(filters)} blocks, more than {self.most_blocks}"
         if min(filters) < self.fewest_filters or max(filters) > self.most_filters:
             return f"{filters} filters, not {self.fewest_filters} to {self.most_filters}"
-        if min(positions_left(genome, self.input)) < 1:
+        rows, columns = positions_left(genome, self.input)
+        if min(rows, columns) < 1:
             return "nothing is left of the picture"
-        size = int8_bytes(genome, self.input, self.classes)
+        fewest_rows, fewest_columns = self.fewest_positions
+        if rows < fewest_rows or columns < fewest_columns:
+            return f"a last map of {rows} x {columns}, not {fewest_rows} x {fewest_columns} or more"
+        size = self.int8_bytes(genome)
         if self.max_bytes and size > self.max_bytes:
             return f"{size} bytes, more than {self.max_bytes}"
-        work = macs(genome, self.input, self.classes)
+        work = self.macs(genome)
         if self.max_macs and work > self.max_macs:
             return f"{work} multiply-accumulates, more than {self.max_macs}"
         return ""
+
+    def int8_bytes(self, genome: Genome) -> int:
+        """Estimate the size in bytes of a genome's int8 flatbuffer."""
+        return int8_bytes(genome, self.input, self.classes, self.task)
+
+    def macs(self, genome: Genome) -> int:
+        """Return the number of a genome's multiply-accumulates for one image."""
+        return macs(genome, self.input, self.classes, self.task)
 
     @property
     def smallest_bytes(self) -> int:
         """Estimated size in bytes of the smallest genome's int8 file."""
         block = Block(mark=0, kind="convolution", filters=self.fewest_filters)
-        return int8_bytes(Genome(blocks=(block,)), self.input, self.classes)
+        return self.int8_bytes(Genome(blocks=(block,)))

@@ -8,7 +8,6 @@ import numpy as np
 
 from pupila.keras_files import import_keras, import_tensorflow
 from pupila.litert.interpreter import Interpreter
-from pupila_search.building import build
 from pupila_search.genome import Genome
 from pupila_search.training_targets import TrainingTargets
 
@@ -33,7 +32,7 @@ def latency_ms(model: Any) -> float:
 def latency_of(genome: Genome, targets: TrainingTargets) -> float:
     """Build a genome's model with untrained weights, and return its `latency_ms`."""
     keras.utils.clear_session()
-    return latency_ms(build(genome, targets.config.input, len(targets.train.classes)))
+    return latency_ms(targets.build(genome))
 
 
 def _flatbuffer(model: Any) -> bytes:

@@ -67,7 +67,8 @@ def widen(
 ) -> Child:
     """Widen block `index` and the blocks tied to it by shortcuts, to `filters` output channels.
 
-    `input` is the input spec of the model. The child computes what its parent computes.
+    `input` is the input spec of the model. The child computes what its parent computes, unless a
+    task's own head reads the wider channels: its new weights are then initialised.
     """
     tied = genome.tied_to(index)
     copied = _copies(genome.blocks[index].filters, filters, random)
@@ -79,7 +80,8 @@ def widen(
     for number in tied:
         blocks[number] = blocks[number].model_copy(update={"filters": filters})
     named = ", ".join(genome.blocks[number].name for number in tied)
-    return Child(genome.with_blocks(blocks), wider, True, f"widen {named} to {filters}")
+    preserved = tied[-1] + 1 < len(blocks) or _head_layer(genome) in weights
+    return Child(genome.with_blocks(blocks), wider, preserved, f"widen {named} to {filters}")
 
 
 def widen_hidden(
@@ -205,12 +207,19 @@ def _split_head(
     input: InputSpec,
     random: Generator,
 ) -> None:
-    name = "head_dense" if genome.head.units else "logits"
+    name = _head_layer(genome)
+    if name not in weights:
+        return  # the head of a task, see `widen`
     kernel, *others = weights[name]
     rows, columns = positions_left(genome, input) if genome.head.flatten else (1, 1)
     by_position = kernel.reshape(rows * columns, -1, kernel.shape[-1])
     split = _split(by_position, 1, copied, random)
     weights[name] = [split.reshape(-1, kernel.shape[-1]), *others]
+
+
+def _head_layer(genome: Genome) -> str:
+    """Return the name of the layer of a classifier's head that reads the last feature map."""
+    return "head_dense" if genome.head.units else "logits"
 
 
 def _copy_outputs(weights: Weights, name: str, copied: NDArray[np.int64]) -> None:

@@ -16,7 +16,7 @@ from pupila import Progress
 from pupila.training.schedule import Schedule
 from pupila_search.candidates import Candidate, CandidateMetrics
 from pupila_search.config import Search
-from pupila_search.genome import Space, int8_bytes, macs
+from pupila_search.genome import Space
 from pupila_search.morphism import Child
 from pupila_search.multiple_comparisons import MultipleComparisons
 from pupila_search.progress_text import describe_progress
@@ -48,6 +48,7 @@ class Population:
             len(targets.train.classes),
             targets.config.max_bytes if targets.config.strategy == "evolve" else None,
             targets.config.max_macs,
+            task=targets.task,
         )
         self._folder, self._seed, self._images = folder, seed, len(targets.validation)
         self._pool, self._progress = pool, progress
@@ -74,7 +75,6 @@ class Population:
     def add(self, child: Child, parents: Sequence[Candidate], born: int) -> Candidate:
         """Add a child as a candidate of generation `born`, with a number and a folder."""
         number = len(self.candidates)
-        picture, classes = self.space.input, self.space.classes
         candidate = Candidate(
             number=number,
             genome=child.genome,
@@ -83,8 +83,8 @@ class Population:
             preserved=child.preserved,
             born=born,
             seed=(self._seed * _APART + number) % _SEEDS,
-            bytes=int8_bytes(child.genome, picture, classes),
-            macs=macs(child.genome, picture, classes),
+            bytes=self.space.int8_bytes(child.genome),
+            macs=self.space.macs(child.genome),
             folder=self._folder / f"{number:05}",
         )
         self.candidates.append(candidate)

@@ -23,7 +23,7 @@ from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import train
 from pupila.training.schedule import Schedule
-from pupila_search.building import build, freeze_first, load, weights_of
+from pupila_search.building import freeze_first, load, weights_of
 from pupila_search.candidates import CandidateMetrics, read_weights, write_weights
 from pupila_search.genome import Genome
 from pupila_search.latency import latency_ms
@@ -95,7 +95,7 @@ def train_stage(subtask: SubTask, file: TargetsFile) -> CandidateMetrics:
     (targets, images, validation), started = _open(file), time.monotonic()
     keras.utils.clear_session()
     keras.utils.set_random_seed(subtask.seed)
-    model = build(subtask.genome, targets.config.input, len(targets.train.classes))
+    model = targets.build(subtask.genome)
     load(model, read_weights(subtask.source))
     latency = subtask.latency_ms or (latency_ms(model) if subtask.last else None)
     if subtask.frozen:
@@ -148,7 +148,8 @@ def _fit(
 ) -> tuple[TrainingHistory, tuple[int, ...]]:
     """Train a model; return its history, and the validation rows that its best epoch gets wrong."""
     steps = len(epoch_batches(images, 0, subtask.seed, subtask.schedule.batch_size))
-    trainee = Trainee(model, targets.loss, images, subtask.schedule, steps)
+    right = targets.training.right()
+    trainee = Trainee(model, targets.loss, images, subtask.schedule, steps, right)
     settings = [
         subtask.genome.model_dump(mode="json"),
         subtask.stage,
@@ -166,7 +167,7 @@ def _fit(
         subtask.seed,
         checkpoint,
         _ignore_progress,
-        targets.altered,
+        targets.altered_for(model),
     )
     return history, trainee.wrong(all_in_order(validation, subtask.schedule.batch_size))
 

@@ -14,7 +14,7 @@ from pupila.measured import (
 from pupila.measured import Candidate as TriedCandidate
 from pupila.measured import Genome as MeasuredGenome
 from pupila_search.candidates import Candidate
-from pupila_search.genome import Genome, Space, layer_sizes, positions_left
+from pupila_search.genome import Genome, Space, block_sizes, head_sizes, positions_left
 from pupila_search.population import Population
 from pupila_search.training_targets import TrainingTargets
 
@@ -82,12 +82,11 @@ def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
     Parameters are counted as in the exported file, where normalisation is folded into the
     convolution.
     """
-    head = 2 if genome.head.units else 1
     blocks: list[BlockSize] = []
     before = 0
     for count, block in enumerate(genome.blocks, start=1):
         part = Genome(blocks=genome.blocks[:count], head=genome.head)
-        layers = list(layer_sizes(part, space.input, space.classes))[:-head]
+        layers = block_sizes(part, space.input)
         learned = sum(layer.entries + layer.channels for layer in layers)
         rows, columns = positions_left(part, space.input)
         blocks.append(
@@ -99,9 +98,11 @@ def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
             )
         )
         before = learned
-    last = list(layer_sizes(genome, space.input, space.classes))[-head:]
+    last = list(head_sizes(genome, space.input, space.classes, space.task))
     learned = sum(layer.entries + layer.channels for layer in last)
-    return (*blocks, BlockSize(rows=1, columns=1, channels=space.classes, parameters=learned))
+    rows, columns = (1, 1) if space.task is None else positions_left(genome, space.input)
+    channels = last[-1].channels
+    return (*blocks, BlockSize(rows=rows, columns=columns, channels=channels, parameters=learned))
 
 
 def _model(candidate: Candidate, population: Population) -> SearchedModel:

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pupila import OutputSpec, PupilaError, Step, StepResult
+from pupila import OutputSpec, PupilaError, Step, StepResult, installed
 from pupila.errors import nearest
 from pupila.keras_files import MODEL_NAME, import_keras, macs, parameters, save
 from pupila.measured import Measured, PickedModel, SearchResult
-from pupila_search.building import build, load
+from pupila.plugin import CLASSIFICATION
+from pupila.training.task import training_of
+from pupila_search.building import load
 from pupila_search.candidates import Candidate
 from pupila_search.config import Pick, Search
 from pupila_search.population import Population
@@ -56,13 +58,13 @@ def search(step: Step[Search]) -> StepResult:
     for candidate in front:
         target = step.output / FRONT / candidate.name
         target.mkdir(parents=True)
-        save(_with_softmax(candidate, targets), target)
-    model = _with_softmax(chosen, targets)
+        save(_finished(candidate, targets)[0], target)
+    model, output = _finished(chosen, targets)
     save(model, step.output)
     return StepResult(
         format="keras",
         input=config.input,
-        output=OutputSpec(kind="softmax", classes=targets.validation.classes),
+        output=output,
         parameters=parameters(model),
         macs=macs(model),
         shipped=MODEL_NAME,
@@ -89,9 +91,13 @@ def pick(step: Step[Pick]) -> StepResult:
         )
     shutil.copyfile(source, step.output / MODEL_NAME)
     model = keras.saving.load_model(source, compile=False)
+    output = artifact.record.output
+    if output.size is not None:  # models of the front may have maps of other sizes
+        output = output.model_copy(update={"size": tuple(model.output_shape[1:])})
     return StepResult.like(
         artifact,
         format="keras",
+        output=output,
         parameters=parameters(model),
         macs=macs(model),
         measured=Measured(PickedModel(picked=models[wanted])),
@@ -114,8 +120,9 @@ def _room_on_disk(folder: Path, what: str) -> Generator[None]:
 
 def _make_targets(step: Step[Search]) -> TrainingTargets:
     """Check that some model can be within `max_bytes`, and then compute the training targets."""
-    config = step.config
-    smallest = config.smallest_bytes(len(step.images.classes))
+    config = step.config.for_task(installed().task(step.images.task))
+    task = None if step.images.task == CLASSIFICATION else training_of(step.images)
+    smallest = config.smallest_bytes(len(step.images.classes), task)
     if config.max_bytes is not None and config.max_bytes < smallest:
         raise PupilaError(
             f"`max_bytes` is {config.max_bytes!r}, but the smallest model of a search has "
@@ -146,9 +153,9 @@ def _choose(population: Population) -> Candidate:
     )
 
 
-def _with_softmax(candidate: Candidate, targets: TrainingTargets) -> Any:
-    """Return a candidate's trained model with a softmax added."""
-    model = build(candidate.genome, targets.config.input, len(targets.train.classes))
+def _finished(candidate: Candidate, targets: TrainingTargets) -> tuple[Any, OutputSpec]:
+    """Return a candidate's trained model as it is saved, such as with a softmax, and its output."""
+    model = targets.build(candidate.genome)
     load(model, candidate.weights())
-    probabilities = keras.layers.Softmax(name="probabilities")(model.outputs[0])
-    return keras.Model(model.inputs[0], probabilities, name=candidate.name)
+    named = keras.Model(model.inputs[0], model.outputs[0], name=candidate.name)
+    return targets.training.finish(named)

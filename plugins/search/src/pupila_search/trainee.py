@@ -60,12 +60,19 @@ class Trainee:
     """A candidate's model, with the interface that `pupila.training.fitting.train` needs."""
 
     def __init__(
-        self, model: Any, loss: Loss, images: Images, schedule: Schedule, steps: int
+        self,
+        model: Any,
+        loss: Loss,
+        images: Images,
+        schedule: Schedule,
+        steps: int,
+        right: Loss | None = None,
     ) -> None:
+        """`right` tells which images are answered right; by default, as a classifier does."""
         self.variables: list[Any] = model.variables
         self.trainable_variables: list[Any] = model.trainable_variables
         self.optimizer = AdamW(self.trainable_variables)
-        self._model, self._loss, self._correct = model, loss, accuracy(images.classes)
+        self._model, self._loss, self._correct = model, loss, right or accuracy(images.classes)
         self._batch_size, self._rate = schedule.batch_size, LearningRate.of(schedule, steps)
         pictures = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
         targets = tf.TensorSpec((None, images.targets[0].shape[1]), tf.float32)
@@ -97,13 +104,14 @@ class Trainee:
         return {"val_loss": float(loss), "val_accuracy": float(correct)}
 
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the logits `(images, classes)` of images `(images, height, width, 3)`."""
+        """Return the outputs `(images, values)` of images `(images, height, width, 3)`."""
         starts = range(0, len(pictures), self._batch_size)
         batches = (pictures[start : start + self._batch_size] for start in starts)
-        return np.concatenate([self._answer(batch).numpy() for batch in batches])
+        outputs = (self._answer(batch).numpy() for batch in batches)
+        return np.concatenate([of_batch.reshape(len(of_batch), -1) for of_batch in outputs])
 
     def wrong(self, validation: Batches) -> tuple[int, ...]:
-        """Return the rows of the validation images that the model misclassifies."""
+        """Return the rows of the validation images that the model answers wrong."""
         outputs = [
             self._evaluate(*_as_arrays(validation[number])) for number in range(len(validation))
         ]

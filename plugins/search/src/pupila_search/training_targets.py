@@ -5,25 +5,29 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, Step
+from pupila import Dataset, OutputSpec, Step, installed
 from pupila.arrays import write_rows
 from pupila.digest import digest_json
 from pupila.measured import TeacherQualities
+from pupila.plugin import CLASSIFICATION
 from pupila.training.altered import Altered
 from pupila.training.batches import Images
-from pupila.training.loss import Loss, distillation_loss
+from pupila.training.loss import Loss
 from pupila.training.oracle import oracle_loss, oracle_targets
-from pupila.training.targets import labels_of, labels_of_views, pack_targets, softened_mean
+from pupila.training.targets import labels_of, labels_of_views, pack_targets
+from pupila.training.task import TaskTraining, training_of
 from pupila.training.teacher import predict_teachers
 from pupila.views import AS_IS
+from pupila_search.building import build
 from pupila_search.config import Search
+from pupila_search.genome import Genome
 
 _KEPT_BYTES = 2 * 1024**3
 """Largest size in bytes at which augmented views are rendered to disk, once for all candidates. If
@@ -60,6 +64,8 @@ class TrainingTargets:
     digest: str
     """Digest of everything that determines what a candidate learns, except its genome and seed."""
     teachers: TeacherQualities
+    outputs: tuple[OutputSpec, ...]
+    """Output specification of each teacher."""
     pictures: tuple[Path, ...] = ()
     """Files of rendered training images, one array `(images, height, width, 3)` for each view.
 
@@ -69,10 +75,32 @@ class TrainingTargets:
     """Altered validation images, if fidelity is an objective; otherwise None."""
 
     @property
+    def training(self) -> TaskTraining:
+        """How the task of the images is learned."""
+        return training_of(self.train)
+
+    @property
+    def task(self) -> TaskTraining | None:
+        """How a task other than classification is learned; None for classification."""
+        return None if self.train.task == CLASSIFICATION else self.training
+
+    @property
     def loss(self) -> Loss:
-        """The loss, a function of the targets and a candidate's logits."""
-        of = oracle_loss if self.config.distillation == "oracle" else distillation_loss
-        return of(self.config.alpha, self.config.temperature)
+        """The loss, a function of the targets and a candidate's outputs."""
+        alpha, temperature = self.config.alpha, self.config.temperature
+        if self.config.distillation == "oracle":
+            return oracle_loss(alpha, temperature)
+        return self.training.distillation_loss(self.outputs, alpha, temperature)
+
+    def build(self, genome: Genome) -> Any:
+        """Return a new model of a genome, with the output in training of the task."""
+        return build(genome, self.config.input, len(self.train.classes), self.task)
+
+    def altered_for(self, model: Any) -> Altered | None:
+        """Return the altered images, with the output specification of a candidate's model."""
+        if self.altered is None:
+            return None
+        return replace(self.altered, output=self.training.output_in_training(model))
 
     def training_images(self) -> Images:
         """Open the training images with their targets."""
@@ -96,34 +124,61 @@ def make_targets(step: Step[Search]) -> TrainingTargets:
     """
     config = step.config
     train, validation = step.split("train"), step.split("validation")
-    answers = predict_teachers(step, train, validation)
-    digest = _digest(step, train, validation)
-    labels = labels_of_views(train, config.augmentation)
-    by_view = zip(labels, np.stack(answers.views, axis=1), strict=True)
-    targets = tuple(
-        _write(step, f"view-{number}", _targets(config, of_view, list(given)))
-        for number, (of_view, given) in enumerate(by_view)
-    )
-    last = _targets(config, labels_of(validation), answers.validation)
+    oracle = config.distillation == "oracle"
+    views, last, teachers = (_of_right_teachers if oracle else _of_all_teachers)(step)
+    targets = tuple(_write(step, f"view-{number}", of_view) for number, of_view in enumerate(views))
     return TrainingTargets(
         config,
         train,
         validation,
         targets,
         _write(step, "validation", last),
-        digest,
-        answers.teachers,
+        _digest(step, train, validation),
+        teachers,
+        tuple(teacher.record.output for teacher in step.inputs),
         _render_views(step, train, targets),
-        Altered.of(step, config.input) if config.by_fidelity else None,
+        Altered.of(step, config.input, _first_output(train)) if config.by_fidelity else None,
     )
 
 
-def _targets(
-    config: Search, labels: NDArray[np.float32], answers: Sequence[NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    if config.distillation == "oracle":
-        return oracle_targets(labels, answers, config.temperature)
-    return pack_targets(labels, softened_mean(answers, [1.0] * len(answers), config.temperature))
+_Targets = tuple[Sequence[NDArray[np.float32]], NDArray[np.float32], TeacherQualities]
+"""Targets of each view, targets of the validation images, and the quality of the teachers."""
+
+
+def _of_all_teachers(step: Step[Search]) -> _Targets:
+    """Return labels and the mean answers of all teachers."""
+    train, validation = step.split("train"), step.split("validation")
+    training, config = training_of(train), step.config
+    taught = training.teach(
+        step,
+        train,
+        validation,
+        weights=[1.0] * len(step.inputs),
+        temperature=config.temperature,
+    )
+    labels = training.labels_of_views(train, config.augmentation)
+    views = list(map(pack_targets, labels, taught.views))
+    last = pack_targets(training.labels(validation), taught.validation)
+    return views, last, taught.measured.read(TeacherQualities) or TeacherQualities(teachers=())
+
+
+def _of_right_teachers(step: Step[Search]) -> _Targets:
+    """Return labels and the mean answers of the teachers that are right, see `oracle`."""
+    train, validation, config = step.split("train"), step.split("validation"), step.config
+    answers = predict_teachers(step, train, validation)
+    labels = labels_of_views(train, config.augmentation)
+    views = [
+        oracle_targets(of_view, list(given), config.temperature)
+        for of_view, given in zip(labels, np.stack(answers.views, axis=1), strict=True)
+    ]
+    last = oracle_targets(labels_of(validation), answers.validation, config.temperature)
+    return views, last, answers.teachers
+
+
+def _first_output(images: Dataset) -> OutputSpec:
+    """Return an output of the task, which only has to say the task and what is named."""
+    kind = installed().task(images.task).output_kinds[0]
+    return OutputSpec(task=images.task, kind=kind, classes=images.classes)
 
 
 def _render_views(step: Step[Search], train: Dataset, targets: Sequence[Path]) -> tuple[Path, ...]:

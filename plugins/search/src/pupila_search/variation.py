@@ -29,6 +29,9 @@ _ATTEMPTS = 200
 _SHRINK, _GROW = 0.7, (1.25, 1.5, 2.0)
 _EXPANSIONS = (2, 3, 4)
 _DEEPEST_START = 7
+_SMALLEST_SIDE = 4
+_TASK_HEAD = 16
+"""Channels of a task's own head in genomes of the first generation."""
 
 
 @dataclass
@@ -159,12 +162,12 @@ class Variation:
         blocks = [Block(mark=mark, kind="convolution", filters=self._choice((8, 16)), stride=2)]
         side = min(self.space.input.shape[:2]) // 2
         for _ in range(int(self.random.integers(2, _DEEPEST_START))):
-            halve = side > 4 and self.random.random() < 0.6
+            halve = side > _largest_unhalved(self.space) and self.random.random() < 0.6
             filters = _round_up(blocks[-1].filters * self._choice((1.0, *_GROW)))
             genome = Genome(blocks=tuple(blocks))
             blocks.append(self._new_block(genome, len(blocks), filters, halve))
             side = blocks[-1].side_after(side)
-        return Genome(blocks=tuple(blocks))
+        return Genome(blocks=tuple(blocks), head=_first_head(self.space))
 
     def _new_block(self, genome: Genome, index: int, filters: int, halve: bool) -> Block:
         """Draw a block for the position `index`; with `halve`, it halves the feature map."""
@@ -267,6 +270,16 @@ class Variation:
 
     def _choice(self, values: Sequence[T]) -> T:
         return values[int(self.random.integers(len(values)))]
+
+
+def _largest_unhalved(space: Space) -> int:
+    """Return the largest side of a map that is not halved in the first generation."""
+    return max(_SMALLEST_SIDE, 2 * min(space.fewest_positions) - 1)
+
+
+def _first_head(space: Space) -> Head:
+    """Return the head of genomes of the first generation."""
+    return Head() if space.task is None else Head(units=_TASK_HEAD)
 
 
 def _merge(blocks: Sequence[Block], others: Sequence[Block]) -> list[Block]:

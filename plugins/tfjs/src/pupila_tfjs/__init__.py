@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pupila import Exporter, Runner, hookimpl
+from pupila.plugin import ANY_TASK
 from pupila_tfjs.config import ExportTfjs
 
 
@@ -17,6 +18,7 @@ def pupila_exporters() -> Iterable[Exporter]:
         config=ExportTfjs,
         accepts=frozenset({"keras"}),
         produces="tfjs",
+        tasks=ANY_TASK,
         implementation="pupila_tfjs.export:export",
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pupila import Exporter, Loader, Runner, hookimpl
+from pupila.plugin import ANY_TASK
 
 _IDENTIFIER = b"TFL3"
 _IDENTIFIER_START = 4
@@ -20,6 +21,7 @@ def pupila_exporters() -> Iterable[Exporter]:
         summary="Float32 TFLite flatbuffer for LiteRT, one image at a time",
         accepts=frozenset({"keras", "savedmodel"}),
         produces="tflite",
+        tasks=ANY_TASK,
         implementation="pupila_tflite.export:export",
     )
 

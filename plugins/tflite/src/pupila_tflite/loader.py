@@ -12,8 +12,10 @@ from pupila import InputSpec, OutputSpec, PupilaError, StepResult
 from pupila.errors import list_names
 from pupila.litert.tensor_io import TensorIO
 from pupila.measured import Measured
+from pupila.plugin import CLASSIFICATION
 from pupila.runtime import ignore_progress
 from pupila.spec import MOST_PIXELS
+from pupila.task import methods_of
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
 from pupila_tflite.probes import draw_probes
 from pupila_tflite.runner import LiteRTModel
@@ -43,7 +45,7 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     model = LiteRTModel(source, threads=1)
     spec = _input_spec(source, model)
     _check_range(source, model.input)
-    _check_columns(source, model, output)
+    output = _check_columns(source, model, output)
     outputs = model.predict(draw_probes(spec, _PROBE_SEED), ignore_progress)
     sum_error = _SUM_ERROR + output.columns * model.output.scale / 2
     _check_kind(source, outputs, output, sum_error)
@@ -86,19 +88,40 @@ def _check_range(source: Path, image: TensorIO) -> None:
         )
 
 
-def _check_columns(source: Path, model: LiteRTModel, output: OutputSpec) -> None:
+def _check_columns(source: Path, model: LiteRTModel, output: OutputSpec) -> OutputSpec:
+    """Check that the model gives the declared values, and return what it gives."""
     shape = model.output.shape
+    if output.task != CLASSIFICATION:
+        return _declared(source, shape, output)
     if not shape or shape[0] not in _ONE_IMAGE or model.output.values_per_image != output.columns:
         raise PupilaError(
             f"{str(source)!r} gives {shape}, but {output.kind} over {list_names(output.classes)} "
             f"is (1, {output.columns}): correct `classes` or `output` of the teacher."
         )
+    return output
+
+
+def _declared(source: Path, shape: tuple[int, ...], output: OutputSpec) -> OutputSpec:
+    """Let the task, which is not classification, say what an output of this shape is."""
+    if not shape or shape[0] not in _ONE_IMAGE or min(shape[1:], default=1) < 1:
+        raise PupilaError(
+            f"{str(source)!r} gives {shape}. Expected (1, …), the output for one image, of a fixed "
+            f"size: export the model with that output."
+        )
+    return methods_of(output.task).declared(output, shape[1:])
 
 
 def _check_kind(
     source: Path, outputs: NDArray[np.float32], output: OutputSpec, sum_error: float
 ) -> None:
     """Refuse a model whose `outputs` `(images, columns)` cannot be of the declared kind."""
+    if output.task != CLASSIFICATION:
+        misfit = methods_of(output.task).misfit(output, outputs, len(outputs))
+        if misfit:
+            raise PupilaError(
+                f"{str(source)!r} answers with {misfit}: correct `output` of the teacher."
+            )
+        return
     fractions = outputs.min() >= -_SUM_ERROR and outputs.max() <= 1 + _SUM_ERROR
     sums = outputs.sum(axis=1)
     sum_to_one = np.abs(sums - 1).max() <= sum_error

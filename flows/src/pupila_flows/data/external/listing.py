@@ -4,22 +4,26 @@ Three layouts are possible:
 
 * a folder with a folder per class, or with a folder per split that has a folder per class;
 * a folder that has only images, which then have no labels;
-* a CSV, which needs only the column `path`.
+* a CSV, which needs only the column `path`. In tasks other than classification, its labels are in
+  the task's label columns (see `pupila.plugin.Task`), and a folder has images without labels.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 from pupila import layout
+from pupila.csv_files import NO_LINE, by_column, check_header, csv_rows, list_once
 from pupila.dataset import UNLABELLED
 from pupila.errors import PupilaError, nearest, unknown_class
-from pupila.image_stats import MEASURED
+from pupila.label_columns import LabelColumns, measured_columns
 from pupila.paths import check_encoding, is_special
+from pupila.plugin import CLASSIFICATION, Task
+from pupila.plugin_registry import installed
 
 TEST = "test"
 _EXPECTED = (
@@ -37,6 +41,8 @@ class Listing:
 
     source: Path
     rows: tuple[Row, ...]
+    task: str = CLASSIFICATION
+    """What the labels mean."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -75,17 +81,19 @@ class Listing:
                 f"{len(bare)} of {len(rows)} images of {str(self.source)!r} have no label, first "
                 f"{bare[0]!r}: give each one, or leave the column out."
             )
-        return Listing(self.source, rows)
+        return replace(self, rows=rows)
 
     def with_classes(self, classes: Sequence[str], renamed: Mapping[str, str]) -> Listing:
         """Return the listing with each label replaced by the class that it means.
 
         `renamed` maps labels to classes. Any other label must be the name of a class. Upper and
-        lower case are not distinguished.
+        lower case are not distinguished. Labels of tasks without classes stay as they are.
 
         Raises:
             PupilaError: a label, or a value of `renamed`, is not a class.
         """
+        if self.task != CLASSIFICATION:
+            return self._without_classes(renamed)
         for name in renamed.values():
             if class_of(name, classes, {}) is None:
                 raise PupilaError(unknown_class("map", name, classes))
@@ -99,7 +107,15 @@ class Listing:
                     f"{nearest(label, classes)}"
                 )
         rows = (row | {"label": known.get(row["label"]) or ""} for row in self.rows)
-        return Listing(self.source, tuple(rows))
+        return replace(self, rows=tuple(rows))
+
+    def _without_classes(self, renamed: Mapping[str, str]) -> Listing:
+        if renamed:
+            raise PupilaError(
+                f"`map` says which class a label means, and the task {self.task!r} has no classes: "
+                f"leave it out."
+            )
+        return self
 
 
 def class_of(label: str, classes: Sequence[str], renamed: Mapping[str, str]) -> str | None:
@@ -114,10 +130,16 @@ def class_of(label: str, classes: Sequence[str], renamed: Mapping[str, str]) -> 
     return {name.casefold(): name for name in classes}.get(meant.strip().casefold())
 
 
-def list_images(path: Path, folder: Path | None = None) -> Listing:
-    """List the images of all splits in the folder or CSV `path`.
+def list_images(
+    path: Path,
+    folder: Path | None = None,
+    task: str = CLASSIFICATION,
+    classes: layout.Classes = None,
+) -> Listing:
+    """List the images of all splits in the folder or CSV `path`, with the labels of a task.
 
-    If `folder` is given, the images of a CSV are looked up in that folder, by file name.
+    If `folder` is given, the images of a CSV are looked up in that folder, by file name. Of a CSV
+    with the labels of several names, those of `classes` are taken.
 
     Raises:
         PupilaError: there are no images, their layout is unknown, the CSV is invalid, or `folder`
@@ -131,15 +153,28 @@ def list_images(path: Path, folder: Path | None = None) -> Listing:
             raise PupilaError(
                 f"{str(path)!r} is a folder, so its images lie there: leave `folder` out."
             )
-        rows = _list_folder(path.absolute())
+        rows = _without_folders_of_classes(path, _list_folder(path.absolute()), task)
     elif path.is_file():
-        rows = _list_csv(path.absolute(), folder)
+        rows = _list_csv(path.absolute(), folder, installed().task(task), classes)
     else:
         raise PupilaError(f"No images at {str(path)!r}: {_EXPECTED}.")
     images = tuple(rows)
     if not images:
         raise PupilaError(f"{str(path)!r} has no images: {_EXPECTED}.")
-    return Listing(path, images)
+    return Listing(path, images, task)
+
+
+def _without_folders_of_classes(path: Path, rows: Iterable[Row], task: str) -> Iterator[Row]:
+    """Yield images of a folder, and refuse folders of classes in a task that has none."""
+    plugin = installed().task(task)
+    for row in rows:
+        if row["label"] and not plugin.takes_folders:
+            raise PupilaError(
+                f"{str(path)!r} has folders of classes, such as {row['label']!r}, and the task "
+                f"{task!r} has none: put all images into one folder, without labels, or give a CSV "
+                f"with the columns {', '.join(('path', *plugin.label_columns))}."
+            )
+        yield row
 
 
 def _split(name: str) -> str:
@@ -181,28 +216,42 @@ def _images_below(folder: Path, label: str, split: str) -> Iterator[Row]:
             yield {"path": file, "label": label, "split": split}
 
 
-def _list_csv(path: Path, folder: Path | None) -> Iterator[Row]:
-    lines = layout.csv_rows(path)
-    _, header = next(lines, layout.NO_LINE)
-    kept = [name for name in header if name not in MEASURED]  # these are measured again
-    layout.check_header(path, kept, ("path",))
-    line_of: dict[str, int] = {}
+def _list_csv(
+    path: Path, folder: Path | None, task: Task, classes: layout.Classes
+) -> Iterator[Row]:
+    lines, measured = csv_rows(path), measured_columns(task)
+    _, header = next(lines, NO_LINE)
+    kept = [name for name in header if name not in measured]  # these are measured again
+    label_columns = LabelColumns.find(path, kept, task, classes)
+    has_labels = label_columns.is_in(kept)
+    check_header(
+        path, kept, ("path", *(label_columns.columns if has_labels else ())), measured=measured
+    )
+    label_columns.check_one_label(path, kept)
+    listed: dict[str, tuple[int, str]] = {}
     for line, fields in lines:
-        named = layout.by_column(path, line, header, fields)
+        where = f"{path}, line {line}"
+        named = by_column(path, line, header, fields)
         values = {column: named[column] for column in kept}
         name = values["path"]
         if not name.strip():
-            raise PupilaError(f"{path}, line {line} has no path.")
+            raise PupilaError(f"{where} has no path.")
         if "split" in values and not values["split"].strip():
-            raise PupilaError(f"{path}, line {line} has no split.")
+            raise PupilaError(f"{where} has no split.")
         location = folder.absolute() / Path(name).name if folder else path.parent / name
         file = os.path.normpath(location)
         check_encoding(file)
-        earlier = line_of.setdefault(file, line)
-        if earlier != line:
-            raise PupilaError(
-                f"{path}, line {line}: {name!r} is listed a second time, after line {earlier}. "
-                f"Remove one of the two."
-            )
-        label, split = values.get("label", "").strip(), _split(values.get("split", "").strip())
-        yield values | {"path": file, "label": label, "split": split}
+        split = _split(values.get("split", "").strip())
+        label = _label(where, split, values, label_columns) if has_labels else ""
+        row = label_columns.others(where, values) | {"path": file, "label": label, "split": split}
+        list_once(where, name, line, row, listed)
+        yield row
+
+
+def _label(line: str, split: str, values: Mapping[str, str], label_columns: LabelColumns) -> str:
+    """Return the label of an image as one text; empty if it has none."""
+    task = label_columns.task
+    no_label = task.takes_folders and not values["label"].strip()
+    if no_label or (split == UNLABELLED and task.name != CLASSIFICATION):
+        return ""
+    return label_columns.label_of(line, values).strip()

@@ -46,7 +46,11 @@ def read_external(
     labelled = bool(listing.labels)
     frame["split"] = TEST if labelled else UNLABELLED
     return ExternalImages(
-        name, listing.source, Dataset.of(frame, classes, cache), labelled, skipped
+        name,
+        listing.source,
+        Dataset.of(frame, classes, cache, listing.task),
+        labelled,
+        skipped,
     )
 
 

@@ -123,7 +123,8 @@ def add_negatives(dataset: Dataset, folder: Path, label: str, seed: int) -> tupl
     for name in [str(name) for name in both.columns if name not in NUMBERS]:
         values: list[object] = both[name].astype(object).tolist()
         both[name] = [value if isinstance(value, str) else "" for value in values]
-    return Dataset.of(both, dataset.classes, dataset.cache), _count_check(files, label)
+    dataset = Dataset.of(both, dataset.classes, dataset.cache, dataset.task)
+    return dataset, _count_check(files, label)
 
 
 def _made_from(train: Dataset, files: list[str], label: str, seed: int) -> list[str]:

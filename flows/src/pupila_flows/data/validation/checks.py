@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from pupila.dataset import UNLABELLED
+from pupila.dataset import UNLABELLED, Dataset
 from pupila.errors import check_class
+from pupila.plugin import CLASSIFICATION
 from pupila.scanning import NUMBERS
+from pupila.task import LabelRule, methods_of
 from pupila_flows.data.validation.data_docs import make_offline, write_index
 from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES, Fact, facts
 from pupila_flows.data.validation.great_expectations import Outcome, evaluate
-from pupila_flows.data.validation.image_checks import Limit, Rule, rules
+from pupila_flows.data.validation.image_checks import Limit, Rule, of_labels, rules
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.results import Check
 
@@ -25,12 +28,18 @@ def check_images(
     bounds: Bounds,
     docs_folder: Path,
     source: str,
+    task: str = CLASSIFICATION,
 ) -> tuple[tuple[Check, ...], Path]:
     """Check a scanned manifest, as `pupila_flows.data.validation.validate` describes."""
-    check_class("positive", positive, classes)
     plain = _plain(frame)
-    image_rules = rules(classes, bounds)
-    dataset_facts = tuple(facts(plain, classes, positive, bounds))
+    if task == CLASSIFICATION:
+        check_class("positive", positive, classes)
+        names, label_rules = classes, ()
+    else:
+        names, label_rules = (), _label_rules(plain, classes, docs_folder, task)
+        plain = _with_faults(plain, label_rules)
+    image_rules = (*rules(names, bounds), *map(of_labels, label_rules))
+    dataset_facts = tuple(facts(plain, names, positive, bounds))
     outcomes = evaluate(plain, image_rules, dataset_facts, docs_folder)
     checks = (
         *(_check_of_rule(rule, outcomes[rule.name], plain) for rule in image_rules),
@@ -51,6 +60,30 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     plain = pd.DataFrame(texts | numbers)
     plain.loc[plain["split"] == UNLABELLED, "label"] = None
     return plain
+
+
+def _label_rules(
+    frame: pd.DataFrame, classes: Sequence[str], cache: Path, task: str
+) -> tuple[LabelRule, ...]:
+    """Return a task's rules on the labels of all images that have one and decode."""
+    labelled = frame[_is_labelled(frame)].reset_index(drop=True)
+    return tuple(methods_of(task).label_rules(Dataset(labelled, tuple(classes), cache, task)))
+
+
+def _with_faults(frame: pd.DataFrame, label_rules: Sequence[LabelRule]) -> pd.DataFrame:
+    """Return the frame with a column for each rule, which is empty where labels are not checked."""
+    rows = np.flatnonzero(_is_labelled(frame))
+    checked = frame.copy()
+    for rule in label_rules:
+        faults: list[str | None] = [None] * len(frame)
+        for row, fault in zip(rows.tolist(), rule.faults, strict=True):
+            faults[row] = fault
+        checked[rule.column] = faults
+    return checked
+
+
+def _is_labelled(frame: pd.DataFrame) -> pd.Series[bool]:
+    return (frame["split"] != UNLABELLED) & (frame["error"] == "")
 
 
 def _check_of_rule(rule: Rule, outcome: Outcome, frame: pd.DataFrame) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,11 @@ SHOWN_IMAGES = 20
 _AUGMENT = (
     "A model may learn this instead of the finding, and fail on images from elsewhere: {remedy}, "
     "and evaluate the pupil on another site's images."
+)
+
+_MOVE = (
+    "Move images between the splits by hand (a patient's together), add some, or lower "
+    "`minimum_images`."
 )
 
 _Counts = dict[str, dict[str, int]]
@@ -52,18 +57,30 @@ class Fact:
 def facts(
     frame: pd.DataFrame, classes: Sequence[str], positive: str, bounds: Bounds
 ) -> Iterator[Fact]:
-    """Yield the facts about the data as a whole; most facts count only images that decode."""
+    """Yield the facts about the data as a whole; most facts count only images that decode.
+
+    In tasks without classes, `classes` is empty.
+    """
     decoded = frame[frame["error"] == ""]
     labelled = decoded[decoded["split"] != UNLABELLED]
-    seen = Counter(zip(labelled["split"].tolist(), labelled["label"].tolist(), strict=True))
-    counts = {split: {name: seen[split, name] for name in classes} for split in LABELLED_SPLITS}
-    yield _smallest_class(counts, len(decoded) - len(labelled), bounds)
-    yield _class_ratio(counts, bounds)
+    unlabelled = len(decoded) - len(labelled)
+    if classes:
+        counts = _counts(labelled, classes)
+        yield _smallest_class(counts, unlabelled, bounds)
+        yield _class_ratio(counts, bounds)
+    else:
+        yield _smallest_split(Counter(labelled["split"].tolist()), unlabelled, bounds)
     yield _copies(frame)
     yield _near_copies(decoded, bounds)
     if "patient" in frame:
         yield _patients(frame)
-    yield from _shortcuts(labelled, positive, bounds)
+    if classes:
+        yield from _shortcuts(labelled, positive, bounds)
+
+
+def _counts(labelled: pd.DataFrame, classes: Sequence[str]) -> _Counts:
+    seen = Counter(zip(labelled["split"].tolist(), labelled["label"].tolist(), strict=True))
+    return {split: {name: seen[split, name] for name in classes} for split in LABELLED_SPLITS}
 
 
 def _smallest_class(counts: _Counts, unlabelled: int, bounds: Bounds) -> Fact:
@@ -73,11 +90,28 @@ def _smallest_class(counts: _Counts, unlabelled: int, bounds: Bounds) -> Fact:
         "images_of_the_smallest_class_and_split",
         min(count for row in counts.values() for count in row.values()),
         "; ".join(f"{split}: {_listed(row)}" for split, row in counts.items())
-        + (f"; {UNLABELLED}: {unlabelled}" if unlabelled else ""),
-        "Move images between the splits by hand (a patient's together), add some, or lower "
-        "`minimum_images`.",
+        + _and_unlabelled(unlabelled),
+        _MOVE,
         minimum=bounds.minimum_images,
     )
+
+
+def _smallest_split(counts: Mapping[str, int], unlabelled: int, bounds: Bounds) -> Fact:
+    sizes = {split: counts.get(split, 0) for split in LABELLED_SPLITS}
+    return Fact(
+        f"Every split has {bounds.minimum_images} labelled images or more",
+        "error",
+        "images_of_the_smallest_split",
+        min(sizes.values()),
+        "; ".join(f"{split}: {count}" for split, count in sizes.items())
+        + _and_unlabelled(unlabelled),
+        _MOVE,
+        minimum=bounds.minimum_images,
+    )
+
+
+def _and_unlabelled(images: int) -> str:
+    return f"; {UNLABELLED}: {images}" if images else ""
 
 
 def _listed(row: dict[str, int]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pupila.errors import join_names
+from pupila.task import LabelRule
 from pupila_flows.recipe.expectations import Bounds
 
 Severity = Literal["error", "warning"]
@@ -42,7 +43,10 @@ class Rule:
 
 
 def rules(classes: Sequence[str], bounds: Bounds) -> tuple[Rule, ...]:
-    """Return the rules that every image must follow."""
+    """Return the rules that every image must follow.
+
+    `classes` is empty in tasks without classes.
+    """
     width, height = bounds.minimum_width, bounds.minimum_height
     darkest, brightest = bounds.minimum_brightness, bounds.maximum_brightness
     return (
@@ -52,12 +56,7 @@ def rules(classes: Sequence[str], bounds: Bounds) -> tuple[Rule, ...]:
             (Limit("error", allowed=("",)),),
             "Replace these files, or take them out of the data.",
         ),
-        Rule(
-            "Every label is a known class",
-            "error",
-            (Limit("label", allowed=tuple(classes)),),
-            f"Correct the labels, or add them to `classes` ({join_names(classes)}).",
-        ),
+        *([_known_class(classes)] if classes else []),
         Rule(
             f"Every image has {width} × {height} pixels or more",
             "error",
@@ -78,3 +77,17 @@ def rules(classes: Sequence[str], bounds: Bounds) -> tuple[Rule, ...]:
             "Look at these images: out of focus or blank, they teach nothing.",
         ),
     )
+
+
+def _known_class(classes: Sequence[str]) -> Rule:
+    return Rule(
+        "Every label is a known class",
+        "error",
+        (Limit("label", allowed=tuple(classes)),),
+        f"Correct the labels, or add them to `classes` ({join_names(classes)}).",
+    )
+
+
+def of_labels(rule: LabelRule) -> Rule:
+    """Return a task's rule on labels; its column must have the fault of each label, or ""."""
+    return Rule(rule.name, rule.severity, (Limit(rule.column, allowed=("",)),), rule.advice)

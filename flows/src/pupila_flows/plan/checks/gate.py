@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.errors import nearest
+from pupila.errors import join_names, nearest
 from pupila_flows.data.exclude import unknown_column
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
-from pupila_flows.recipe.gate import GateSection
+from pupila_flows.plan.task_fields import find_task
+from pupila_flows.recipe.errors import dotted
+from pupila_flows.recipe.gate import GateSection, default_margins
 from pupila_flows.recipe.graph import Graph
 
 
@@ -90,6 +92,28 @@ def groups(context: Context) -> Iterator[Mistake]:
     for number, column in enumerate(section.groups):
         if message := unknown_column(column, manifest):
             yield ("gate", "groups", number), message
+
+
+def tasks(context: Context) -> Iterator[Mistake]:
+    """Check that the gate asks for no margin that the data's task lacks."""
+    section, task = _section(context), context.task_name
+    if section is None or find_task(task) is None:
+        return
+    known = default_margins(task).asked
+    margins = {
+        ("margins",): section.margins,
+        ("published",): section.published,
+        ("external", "margins"): section.external.margins,
+    }
+    for path, asked in margins.items():
+        for field in asked.asked if asked else ():
+            if field not in known:
+                location = ("gate", *path, field)
+                yield (
+                    location,
+                    f"{dotted(location)}: models of the task {task!r} have no {field}, only "
+                    f"{join_names(known)}: leave it out.",
+                )
 
 
 def _section(context: Context) -> GateSection | None:

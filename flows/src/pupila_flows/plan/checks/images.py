@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pupila.errors import list_names, nearest, unknown_class
+from pupila.plugin import CLASSIFICATION
 from pupila_flows.data import exclude
 from pupila_flows.plan.class_rules import labels_of, misspelt
 from pupila_flows.plan.context import Context
@@ -13,16 +14,26 @@ from pupila_flows.plan.view import mapping
 from pupila_flows.recipe.errors import dotted
 
 
+def task(context: Context) -> Iterator[Mistake]:
+    """Check that the task is installed."""
+    yield from context.task.mistakes
+
+
 def data(context: Context) -> Iterator[Mistake]:
     """Check that the images exist, are in splits and have labels."""
     yield from context.found_labels.mistakes
 
 
 def classes(context: Context) -> Iterator[Mistake]:
-    """Check that `data.classes` are the labels of the images, in any order."""
+    """Check that `data.classes` are the labels of the images, in any order.
+
+    In tasks without classes, they are names that no image has.
+    """
     section = context.view.data.section if context.view.data else None
     labels = yield from context.found_labels.check()
     if section is None or not section.classes or not labels:
+        return
+    if context.task_name != CLASSIFICATION:
         return
     if set(section.classes) != set(labels):
         yield (
@@ -37,6 +48,9 @@ def positive(context: Context) -> Iterator[Mistake]:
     """Check that the positive class is one of the classes."""
     section = context.view.data.section if context.view.data else None
     if section is None or section.positive is None:
+        return
+    if context.task_name != CLASSIFICATION:
+        yield ("data", "positive"), _needs_classes(context, "positive", "names a class")
         return
     labels = yield from context.found_labels.check()
     _, known = context.named_classes or ((), labels or ())
@@ -57,6 +71,14 @@ def screen(context: Context) -> Iterator[Mistake]:
             (*location, "teacher"),
             f"{section.teacher!r} is not a teacher.{nearest(section.teacher, teachers)}",
         )
+    task = context.tasks.get(section.teacher, CLASSIFICATION)
+    if task != CLASSIFICATION:
+        yield (
+            (*location, "teacher"),
+            f"{section.teacher!r} has learned {task}, and only a filter of classes can screen "
+            f"images: name another teacher, or leave screen out.",
+        )
+        return
     classes = context.teacher_classes.get(section.teacher)
     if classes and section.accepts not in classes:
         yield (
@@ -80,7 +102,7 @@ def excluded(context: Context) -> Iterator[Mistake]:
         if not step.plugin.needs_data:
             yield location, f"{step.plugin.name} uses no images: leave it out."
             continue
-        for within, message in exclude.mistakes(manifest, step.section.exclude):
+        for within, message in exclude.mistakes(manifest, step.section.exclude, context.task_name):
             yield (*location, *within), f"{dotted(location)}: {message}"
 
 
@@ -90,6 +112,9 @@ def open_set(context: Context) -> Iterator[Mistake]:
     if section is None:
         return
     location = ("evaluate", "open_set")
+    if context.task_name != CLASSIFICATION:
+        yield location, _needs_classes(context, "open_set", "evaluates filters of two classes")
+        return
     classes = yield from context.labels.check()
     if classes and len(classes) != 2:
         yield (
@@ -107,6 +132,25 @@ def hard_negatives(context: Context) -> Iterator[Mistake]:
     section = context.view.data.section.hard_negatives if context.view.data else None
     if section is None:
         return
+    if context.task_name != CLASSIFICATION:
+        location = ("data", "hard_negatives")
+        yield location, _needs_classes(context, "hard_negatives", "makes images of a class")
+        return
     classes = yield from context.labels.check()
     if classes and section.label not in classes:
         yield ("data", "hard_negatives", "label"), unknown_class("label", section.label, classes)
+
+
+def specificity(context: Context) -> Iterator[Mistake]:
+    """Check that a specificity is asked only of classes."""
+    section = context.recipe.evaluate if context.recipe else None
+    asked = section is not None and "specificity" in section.model_fields_set
+    if asked and context.task_name != CLASSIFICATION:
+        yield (
+            ("evaluate", "specificity"),
+            _needs_classes(context, "specificity", "chooses the threshold of a class"),
+        )
+
+
+def _needs_classes(context: Context, field: str, what: str) -> str:
+    return f"{field} {what}, and the task {context.task_name!r} has no classes: leave it out."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pupila.errors import PupilaError, join_names
 from pupila.plugin import Exporter, StepPlugin
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
@@ -18,6 +19,64 @@ def settings(context: Context) -> Iterator[Mistake]:
 def inputs(context: Context) -> Iterator[Mistake]:
     """Check that inputs are teachers or steps, and that steps do not form a cycle."""
     yield from context.order.mistakes
+
+
+def tasks(context: Context) -> Iterator[Mistake]:
+    """Check that each step, and its control, can do the task of its data and models."""
+    for name, step in context.steps.value.by_name.items():
+        task, location = context.tasks.get(name), ("steps", name, "use")
+        if task is None:
+            continue
+        if not step.plugin.can_do(task):
+            yield location, _cannot_do(context, step.plugin, task)
+        elif step.control and not step.control.can_do(task):
+            yield (
+                location,
+                f"{step.plugin.name} has a control. {_cannot_do(context, step.control, task)} Say "
+                f"`control: false` to do without it.",
+            )
+
+
+def models(context: Context) -> Iterator[Mistake]:
+    """Check that the settings of each step fit the models that it works on."""
+    for name, step in context.steps.value.by_name.items():
+        if name in context.steps.value.misfits:
+            continue
+        try:
+            step.config.check_models(context.given_models(step))
+        except PupilaError as error:
+            yield ("steps", name, "from"), str(error)
+
+
+def against(context: Context) -> Iterator[Mistake]:
+    """Check that what a step is compared with is another model, which can be evaluated."""
+    graph = context.graph
+    for name, step in context.steps.value.by_name.items():
+        other = step.section.against
+        if other is None:
+            continue
+        location = ("steps", name, "against")
+        planned = context.steps.value.by_name.get(other)
+        if planned and not planned.plugin.evaluated:
+            yield (
+                location,
+                f"{other!r} uses {planned.plugin.name}, whose artifacts are not evaluated: name a "
+                f"model.",
+            )
+        elif not graph.is_evaluated(name):
+            yield (
+                location,
+                f"{step.plugin.name} makes no model, so {name!r} is compared with nothing: leave "
+                f"`against` out.",
+            )
+
+
+def _cannot_do(context: Context, plugin: StepPlugin, task: str) -> str:
+    able = [other.name for other in context.plugins.all(type(plugin)) if other.can_do(task)]
+    return (
+        f"{plugin.name} cannot do the task {task!r}, only {join_names(sorted(plugin.tasks))}: "
+        f"leave it out, or use what can do it ({join_names(able) or 'nothing installed'})."
+    )
 
 
 def pages(context: Context) -> Iterator[Mistake]:

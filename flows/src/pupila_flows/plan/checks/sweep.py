@@ -11,7 +11,7 @@ from pupila.errors import PupilaError
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.plan.plan import PlannedStep, configure, split_key
-from pupila_flows.plan.steps import fits_classes, fits_inputs
+from pupila_flows.plan.steps import fit_task, fits_classes, fits_inputs
 from pupila_flows.recipe.errors import explain
 
 _Path = tuple[str, ...]
@@ -66,6 +66,7 @@ def _values(
             yield location, problems[0].message
             continue
         if step.name not in context.steps.value.misfits:
+            yield from fit_task(context, location, config)
             yield from fits_inputs(location, config, step.section)
             yield from fits_classes(context, location, config)
         made = config.model_dump_json()

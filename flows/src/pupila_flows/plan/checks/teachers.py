@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pupila.errors import list_names
-from pupila_flows.plan.class_rules import labels_of, misspelt
+from pupila.plugin import CLASSIFICATION
+from pupila_flows.plan.class_rules import labels_of, misspelt, other_task
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.recipe.errors import dotted
@@ -38,13 +39,26 @@ def models(context: Context) -> Iterator[Mistake]:
     yield from context.teachers.mistakes
 
 
+def tasks(context: Context) -> Iterator[Mistake]:
+    """Check that each teacher in `Context.bound_teachers` has learned the data's task."""
+    data = context.task.value
+    for name, reason in context.bound_teachers.items() if data else ():
+        own = context.tasks.get(name)
+        if data and own and own != data.name:
+            yield ("teachers", name), other_task(name, own, data.name, reason)
+
+
 def classes(context: Context) -> Iterator[Mistake]:
     """Check that each teacher in `Context.bound_teachers` has the classes of the data.
 
-    The classes of the data are the labels of the images. If the labels cannot be read, the classes
-    that the recipe names first are used instead.
+    Teachers of another task than the data's are left out. The classes of the data are the labels of
+    the images. If the labels cannot be read, the classes that the recipe names first are used
+    instead. In tasks without classes, the names must be those in `data.classes`.
     """
     section = context.view.data
+    if context.task_name != CLASSIFICATION:
+        yield from _unlike_the_names(context)
+        return
     labels = yield from context.found_labels.check()
     if section and labels:
         yield from _unlike_the_images(context, labels_of(section.section.path, labels), labels)
@@ -52,7 +66,7 @@ def classes(context: Context) -> Iterator[Mistake]:
     if context.named_classes is None:
         return
     first, known = context.named_classes
-    for name, reason in context.bound_teachers.items():
+    for name, reason in _of_the_task(context):
         location, given = ("teachers", name, "classes"), context.teacher_classes[name]
         if set(given) != set(known):
             yield (
@@ -63,7 +77,7 @@ def classes(context: Context) -> Iterator[Mistake]:
 
 
 def _unlike_the_images(context: Context, said: str, labels: tuple[str, ...]) -> Iterator[Mistake]:
-    for name, reason in context.bound_teachers.items():
+    for name, reason in _of_the_task(context):
         location, given = ("teachers", name, "classes"), context.teacher_classes[name]
         if set(given) != set(labels):
             is_written = context.view.teachers[name].section.classes is not None
@@ -77,3 +91,23 @@ def _unlike_the_images(context: Context, said: str, labels: tuple[str, ...]) -> 
                 f"{dotted(location)} are {list_names(given)}, but {said}.{misspelt(given, labels)} "
                 f"{advice}, since {reason}.",
             )
+
+
+def _unlike_the_names(context: Context) -> Iterator[Mistake]:
+    """Compare the names of each teacher with those of the data, in a task without classes."""
+    names = context.labels.value
+    for name, reason in _of_the_task(context):
+        location, given = ("teachers", name, "classes"), context.teacher_classes[name]
+        if set(given) != set(names):
+            yield (
+                location,
+                f"{dotted(location)} are {list_names(given)}, but the data is about "
+                f"{list_names(names)} (`data.classes`): name the same, since {reason}.",
+            )
+
+
+def _of_the_task(context: Context) -> Iterator[tuple[str, str]]:
+    """Yield the names of bound teachers of the data's task, and why they are bound."""
+    for name, reason in context.bound_teachers.items():
+        if context.tasks.get(name, context.task_name) == context.task_name:
+            yield name, reason

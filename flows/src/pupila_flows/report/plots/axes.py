@@ -67,6 +67,11 @@ def of_accuracies(values: Sequence[float], bottom: float, top: float) -> Axis:
     return Axis(max(0.0, low - room), min(1.0, high + room), bottom, top)
 
 
+def of_lengths(values: Sequence[float], bottom: float, top: float) -> Axis:
+    """Return an axis from 0 that contains these values, with some room."""
+    return Axis(0.0, 1.04 * max(values) or 1.0, bottom, top)
+
+
 def spread_out(positions: Sequence[float], gap: float, first: float, last: float) -> list[float]:
     """Return the positions, moved as little as possible to be at least `gap` apart.
 

@@ -201,7 +201,7 @@ def _style(entry: Entry, lineage: Lineage) -> str:
 
 
 def _state(entry: Entry) -> str:
-    """Return an entry's size and accuracy, or why it has none, and whether it was cached."""
+    """Return an entry's size and fraction right, or why it has none, and whether it was cached."""
     if entry.error:
         return "failed"
     if entry.evaluation:

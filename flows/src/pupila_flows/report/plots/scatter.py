@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pupila.evaluation import Estimate
-from pupila_flows.report import formatting
+from pupila_flows.report import figures, formatting
 from pupila_flows.report.plots import axes, svg
 from pupila_flows.report.plots.axes import Axis
 
@@ -29,33 +29,37 @@ _LANE, _CHARACTER = 17.0, 6.9
 _LABEL_CHARACTERS = 22
 
 
-def size_against_quality(spots: list[Spot], quality: str) -> Markup:
+def size_against_quality(spots: list[Spot], quality: str, unit: str = "") -> Markup:
     """Draw each artifact's quality with its interval against its size on a logarithmic axis.
 
-    `quality` is the name of the metric. The names of the artifacts stand in lanes above the plot,
-    so that the names do not overlap. A line leads from each name to its point.
+    `quality` is the name of the metric, in `unit`; without a unit it is a fraction. The names of
+    the artifacts stand in lanes above the plot, so that the names do not overlap. A line leads from
+    each name to its point.
     """
     sizes = [max(1, spot.size_bytes) for spot in spots]
     across = axes.logarithmic(sizes, _PLOT_LEFT, _PLOT_WIDTH - _PLOT_RIGHT)
     lanes = _lanes([(across.position(spot.size_bytes), _label(spot)) for spot in spots])
     top = 14 + _LANE * (max(lanes) + 1)
     ends = [end for spot in spots for end in (spot.quality.low, spot.quality.high)]
-    up = axes.of_accuracies(ends, top + _PLOT_HEIGHT - 8, top + 8)
-    marks = [_plot_axes(across, up, top, quality)]
+    contain = axes.of_lengths if unit else axes.of_accuracies
+    up = contain(ends, top + _PLOT_HEIGHT - 8, top + 8)
+    marks = [_plot_axes(across, up, top, quality, unit)]
     for spot, lane in sorted(zip(spots, lanes, strict=True), key=lambda pair: pair[0].style):
-        marks.append(_spot(spot, across.position(spot.size_bytes), up, top - 8 - _LANE * lane))
+        marks.append(
+            _spot(spot, across.position(spot.size_bytes), up, top - 8 - _LANE * lane, unit)
+        )
     label = f"{quality} over size of {formatting.listed([spot.name for spot in spots])}"
     bottom = top + _PLOT_HEIGHT + 40
     return svg.picture(_PLOT_WIDTH, bottom, label, *marks, class_="scatter")
 
 
-def _spot(spot: Spot, x: float, up: Axis, label_y: float) -> Markup:
+def _spot(spot: Spot, x: float, up: Axis, label_y: float, unit: str) -> Markup:
     estimate = spot.quality
     low, value, high = (
         up.position(number) for number in (estimate.low, estimate.value, estimate.high)
     )
-    interval = formatting.score_interval(estimate)
-    title = f"{spot.name}: {formatting.score(estimate.value)} ({interval}), "
+    number, interval = figures.number(estimate.value, unit), figures.interval(estimate, unit)
+    title = f"{spot.name}: {number} ({interval}), "
     return svg.element(
         "g",
         svg.element("title", title + formatting.size(spot.size_bytes)),
@@ -83,7 +87,7 @@ def _marker(x: float, y: float, style: str) -> Markup:
     return svg.element("circle", cx=x, cy=y, r=7 if style == "chosen" else 5.2, class_="mark")
 
 
-def _plot_axes(across: Axis, up: Axis, top: float, quality: str) -> Markup:
+def _plot_axes(across: Axis, up: Axis, top: float, quality: str, unit: str) -> Markup:
     bottom = top + _PLOT_HEIGHT
     right = _PLOT_WIDTH - 10
     marks = [svg.line(_PLOT_LEFT, bottom, right, bottom, "axis")]
@@ -98,7 +102,10 @@ def _plot_axes(across: Axis, up: Axis, top: float, quality: str) -> Markup:
             svg.text(x, bottom + 19, formatting.round_size(round(size_bytes)), "tick", "middle")
         )
     marks.append(svg.text(_PLOT_LEFT, bottom + 36, "size on disk, logarithmic →", "tick"))
-    marks.append(svg.text(4, top - 2, quality, "tick"))
+    if unit:  # too long for the left edge
+        marks.append(svg.text(right, bottom + 36, f"↑ {quality}", "tick", "end"))
+    else:
+        marks.append(svg.text(4, top - 2, quality, "tick"))
     return Markup("").join(marks)
 
 

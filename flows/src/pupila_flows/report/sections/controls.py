@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pupila_flows.report import formatting
+from pupila.task import TaskMethods
+from pupila_flows.report import figures, formatting
 from pupila_flows.report.plots import svg
 from pupila_flows.report.sections.gains import Gain, Shown
 from pupila_flows.report.sections.seeds import Spread
@@ -25,10 +26,10 @@ class Comparison:
 
     gain: Gain
     dots: Markup
-    accuracy: tuple[str, str]
-    """Mean accuracy over seeds of the pupil, then of the control."""
-    auc: tuple[str, str]
-    """Mean AUC over seeds of the pupil, then of the control."""
+    right: tuple[str, str]
+    """Mean fraction right over seeds of the pupil, then of the control."""
+    main: tuple[str, str]
+    """Mean of the main figure over seeds of the pupil, then of the control."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,14 @@ class Comparisons:
     rows: tuple[Comparison, ...]
 
 
-def comparisons(gains: list[Gain]) -> Comparisons:
-    """Return the table of all gains, drawn on one accuracy scale."""
+def comparisons(gains: list[Gain], task: TaskMethods) -> Comparisons:
+    """Return the table of all gains, drawn on one scale of the fraction right."""
     scale = _Scale.of(
         [value for gain in gains for accuracies in gain.accuracies for value in accuracies]
     )
-    return Comparisons(_ticks(scale), tuple(_comparison(gain, scale) for gain in gains))
+    title = formatting.capitalised(task.right_title)
+    rows = tuple(_comparison(gain, scale, title) for gain in gains)
+    return Comparisons(_ticks(scale, title), rows)
 
 
 def summary(gains: list[Gain], chosen: str | None) -> str:
@@ -80,18 +83,18 @@ def _named(names: list[str]) -> str:
     )
 
 
-def _comparison(gain: Gain, scale: _Scale) -> Comparison:
+def _comparison(gain: Gain, scale: _Scale, title: str) -> Comparison:
     pupil, control = gain.accuracies
     return Comparison(
         gain=gain,
-        dots=_dots(pupil, control, scale),
-        accuracy=(formatting.percent(_mean(pupil)), formatting.percent(_mean(control))),
-        auc=(_auc(gain.aucs[0]), _auc(gain.aucs[1])),
+        dots=_dots(pupil, control, scale, title),
+        right=(formatting.percent(_mean(pupil)), formatting.percent(_mean(control))),
+        main=(_main(gain.main[0]), _main(gain.main[1])),
     )
 
 
-def _auc(spread: Spread | None) -> str:
-    return formatting.score(spread.mean) if spread else formatting.NONE
+def _main(spread: Spread | None) -> str:
+    return figures.number(spread.mean, spread.unit) if spread else formatting.NONE
 
 
 def _mean(values: list[float]) -> float:
@@ -122,15 +125,15 @@ class _Scale:
         return [value / 100 for value in range(first, round(self.high * 100) + 1, step)]
 
 
-def _ticks(scale: _Scale) -> Markup:
+def _ticks(scale: _Scale, title: str) -> Markup:
     marks = [
         svg.text(scale.x(value), _TICKS_HEIGHT - 3, f"{100 * value:.0f}", "tick", "middle")
         for value in scale.ticks
     ]
-    return svg.picture(_WIDTH, _TICKS_HEIGHT, "Accuracy in percent", *marks, class_="dots")
+    return svg.picture(_WIDTH, _TICKS_HEIGHT, f"{title} in percent", *marks, class_="dots")
 
 
-def _dots(pupil: list[float], control: list[float], scale: _Scale) -> Markup:
+def _dots(pupil: list[float], control: list[float], scale: _Scale, title: str) -> Markup:
     grid = [svg.line(scale.x(x), 0, scale.x(x), _HEIGHT, "grid") for x in scale.ticks]
     mine = [_circle(scale.x(value)) for value in pupil]
     theirs = [_triangle(scale.x(value)) for value in control]
@@ -141,7 +144,7 @@ def _dots(pupil: list[float], control: list[float], scale: _Scale) -> Markup:
             (scale.x(_mean(control)), _CONTROL_Y),
         )
     ]
-    label = f"Accuracy by seed: pupil {_percents(pupil)}; control {_percents(control)}"
+    label = f"{title} by seed: pupil {_percents(pupil)}; control {_percents(control)}"
     marks = (
         svg.element("title", label),
         *grid,

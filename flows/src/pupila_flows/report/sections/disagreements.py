@@ -1,4 +1,4 @@
-"""The images that teacher and pupil classify differently, for a clinician to look at."""
+"""The images that teacher and pupil answer differently, for a clinician to look at."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
-from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import RunPredictions, locate
 from pupila_flows.report.sections.headline import is_near
+from pupila_flows.report.sections.pictures import picture_of
 from pupila_flows.results import RunResult
 
 _PUPILS = 5
@@ -25,8 +26,9 @@ class Opinion:
     name: str
     is_teacher: bool
     answer: str
-    probability: float
-    """Probability of the positive class; without a positive class, of the predicted class."""
+    probability: float | None
+    """Probability of the positive class; without a positive class, of the predicted class. None in
+    a task without classes."""
     right: bool
     differs: bool
     """Whether the prediction differs from the teacher's."""
@@ -37,7 +39,8 @@ class Disagreement:
     """An image with the predictions of the models, teachers first."""
 
     path: str
-    picture: str | None
+    picture: str | Markup | None
+    """The image as a `data:` URL, or as a drawing with marks; None if it cannot be read."""
     truth: str
     opinions: tuple[Opinion, ...]
 
@@ -102,9 +105,9 @@ def _important(
         (pupil, teacher)
         for pupil in lineage.pupils()
         if (lineage.is_final(pupil.entry) or pupil.name == chosen)
-        and pupil.name in predictions.probabilities
+        and pupil.name in predictions.answers
         and (teacher := lineage.reference(pupil.entry))
-        and teacher.name in predictions.probabilities
+        and teacher.name in predictions.answers
     ]
     pairs.sort(
         key=lambda pair: (
@@ -119,12 +122,12 @@ def _important(
 def _differing(
     predictions: RunPredictions, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact
 ) -> list[int]:
-    """Return the rows of images that pupil and teacher classify differently.
+    """Return the rows of images that pupil and teacher answer differently.
 
-    The image with the largest difference of a probability comes first.
+    The image with the largest difference of a number of the answer comes first.
     """
-    rows = np.flatnonzero(predictions.chosen(pupil.name) != predictions.chosen(teacher.name))
-    mine, theirs = predictions.probabilities[pupil.name], predictions.probabilities[teacher.name]
+    rows = np.flatnonzero(~predictions.same(pupil.name, teacher.name))
+    mine, theirs = predictions.answers[pupil.name], predictions.answers[teacher.name]
     distance = np.abs(mine - theirs).max(axis=1)
     return sorted(rows.tolist(), key=lambda row: (-distance[row], row))
 
@@ -173,10 +176,12 @@ def _disagreement(
     opinions += [
         _opinion(result, predictions, pupil.name, teacher.name, row) for pupil, teacher in pairs
     ]
+    drawn = [("teacher", name) for name in teachers]
+    drawn += [("answered", pupil.name) for pupil, _ in pairs]
     return Disagreement(
         path=path,
-        picture=thumbnail(locate(path, folder)),
-        truth=result.data.classes[int(predictions.labels[row])],
+        picture=picture_of(predictions, row, locate(path, folder), drawn),
+        truth=predictions.truth(row),
         opinions=tuple(opinions),
     )
 
@@ -185,13 +190,15 @@ def _opinion(
     result: RunResult, predictions: RunPredictions, name: str, teacher: str, row: int
 ) -> Opinion:
     data = result.data
-    answer = int(predictions.chosen(name)[row])
-    column = data.classes.index(data.positive) if data.positive in data.classes else answer
+    probabilities = predictions.confidence(name)
+    if data.positive in data.classes:
+        column = data.classes.index(data.positive)
+        probabilities = predictions.task.scores(predictions.answers[name], column)
     return Opinion(
         name=name,
         is_teacher=name == teacher,
-        answer=data.classes[answer],
-        probability=float(predictions.probabilities[name][row, column]),
+        answer=predictions.answer(name, row),
+        probability=None if probabilities is None else float(probabilities[row]),
         right=bool(predictions.correct(name)[row]),
-        differs=answer != int(predictions.chosen(teacher)[row]),
+        differs=not predictions.same(name, teacher)[row],
     )

@@ -8,20 +8,16 @@ from pathlib import Path
 
 from pupila.evaluation import Estimate
 from pupila.external import ExternalEvaluation, ImageDisagreement
+from pupila.task import TaskMethods
 from pupila_flows.report import external, formatting
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import locate
-from pupila_flows.report.sections.results_table import Cell
+from pupila_flows.report.sections.cells import FIGURES, Cell, figure_cell, listed
 from pupila_flows.results import ExternalResult, ExternalSet, RunResult
 
-_LABELLED = ("Accuracy", "AUC", "Sensitivity", "Specificity", "Calibration error (ECE)")
-_FIDELITY = (
-    "Correlation of logits",
-    "Same class as teacher",
-    "Logit minus teacher’s",
-    "Explained by colour",
-)
+_OF_CLASSES = ("AUC", "Sensitivity", "Specificity", "Calibration error (ECE)")
+_FIDELITY_COLUMNS = 4
 _PUPILS = 3
 """Most models whose images are shown for one external set."""
 _IMAGES = 8
@@ -76,11 +72,12 @@ def external_panels(
 
     `chosen` is the pupil of the headline. Relative paths of images are also looked up in `folder`.
     """
-    return [_panel(images, lineage, chosen, folder) for images in result.external]
+    task = result.data.methods
+    return [_panel(images, lineage, task, chosen, folder) for images in result.external]
 
 
 def _panel(
-    images: ExternalSet, lineage: Lineage, chosen: str | None, folder: Path
+    images: ExternalSet, lineage: Lineage, task: TaskMethods, chosen: str | None, folder: Path
 ) -> ExternalPanel:
     results = [
         (artifact, external_result)
@@ -88,15 +85,18 @@ def _panel(
         for external_result in artifact.entry.external
         if external_result.name == images.name
     ]
-    labelled = images.counts is not None
+    quality = _quality_titles(task) if images.counts is not None else ()
     return ExternalPanel(
         images=images,
-        columns=(*(_LABELLED if labelled else ()), *_FIDELITY),
+        columns=(*quality, *_fidelity_titles(task)),
         rows=tuple(
             ExternalRow(
                 name=artifact.name,
                 teacher=artifact.entry.reference,
-                cells=_cells(external_result, labelled=labelled)
+                cells=(
+                    *(_quality(external_result, task) if quality else ()),
+                    *_fidelity(external_result, task),
+                )
                 if external_result.evaluation
                 else (),
                 error=external_result.error,
@@ -108,6 +108,20 @@ def _panel(
             for artifact, external_result in _important(results, lineage, chosen)
             if external_result.evaluation
         ),
+    )
+
+
+def _quality_titles(task: TaskMethods) -> tuple[str, ...]:
+    titles = _OF_CLASSES if task.has_classes else (FIGURES,)
+    return formatting.capitalised(task.right_title), *titles
+
+
+def _fidelity_titles(task: TaskMethods) -> tuple[str, ...]:
+    return (
+        f"Correlation of {task.compared_title}s",
+        f"{formatting.capitalised(task.same_title)} as teacher",
+        f"{formatting.capitalised(task.compared_title)} minus teacher’s",
+        "Explained by colour",
     )
 
 
@@ -147,45 +161,50 @@ def _pictures(
     )
 
 
-def _cells(external_result: ExternalResult, *, labelled: bool) -> tuple[Cell, ...]:
-    if external_result.evaluation is None:
-        return ()
-    metrics_of_set, differences = external_result.evaluation.figures, external_result.differences
-    metrics, fidelity = metrics_of_set.metrics, metrics_of_set.fidelity
-    cells: list[Cell] = []
-    if labelled and metrics:
-        point = metrics.point
+def _quality(external_result: ExternalResult, task: TaskMethods) -> list[Cell]:
+    """Return the fraction right and the figures, which need labels."""
+    evaluation, differences = external_result.evaluation, external_result.differences
+    metrics = evaluation.figures.metrics if evaluation else None
+    if metrics is None:
+        return [_NOTHING] * len(_quality_titles(task))
 
-        def paired(field: str) -> tuple[str, ...]:
-            difference = differences.get(field)
-            return (f"difference {external.signed(difference)}",) if difference else ()
+    def paired(field: str) -> tuple[str, ...]:
+        difference = differences.get(field)
+        return (f"difference {external.signed(difference)}",) if difference else ()
 
-        cells += [
-            _percent(metrics.accuracy, *paired("accuracy")),
-            _score(metrics.auc, *paired("auc")),
-            _percent(
-                point and point.sensitivity,
-                f"at {formatting.threshold(metrics)}",
-                *paired("sensitivity"),
-            ),
-            _percent(point and point.specificity, *paired("specificity")),
-            _score(metrics.ece),
-        ]
-    elif labelled:
-        cells += [_NOTHING] * len(_LABELLED)
+    right = _percent(metrics.accuracy, *paired("accuracy"))
+    if not task.has_classes:
+        return [right, listed(map(figure_cell, metrics.figures))]
+    point = metrics.point
+    return [
+        right,
+        _score(metrics.auc, *paired("auc")),
+        _percent(
+            point and point.sensitivity,
+            f"at {formatting.threshold(metrics)}",
+            *paired("sensitivity"),
+        ),
+        _percent(point and point.specificity, *paired("specificity")),
+        _score(metrics.ece),
+    ]
+
+
+def _fidelity(external_result: ExternalResult, task: TaskMethods) -> list[Cell]:
+    """Return how closely a model follows its teacher, which needs no labels."""
+    evaluation = external_result.evaluation
+    fidelity = evaluation.figures.fidelity if evaluation else None
     if fidelity is None:
-        return (*cells, *[_NOTHING] * len(_FIDELITY))
+        return [_NOTHING] * _FIDELITY_COLUMNS
     teacher_colour = fidelity.reference_colour
-    return (
-        *cells,
+    return [
         _score(fidelity.correlation),
         _percent(fidelity.labels),
-        _number(fidelity.mean_difference, "{:+.2f}".format),
+        _number(fidelity.mean_difference, ("{:+.2f}" if task.has_classes else "{:+.4f}").format),
         _percent(
             fidelity.colour,
             f"teacher {formatting.percent(teacher_colour.value)}" if teacher_colour else "",
         ),
-    )
+    ]
 
 
 _NOTHING = Cell(formatting.NONE)

@@ -1,4 +1,7 @@
-"""What the teacher adds: the accuracy of each pupil minus that of its control, over all seeds."""
+"""What the teacher adds: the fraction right of each pupil minus that of its control.
+
+It is over all seeds; in a classification, the fraction right is the accuracy.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from pupila.evaluation import Estimate, Evaluation
 from pupila_flows.report import formatting
+from pupila_flows.report.figures import main_figure
 from pupila_flows.report.predictions import RunPredictions, paired_difference
 from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
 from pupila_flows.report.sections.seeds import SeedRuns, Spread, group_by_seed
@@ -39,27 +43,24 @@ class Gain:
     pairs: tuple[SeedPair, ...]
     """One pair for each seed with which pupil and control were evaluated; at least one pair."""
     difference: Estimate | None
-    """Accuracy of the pupil minus that of the control; None if predictions are missing."""
+    """Fraction right of the pupil minus that of the control; None if predictions are missing."""
 
     @property
     def accuracies(self) -> tuple[list[float], list[float]]:
-        """Accuracy with each seed: a list for the pupil, then a list for the control."""
+        """Fraction right with each seed: a list for the pupil, then a list for the control."""
         pupil = [pair.pupil.metrics.accuracy.value for pair in self.pairs]
         return pupil, [pair.control.metrics.accuracy.value for pair in self.pairs]
 
     @property
-    def aucs(self) -> tuple[Spread | None, Spread | None]:
-        """AUC over all seeds: for the pupil, then for the control; None if no AUC is known."""
-        pupil = [pair.pupil.metrics.auc for pair in self.pairs]
-        control = [pair.control.metrics.auc for pair in self.pairs]
-        return (
-            Spread.of([auc.value for auc in pupil if auc]),
-            Spread.of([auc.value for auc in control if auc]),
-        )
+    def main(self) -> tuple[Spread | None, Spread | None]:
+        """Main figure over all seeds: for the pupil, then for the control; None if not known."""
+        pupil = [main_figure(pair.pupil.metrics) for pair in self.pairs]
+        control = [main_figure(pair.control.metrics) for pair in self.pairs]
+        return Spread.of_figures(pupil), Spread.of_figures(control)
 
     @property
     def value(self) -> float:
-        """Mean accuracy of the pupil minus that of the control, over seeds, as a fraction."""
+        """Mean fraction right of the pupil minus that of the control, over seeds, as a fraction."""
         pupil, control = self.accuracies
         return sum(pupil) / len(pupil) - sum(control) / len(control)
 
@@ -120,7 +121,7 @@ def _gain(pupil: SeedRuns, by_name: dict[str, Entry], predictions: RunPrediction
 
 
 def _difference(names: list[tuple[str, str]], predictions: RunPredictions) -> Estimate | None:
-    if any(name not in predictions.probabilities for pair in names for name in pair):
+    if any(name not in predictions.answers for pair in names for name in pair):
         return None
     if len(names) == 1:
         mine, theirs = names[0]

@@ -11,10 +11,18 @@ from markupsafe import Markup
 from pupila.evaluation import Estimate
 from pupila_flows.gate import messages
 from pupila_flows.gate.conditions import condition_of
+from pupila_flows.gate.units import Direction
 from pupila_flows.report.plots import svg
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import locate
-from pupila_flows.results import ArtifactVerdict, Finding, RunResult, Verdict, WrongImage
+from pupila_flows.results import (
+    ArtifactVerdict,
+    Finding,
+    GateResult,
+    RunResult,
+    Verdict,
+    WrongImage,
+)
 
 WORDS: dict[Verdict, str] = {
     "pass": "✓ pass",
@@ -68,10 +76,11 @@ def panels(result: RunResult, folder: Path) -> list[Panel]:
     """Return a panel for each artifact that the gate checked; empty without a gate."""
     if result.gate is None:
         return []
-    return [_panel(result, verdict, folder) for verdict in result.gate.artifacts]
+    gate = result.gate
+    return [_panel(result, gate, verdict, folder) for verdict in gate.artifacts]
 
 
-def _panel(result: RunResult, verdict: ArtifactVerdict, folder: Path) -> Panel:
+def _panel(result: RunResult, gate: GateResult, verdict: ArtifactVerdict, folder: Path) -> Panel:
     unmet = [finding for finding in verdict.findings if finding.verdict != "pass"]
     images = {
         image.path: (image, finding.against or "")
@@ -79,12 +88,12 @@ def _panel(result: RunResult, verdict: ArtifactVerdict, folder: Path) -> Panel:
         for image in finding.images
     }
     shown = list(images.values())[:_IMAGES]
-    best = result.gate is not None and result.gate.best == verdict.entry
+    best = gate.best == verdict.entry
     entry = next((entry for entry in result.entries if entry.name == verdict.entry), None)
     return Panel(
         verdict=verdict,
         rows=tuple(
-            Row(finding, condition_of(finding.condition).title, plot(finding))
+            Row(finding, condition_of(finding.condition, gate.task).title, plot(finding))
             for finding in verdict.findings
         ),
         pictures=tuple(
@@ -103,22 +112,27 @@ def notes(result: RunResult) -> list[str]:
 
 def plot(finding: Finding) -> Markup:
     """Draw a finding: its interval with the margin, or its value with the limit."""
-    kind = condition_of(finding.condition).plot(finding)
-    if kind == "difference" and finding.difference:
-        return _difference(finding, finding.difference)
+    condition = condition_of(finding.condition)
+    kind = condition.plot(finding)
+    if kind == "difference" and finding.difference and condition.margin:
+        return _difference(finding, finding.difference, condition.margin.direction)
     if kind == "interval" and finding.interval:
         return _interval(finding, finding.interval)
     return _bar(finding) if kind == "bar" else Markup("")
 
 
-def _difference(finding: Finding, difference: Estimate) -> Markup:
+def _difference(finding: Finding, difference: Estimate, direction: Direction) -> Markup:
     """Draw a paired difference in units of its margin; losses are on the left."""
 
     def scale(value: float) -> float:
         return _WIDTH * (0.5 + value / finding.limit / (2 * _MARGINS))
 
+    gains = sorted(map(direction.gain, (difference.low, difference.high)))
+    gain = difference.model_copy(
+        update={"value": direction.gain(difference.value), "low": gains[0], "high": gains[1]}
+    )
     marks = [svg.line(scale(0), 2, scale(0), _HEIGHT - 2, "zero")]
-    return _draw_estimate(finding, difference, scale(-finding.limit), scale, marks)
+    return _draw_estimate(finding, gain, scale(-finding.limit), scale, marks)
 
 
 def _interval(finding: Finding, interval: Estimate) -> Markup:

@@ -1,10 +1,10 @@
 """The report's headline: the gate's verdict; without a gate, whether one pupil keeps its accuracy.
 
-The pupil is chosen on the validation images and tested once on the test images. If the pupil is
-worse than its teacher by the margin, the headline may wrongly say that the pupil keeps its
-accuracy. This error happens in at most one run of forty. If the best of several pupils were chosen
-on the test images, the error would be more frequent: with eight pupils, it would happen in one run
-of five.
+In another task, the fraction of images answered right takes the place of accuracy. The pupil is
+chosen on the validation images and tested once on the test images. If the pupil is worse than its
+teacher by the margin, the headline may wrongly say that the pupil keeps its accuracy. This error
+happens in at most one run of forty. If the best of several pupils were chosen on the test images,
+the error would be more frequent: with eight pupils, it would happen in one run of five.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from fractions import Fraction
 from pupila.evaluation import Estimate
 from pupila.exact import as_written, exact
 from pupila.noninferiority import Comparison
-from pupila_flows.report import formatting
+from pupila.task import TaskMethods
+from pupila_flows.report import figures, formatting
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.predictions import MARGIN, RunPredictions
 from pupila_flows.results import GateResult, RunResult
@@ -26,12 +27,6 @@ NEAR = 0.02
 
 _POINTS = f"{100 * MARGIN:.0f} points"
 BADGE = f"shown within {_POINTS}"
-KEEPS = (
-    f"“Keeps” means: shown to lose less than {_POINTS} of accuracy, by the exact test of the "
-    f"release gate, with both models as they ship. The pupil was chosen on the validation images "
-    f"(the smallest within {100 * NEAR:.0f} points of its teacher there, else the closest), so "
-    f"this is the only test on the test images. It holds for images like these."
-)
 _PASSED = "smallest that passes the gate"
 _PASSES = "“Passes” means: met every condition of the recipe’s release gate, below."
 
@@ -53,7 +48,7 @@ class Headline:
     """Accuracy of the pupil minus that of the teacher, on the same images."""
     badge: str = BADGE
     """Label of the pupil in legends."""
-    meaning: str = KEEPS
+    meaning: str = ""
     """Explanation of the words that the title uses."""
 
 
@@ -73,12 +68,12 @@ def headline(result: RunResult, lineage: Lineage, predictions: RunPredictions) -
         if (teacher := lineage.reference(pupil.entry)) and not lineage.is_partial(pupil.entry)
     ]
     if not pairs:
-        return _without_pupils(result, lineage)
+        return _without_pupils(result, lineage, predictions.task)
     pupil, teacher = _choose(pairs, result)
     comparison = predictions.compare(pupil.name, teacher.name)
     keeps = comparison is not None and comparison.noninferior
     if keeps or is_near(pupil, teacher, result):
-        title = _title(pupil, teacher, comparison)
+        title = _title(pupil, teacher, comparison, predictions.task)
     else:
         title = (
             f"No pupil comes within {100 * NEAR:.0f} points of its teacher on the validation "
@@ -87,11 +82,23 @@ def headline(result: RunResult, lineage: Lineage, predictions: RunPredictions) -
     difference = comparison.difference if comparison else None
     return Headline(
         title=title,
-        sentence=_sentence(pupil, teacher, difference),
+        sentence=_sentence(pupil, teacher, difference, predictions.task),
         keeps=keeps,
         pupil=pupil,
         teacher=teacher,
         difference=difference,
+        meaning=_keeps(predictions.task),
+    )
+
+
+def _keeps(task: TaskMethods) -> str:
+    """Explain the word “keeps” in a title."""
+    return (
+        f"“Keeps” means: shown to lose less than {_POINTS} of {task.right_title}, by the exact "
+        f"test of the release gate, with both models as they ship. The pupil was chosen on the "
+        f"validation images (the smallest within {100 * NEAR:.0f} points of its teacher there, "
+        f"else the closest), so this is the only test on the test images. It holds for images "
+        f"like these."
     )
 
 
@@ -145,7 +152,7 @@ def _by_gate(gate: GateResult, lineage: Lineage, predictions: RunPredictions) ->
         title = f"Nothing passes the release gate{closest}"
     return Headline(
         title=title,
-        sentence=_sentence(pupil, teacher, difference) + by_one_rule
+        sentence=_sentence(pupil, teacher, difference, predictions.task) + by_one_rule
         if pupil
         else gate.reason or "",
         keeps=bool(passed),
@@ -199,11 +206,15 @@ def goal_of(result: RunResult, lineage: Lineage) -> str:
 
 
 def _title(
-    pupil: EvaluatedArtifact, teacher: EvaluatedArtifact, comparison: Comparison | None
+    pupil: EvaluatedArtifact,
+    teacher: EvaluatedArtifact,
+    comparison: Comparison | None,
+    task: TaskMethods,
 ) -> str:
+    quality = task.right_title
     smaller = f"{pupil.name} is {formatting.smaller(teacher.size_bytes, pupil.size_bytes)}"
     if comparison and comparison.noninferior:
-        return f"{smaller} {teacher.name} and keeps its accuracy within {_POINTS}"
+        return f"{smaller} {teacher.name} and keeps its {quality} within {_POINTS}"
     loss = -_change(pupil, teacher)
     amount = f"{100 * float(loss):.1f} points of" if loss > 0 else "no"
     if comparison and comparison.inferior:
@@ -212,7 +223,7 @@ def _title(
         conclusion = f"it is not shown to keep within {_POINTS}"
     else:
         conclusion = f"more images are needed to show that it keeps within {_POINTS}"
-    return f"{smaller} {teacher.name} and loses {amount} accuracy here; {conclusion}"
+    return f"{smaller} {teacher.name} and loses {amount} {quality} here; {conclusion}"
 
 
 def _size(pupil: EvaluatedArtifact) -> tuple[int, bool]:
@@ -221,17 +232,30 @@ def _size(pupil: EvaluatedArtifact) -> tuple[int, bool]:
 
 
 def _sentence(
-    pupil: EvaluatedArtifact, teacher: EvaluatedArtifact | None, difference: Estimate | None
+    pupil: EvaluatedArtifact,
+    teacher: EvaluatedArtifact | None,
+    difference: Estimate | None,
+    task: TaskMethods,
 ) -> str:
     images = formatting.plural(pupil.evaluation.metrics.images, "test image")
-    against = f", against {_accuracy_words(teacher)}" if teacher else ""
-    words = f"{_accuracy_words(pupil)}{against}, on {images}"
-    if difference is None:
-        return f"{words}."
-    points = (
-        f"{formatting.points(difference.value)} points ({formatting.points_interval(difference)})"
-    )
-    return f"{words}: a paired difference of {points}."
+    against = f", against {_right_words(teacher, task)}" if teacher else ""
+    words = f"{_right_words(pupil, task)}{against}, on {images}"
+    points = ""
+    if difference:
+        change, interval = difference.value, formatting.points_interval(difference)
+        points = f": a paired difference of {formatting.points(change)} points ({interval})"
+    return f"{words}{points}.{_figures_sentence(pupil, teacher)}"
+
+
+def _figures_sentence(pupil: EvaluatedArtifact, teacher: EvaluatedArtifact | None) -> str:
+    """Return a sentence with the first figure of a task without classes; empty if it has none."""
+    shown = [
+        f"{artifact.name}: {words}"
+        for artifact in (pupil, teacher)
+        if artifact
+        for words in _first_figure(artifact)
+    ]
+    return f" {'; '.join(shown)}." if shown else ""
 
 
 def _change(pupil: EvaluatedArtifact, teacher: EvaluatedArtifact) -> Fraction:
@@ -243,13 +267,16 @@ def _right(artifact: EvaluatedArtifact) -> Fraction:
     return exact(_accuracy(artifact).value, artifact.evaluation.metrics.images)
 
 
-def _without_pupils(result: RunResult, lineage: Lineage) -> Headline:
+def _without_pupils(result: RunResult, lineage: Lineage, task: TaskMethods) -> Headline:
     artifacts = lineage.evaluated()
     if not artifacts:
         failed = sum(1 for entry in result.entries if entry.error)
         sentence = f"{formatting.plural(failed, 'entry').replace('entrys', 'entries')} failed."
         return Headline("Nothing was evaluated in this run", sentence if failed else "")
-    words = "; ".join(f"{artifact.name}: {_accuracy_words(artifact)}" for artifact in artifacts)
+    words = "; ".join(
+        ", ".join([f"{artifact.name}: {_right_words(artifact, task)}", *_first_figure(artifact)])
+        for artifact in artifacts
+    )
     images = formatting.plural(artifacts[0].evaluation.metrics.images, "test image")
     return Headline("No pupil to compare with a teacher", f"{words}, on {images}.")
 
@@ -258,7 +285,11 @@ def _accuracy(artifact: EvaluatedArtifact) -> Estimate:
     return artifact.evaluation.metrics.accuracy
 
 
-def _accuracy_words(artifact: EvaluatedArtifact) -> str:
-    accuracy = _accuracy(artifact)
-    interval = formatting.percent_interval(accuracy)
-    return f"{formatting.percent(accuracy.value)} accuracy (95 % interval {interval})"
+def _right_words(artifact: EvaluatedArtifact, task: TaskMethods) -> str:
+    right = _accuracy(artifact)
+    interval = formatting.percent_interval(right)
+    return f"{formatting.percent(right.value)} {task.right_title} (95 % interval {interval})"
+
+
+def _first_figure(artifact: EvaluatedArtifact) -> list[str]:
+    return [figures.words(figure) for figure in artifact.evaluation.metrics.figures[:1]]

@@ -1,4 +1,7 @@
-"""The images that a model gets most wrong, as pictures, to look at before using the model."""
+"""The images that a model gets most wrong, as pictures, to look at before using the model.
+
+In a task without classes, these are the images with the largest losses, right or wrong.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from pupila.evaluation import NegativeGroup
 from pupila.openset import ALL
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import RunPredictions, locate
+from pupila_flows.report.sections.pictures import picture_of
 from pupila_flows.results import RunResult
 
 _ARTIFACTS = 2
@@ -20,14 +25,16 @@ _IMAGES_EACH = 12
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image that a model gets wrong."""
+    """One image that a model gets wrong, or answers worst."""
 
     path: str
-    picture: str | None
+    picture: str | Markup | None
+    """The image as a `data:` URL, or as a drawing with marks; None if it cannot be read."""
     truth: str
     answer: str
-    probability: float
-    """Probability of the predicted class."""
+    right: bool
+    probability: float | None
+    """Probability of the predicted class; None in a task without classes."""
 
     @property
     def file(self) -> str:
@@ -36,7 +43,10 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The worst mistakes of one artifact, the most confident first."""
+    """The worst mistakes of one artifact, the most confident first.
+
+    In a task without classes, these are its worst answers, right or wrong.
+    """
 
     name: str
     wrong: int
@@ -59,7 +69,7 @@ def mistakes(
     chosen: str | None,
     folder: Path,
 ) -> list[Mistakes]:
-    """Return the worst mistakes of the chosen artifact, then of the smallest final one.
+    """Return the worst answers of the chosen artifact, then of the smallest final one.
 
     A final artifact is one that nothing else was made from. Without a chosen artifact, the two
     smallest final artifacts are taken. Relative paths of images are also looked up in `folder`.
@@ -73,9 +83,7 @@ def mistakes(
 def _shown(
     lineage: Lineage, predictions: RunPredictions, chosen: str | None
 ) -> list[EvaluatedArtifact]:
-    known = [
-        artifact for artifact in lineage.evaluated() if artifact.name in predictions.probabilities
-    ]
+    known = [artifact for artifact in lineage.evaluated() if artifact.name in predictions.answers]
     final = [
         artifact
         for artifact in known
@@ -89,26 +97,35 @@ def _shown(
 def _of(
     result: RunResult, predictions: RunPredictions, artifact: EvaluatedArtifact, folder: Path
 ) -> Mistakes:
-    rows = np.arange(len(predictions.labels))
-    probabilities = predictions.probabilities[artifact.name][
-        rows, predictions.chosen(artifact.name)
-    ]
-    wrong = np.flatnonzero(~predictions.correct(artifact.name))
-    worst: list[int] = wrong[np.argsort(-probabilities[wrong], kind="stable")].tolist()
+    wrong = ~predictions.correct(artifact.name)
     open_set = artifact.evaluation.open_set
     near = _near_misses(artifact)
     return Mistakes(
         name=artifact.name,
-        wrong=len(worst),
-        images=len(predictions.labels),
+        wrong=int(wrong.sum()),
+        images=len(predictions.truths),
         shown=tuple(
-            _mistake(result, predictions, artifact, r, folder) for r in worst[:_IMAGES_EACH]
+            _mistake(result, predictions, artifact, row, folder)
+            for row in _worst(predictions, artifact.name)[:_IMAGES_EACH]
         ),
         accepts=open_set.accepts if open_set and near else "",
         near_misses=near.images if near else 0,
         accepted=round(near.images * near.accepted.value) if near else 0,
         let_through=_let_through(artifact, folder),
     )
+
+
+def _worst(predictions: RunPredictions, name: str) -> list[int]:
+    """Return the rows of the images that an entry answers wrong, the most confident first.
+
+    In a task without classes, these are all images, the one with the largest loss first.
+    """
+    confidence = predictions.confidence(name)
+    if confidence is None:
+        losses = predictions.task.losses(predictions.answers[name], predictions.truths)
+        return np.argsort(-losses, kind="stable").tolist()
+    wrong = np.flatnonzero(~predictions.correct(name))
+    return wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
 
 
 def _mistake(
@@ -118,13 +135,15 @@ def _mistake(
     row: int,
     folder: Path,
 ) -> Mistake:
-    path, answer = result.test_images[row], int(predictions.chosen(artifact.name)[row])
+    path, name = result.test_images[row], artifact.name
+    confidence = predictions.confidence(name)
     return Mistake(
         path=path,
-        picture=thumbnail(locate(path, folder)),
-        truth=result.data.classes[int(predictions.labels[row])],
-        answer=result.data.classes[answer],
-        probability=float(predictions.probabilities[artifact.name][row, answer]),
+        picture=picture_of(predictions, row, locate(path, folder), [("answered", name)]),
+        truth=predictions.truth(row),
+        answer=predictions.answer(name, row),
+        right=bool(predictions.correct(name)[row]),
+        probability=None if confidence is None else float(confidence[row]),
     )
 
 
@@ -146,6 +165,7 @@ def _let_through(artifact: EvaluatedArtifact, folder: Path) -> tuple[Mistake, ..
             picture=thumbnail(locate(image.path, folder)),
             truth=image.group,
             answer=open_set.accepts,
+            right=False,
             probability=image.probability,
         )
         for image in near_misses[:_IMAGES_EACH]

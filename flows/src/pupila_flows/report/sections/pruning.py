@@ -1,4 +1,4 @@
-"""Size against accuracy over pruning rounds, if a plugin measured a `PruningCurve`."""
+"""Size against the fraction right over pruning rounds, if a plugin measured a `PruningCurve`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pupila.measured import PruningCurve, PruningRound
+from pupila.task import TaskMethods
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
@@ -28,23 +29,25 @@ class Curve:
     sentence: str
 
 
-def pruning_curves(lineage: Lineage) -> list[Curve]:
+def pruning_curves(lineage: Lineage, task: TaskMethods) -> list[Curve]:
     """Return a curve for every artifact that was pruned in rounds."""
-    return [curve for curve in map(_curve, lineage.entries.values()) if curve]
+    curves = (_curve(entry, task) for entry in lineage.entries.values())
+    return [curve for curve in curves if curve]
 
 
-def _curve(entry: Entry) -> Curve | None:
+def _curve(entry: Entry, task: TaskMethods) -> Curve | None:
     measured = entry.measured.read(PruningCurve)
     if measured is None or len(measured.curve) < 2:
         return None
     budget = entry.config.get("budget")
     unpruned = measured.curve[0].validation_accuracy
     lowest = unpruned - budget if isinstance(budget, int | float) else None
-    picture = _draw(entry.name, measured.curve, measured.round, lowest)
+    label = f"{formatting.capitalised(task.right_title)} of {entry.name} over its parameters"
+    picture = _draw(label, measured.curve, measured.round, lowest)
     return Curve(entry.name, picture, measured.reason)
 
 
-def _draw(name: str, rounds: Sequence[PruningRound], chosen: int, lowest: float | None) -> Markup:
+def _draw(label: str, rounds: Sequence[PruningRound], chosen: int, lowest: float | None) -> Markup:
     accuracies = [pruning_round.validation_accuracy for pruning_round in rounds] + (
         [lowest] if lowest is not None else []
     )
@@ -67,8 +70,7 @@ def _draw(name: str, rounds: Sequence[PruningRound], chosen: int, lowest: float 
     marks += [svg.element("circle", cx=x, cy=y, r=3.2, class_="dot") for x, y in points]
     x, y = points[chosen]
     marks.append(svg.element("circle", cx=x, cy=y, r=8, class_="kept"))
-    label = f"Accuracy of {name} over its parameters, by round"
-    return svg.picture(_WIDTH, _HEIGHT, label, *marks, class_="roc")
+    return svg.picture(_WIDTH, _HEIGHT, f"{label}, by round", *marks, class_="roc")
 
 
 def _axes(most: int, low: float, high: float) -> Markup:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from pupila.evaluation import Cost, Estimate, Evaluation, Measurement, Metrics
+from pupila.evaluation import Cost, Estimate, Evaluation, Figure, Measurement, Metrics
 from pupila.measured import PluginWarning
-from pupila_flows.report import formatting
+from pupila.task import TaskMethods
+from pupila_flows.report import figures, formatting
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots import bars_and_rocs
+from pupila_flows.report.sections.cells import FIGURES, Cell, figure_cell, listed
 from pupila_flows.results import Check, DataSummary, Entry
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A number as it is shown: its value, interval and notes."""
-
-    value: str
-    interval: str = ""
-    bar: Markup = field(default_factory=Markup)
-    notes: tuple[str, ...] = ()
-    label: str = ""
-    """Name of the value, if the cell shows several."""
-    beside: tuple[Cell, ...] = ()
-    """Further values in the same cell, which must be read together with this one."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +30,24 @@ class Row:
     """Warnings about the entry as one text; empty if there are none."""
 
 
-def columns() -> tuple[str, ...]:
+def columns(lineage: Lineage, task: TaskMethods) -> tuple[str, ...]:
     """Return the column titles of the results table, after those for name and plugin."""
     return (
         "Format · runtime",
         "Size",
         "Parameters",
-        "Accuracy",
-        "AUC",
-        "Sensitivity and specificity",
-        "Calibration error (ECE)",
-        "Same class as teacher",
+        formatting.capitalised(task.right_title),
+        *(_OF_CLASSES if task.has_classes else [FIGURES]),
+        f"{formatting.capitalised(task.same_title)} as teacher",
         "Latency",
         "Peak memory",
     )
 
 
-def results(lineage: Lineage, chosen: str | None) -> list[Row]:
+_OF_CLASSES = ("AUC", "Sensitivity and specificity", "Calibration error (ECE)")
+
+
+def results(lineage: Lineage, chosen: str | None, task: TaskMethods) -> list[Row]:
     """Return a row for every entry, teachers first."""
     bars = _Bars.of(lineage.evaluated())
     return [
@@ -67,7 +56,7 @@ def results(lineage: Lineage, chosen: str | None) -> list[Row]:
             entry=entry,
             made_by=_made_by(entry),
             badges=_badges(entry, lineage),
-            cells=_cells(entry, lineage, bars),
+            cells=_cells(entry, lineage, bars, task),
             chosen=entry.name == chosen,
             warning=warning_of(entry),
         )
@@ -106,6 +95,10 @@ class _Bars:
         bar = bars_and_rocs.interval_bar(estimate, *self.scales[name])
         return Cell(formatting.score(estimate.value), formatting.score_interval(estimate), bar)
 
+    def figure(self, figure: Figure) -> Cell:
+        bar = bars_and_rocs.interval_bar(figure.estimate, *self.scales[figure.name])
+        return replace(figure_cell(figure), bar=bar)
+
 
 def _estimates(evaluation: Evaluation) -> dict[str, Estimate]:
     metrics, point = evaluation.metrics, evaluation.metrics.point
@@ -116,11 +109,12 @@ def _estimates(evaluation: Evaluation) -> dict[str, Estimate]:
         "specificity": point and point.specificity,
         "ece": metrics.ece,
         "agreement": evaluation.agreement and evaluation.agreement.labels,
+        **{figure.name: figure.estimate for figure in metrics.figures},
     }
     return {name: estimate for name, estimate in estimates.items() if estimate}
 
 
-def _cells(entry: Entry, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
+def _cells(entry: Entry, lineage: Lineage, bars: _Bars, task: TaskMethods) -> tuple[Cell, ...]:
     measurement = entry.evaluation or entry.measurement
     if measurement is None:
         return ()
@@ -129,7 +123,7 @@ def _cells(entry: Entry, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
         Cell(measurement.format, notes=(measurement.runtime,)),
         _size(entry, cost, lineage),
         Cell(formatting.count(cost.parameters), notes=(f"{formatting.count(cost.macs)} MACs",)),
-        *_metrics(entry.evaluation, bars),
+        *_metrics(entry.evaluation, bars, task),
         Cell(
             formatting.milliseconds(latency.median_ms),
             f"p95 {formatting.milliseconds(latency.p95_ms)}",
@@ -139,20 +133,28 @@ def _cells(entry: Entry, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
     )
 
 
-def _metrics(evaluation: Evaluation | None, bars: _Bars) -> tuple[Cell, ...]:
-    """Return accuracy, AUC, operating point, calibration error and agreement."""
+def _metrics(evaluation: Evaluation | None, bars: _Bars, task: TaskMethods) -> tuple[Cell, ...]:
+    """Return the fraction right, then figures, then agreement."""
     if evaluation is None:
-        none = Cell(formatting.NONE)
-        return (Cell("not measured", notes=("untrained",)), none, none, none, none)
+        none = [Cell(formatting.NONE)] * (1 + len(_OF_CLASSES if task.has_classes else [FIGURES]))
+        return (Cell("not measured", notes=("untrained",)), *none)
+    metrics = evaluation.metrics
+    if task.has_classes:
+        shown = _of_classes(evaluation, bars)
+    else:
+        shown = (listed(map(bars.figure, metrics.figures)),)
+    return bars.percent("accuracy", metrics.accuracy), *shown, _agreement(evaluation, bars)
+
+
+def _of_classes(evaluation: Evaluation, bars: _Bars) -> tuple[Cell, Cell, Cell]:
+    """Return AUC, operating point and calibration error."""
     estimates = _estimates(evaluation)
     return (
-        bars.percent("accuracy", evaluation.metrics.accuracy),
         bars.score("auc", estimates["auc"]) if "auc" in estimates else Cell(formatting.NONE),
         _operating_point(evaluation.metrics, bars),
         bars.score("ece", evaluation.metrics.ece)
         if evaluation.metrics.ece
         else Cell(formatting.NONE),
-        _agreement(evaluation, bars),
     )
 
 
@@ -244,13 +246,6 @@ def _badges(entry: Entry, lineage: Lineage) -> tuple[str, ...]:
     return (*kind, *(("cached",) if entry.cached else ()))
 
 
-def plain_score(estimate: Estimate | None) -> Cell:
-    """Show a score with its interval, without a bar."""
-    if estimate is None:
-        return Cell(formatting.NONE)
-    return Cell(formatting.score(estimate.value), formatting.score_interval(estimate))
-
-
 def latencies(lineage: Lineage) -> list[tuple[Entry, Measurement, Markup]]:
     """Return every entry that was timed, with its latency bar; the fastest entry comes first."""
     timed = sorted(lineage.measured(), key=lambda pair: pair[1].cost.latency.median_ms)
@@ -276,7 +271,7 @@ class Confusion:
 
 
 def confusions(lineage: Lineage, classes: tuple[str, ...]) -> list[Confusion]:
-    """Return the confusion matrix of every evaluated entry."""
+    """Return the confusion matrix of every evaluated entry; none in a task without classes."""
     return [
         Confusion(
             artifact.name,
@@ -289,6 +284,7 @@ def confusions(lineage: Lineage, classes: tuple[str, ...]) -> list[Confusion]:
             ),
         )
         for artifact in lineage.evaluated()
+        if artifact.evaluation.metrics.confusion
     ]
 
 
@@ -305,13 +301,13 @@ def _shaded(counts: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """Accuracy and AUC by the values of one manifest column."""
+    """The fraction right and the main figure by the values of one manifest column."""
 
     column: str
     values: tuple[tuple[str, int], ...]
     """Each value of the column, with the number of images that have it."""
     rows: tuple[tuple[str, tuple[tuple[Cell, Cell] | None, ...]], ...]
-    """For each artifact: its name, then accuracy and AUC for each value, or None."""
+    """For each artifact: its name, then fraction right and main figure by value, or None."""
 
 
 def groups(lineage: Lineage) -> list[GroupTable]:
@@ -344,7 +340,8 @@ def _group_cells(metrics: Metrics | None) -> tuple[Cell, Cell] | None:
         return None
     accuracy = metrics.accuracy
     shown = Cell(formatting.percent(accuracy.value), formatting.percent_interval(accuracy))
-    return shown, plain_score(metrics.auc)
+    figure = figures.main_figure(metrics)
+    return shown, figure_cell(figure) if figure else Cell(formatting.NONE)
 
 
 @dataclass(frozen=True)
@@ -367,7 +364,7 @@ def shortcuts(data: DataSummary) -> list[Check]:
 
 
 def counts(data: DataSummary) -> list[tuple[str, list[int], int]]:
-    """Return the name of each split, its number of images in each class, and its total.
+    """Return the name of each split, its number of images by label, and its total.
 
     The total includes unlabelled images.
     """

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pupila.task import TaskMethods
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
-from pupila_flows.report.sections.results_table import Cell
+from pupila_flows.report.sections.cells import Cell
 from pupila_flows.results import RuntimeResult
 
-COLUMNS = (
-    "Same class",
-    "Largest difference",
-    "Latency",
-    "Ready after",
-    "First answer",
-    "Download",
-)
+_COLUMNS = ("Largest difference", "Latency", "Ready after", "First answer", "Download")
 
 
 @dataclass(frozen=True)
@@ -29,6 +23,11 @@ class RuntimeCheckRow:
     """The runtime's own name, with version, backend and threads."""
     cells: tuple[Cell, ...]
     failure: str
+
+
+def columns(task: TaskMethods) -> tuple[str, ...]:
+    """Return the titles of the cells of a row."""
+    return formatting.capitalised(task.same_title), *_COLUMNS
 
 
 def runtime_rows(lineage: Lineage) -> list[RuntimeCheckRow]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pupila.evaluation import Estimate
-from pupila_flows.report import formatting
+from pupila.evaluation import Estimate, Figure, Metrics
+from pupila_flows.report import figures, formatting
+from pupila_flows.report.figures import main_figure
 from pupila_flows.report.lineage import EvaluatedArtifact
 from pupila_flows.report.predictions import RunPredictions
 from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
@@ -22,11 +23,20 @@ class Spread:
     mean: float
     lowest: float
     highest: float
+    unit: str = ""
+    """Unit of a figure; empty for a fraction."""
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread | None:
         """Return the spread of `values`; None if `values` is empty."""
         return cls(sum(values) / len(values), min(values), max(values)) if values else None
+
+    @classmethod
+    def of_figures(cls, by_seed: Sequence[Figure | None]) -> Spread | None:
+        """Return the spread of a figure over the seeds for which it is known; None without any."""
+        known = [figure for figure in by_seed if figure]
+        spread = cls.of([figure.estimate.value for figure in known])
+        return replace(spread, unit=known[0].unit) if spread else None
 
 
 @dataclass(frozen=True)
@@ -55,14 +65,14 @@ class SeedRuns:
 
     @property
     def accuracy(self) -> Spread | None:
-        """Accuracy on the test images; None if no seed was evaluated."""
+        """Fraction right on the test images; None if no seed was evaluated."""
         return Spread.of(
             [artifact.evaluation.metrics.accuracy.value for artifact in self.evaluated]
         )
 
     @property
     def validation(self) -> Spread | None:
-        """Accuracy on the validation images; None if any evaluated seed lacks this accuracy."""
+        """Fraction right on the validation images; None if any evaluated seed lacks it."""
         known = [artifact.evaluation.validation for artifact in self.evaluated]
         values = [estimate.value for estimate in known if estimate]
         return Spread.of(values) if len(values) == len(known) else None
@@ -84,13 +94,28 @@ class SeedRuns:
         return Spread.of([shift.value.value for shift in known if shift])
 
     @property
-    def auc(self) -> Spread | None:
-        """AUC on the test images, over the seeds whose AUC is known."""
-        aucs = [artifact.evaluation.metrics.auc for artifact in self.evaluated]
-        return Spread.of([auc.value for auc in aucs if auc])
+    def main(self) -> Spread | None:
+        """Main figure on the test images, over the seeds for which it is known."""
+        return Spread.of_figures([main_figure(metrics) for metrics in self.metrics])
+
+    @property
+    def metrics(self) -> list[Metrics]:
+        """Metrics on the test images, of each evaluated seed."""
+        return [artifact.evaluation.metrics for artifact in self.evaluated]
+
+    def figure(self, name: str) -> Spread | None:
+        """Return a figure of a task without classes, over the seeds for which it is known."""
+        return Spread.of_figures(
+            [
+                figure
+                for metrics in self.metrics
+                for figure in metrics.figures
+                if figure.name == name
+            ]
+        )
 
     def interval(self, predictions: RunPredictions) -> Estimate | None:
-        """Return the mean accuracy with its interval over images and seeds.
+        """Return the mean fraction right with its interval over images and seeds.
 
         With one evaluated seed, the interval is over images only. Return None if no seed was
         evaluated, or if predictions are missing.
@@ -98,9 +123,7 @@ class SeedRuns:
         artifacts = self.evaluated
         if len(artifacts) == 1:
             return artifacts[0].evaluation.metrics.accuracy
-        if not artifacts or any(
-            artifact.name not in predictions.probabilities for artifact in artifacts
-        ):
+        if not artifacts or any(artifact.name not in predictions.answers for artifact in artifacts):
             return None
         right = np.array([predictions.correct(artifact.name) for artifact in artifacts], np.float64)
         return mean_over_images_and_seeds(right, (1, 1, 0, 0), predictions.patients)
@@ -137,35 +160,62 @@ class SeedRow:
 
     name: str
     seeds: str
-    accuracy: str
+    right: str
     range: str
     interval: str
-    auc: str
-    auc_range: str
+    figures: tuple[tuple[str, str], ...]
+    """Mean and range of each figure of the table."""
     errors: tuple[str, ...]
 
 
-def seed_table(result: RunResult, predictions: RunPredictions) -> list[SeedRow]:
-    """Return a row for every entry over all its seeds; empty if nothing was repeated."""
+@dataclass(frozen=True)
+class SeedTable:
+    """Every entry over all its seeds; without rows if nothing was repeated."""
+
+    titles: tuple[str, ...]
+    """Title of each figure: the AUC, or all figures of another task."""
+    rows: tuple[SeedRow, ...]
+
+
+def seed_table(result: RunResult, predictions: RunPredictions) -> SeedTable:
+    """Return a row for every entry over all its seeds."""
     all_runs = group_by_seed(result.entries)
     if all(len(runs.entries) == 1 for runs in all_runs):
-        return []
-    return [_row(runs, runs.interval(predictions)) for runs in all_runs]
+        return SeedTable((), ())
+    known = figures.known_figures(metrics for runs in all_runs for metrics in runs.metrics)
+    has_classes = predictions.task.has_classes
+    return SeedTable(
+        titles=(figures.AUC,) if has_classes else tuple(map(figures.titled, known)),
+        rows=tuple(
+            _row(
+                runs,
+                runs.interval(predictions),
+                [runs.main] if has_classes else [runs.figure(figure.name) for figure in known],
+            )
+            for runs in all_runs
+        ),
+    )
 
 
-def _row(runs: SeedRuns, interval: Estimate | None) -> SeedRow:
-    accuracy, auc = runs.accuracy, runs.auc
-    several = len(runs.evaluated) > 1
+def _row(runs: SeedRuns, interval: Estimate | None, spreads: Sequence[Spread | None]) -> SeedRow:
+    right, several = runs.accuracy, len(runs.evaluated) > 1
     return SeedRow(
         name=runs.name,
         seeds=seed_count(runs),
-        accuracy=formatting.percent(accuracy.mean) if accuracy else formatting.NONE,
-        range=percent_range(accuracy) if accuracy and several else "",
+        right=formatting.percent(right.mean) if right else formatting.NONE,
+        range=percent_range(right) if right and several else "",
         interval=formatting.percent_interval(interval) if interval else "",
-        auc=formatting.score(auc.mean) if auc else formatting.NONE,
-        auc_range=f"{auc.lowest:.3f}–{auc.highest:.3f}" if auc and several else "",
+        figures=tuple(figure_text(spread, several=several) for spread in spreads),
         errors=tuple(f"{entry.name}: {entry.error}" for entry in runs.failed),
     )
+
+
+def figure_text(spread: Spread | None, *, several: bool) -> tuple[str, str]:
+    """Write the mean of a figure and, for several seeds, the lowest and the highest value."""
+    if spread is None:
+        return formatting.NONE, ""
+    ends = [figures.number(value, spread.unit) for value in (spread.lowest, spread.highest)]
+    return figures.number(spread.mean, spread.unit), "–".join(ends) if several else ""
 
 
 def seed_count(runs: SeedRuns) -> str:

@@ -11,9 +11,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from pupila.errors import PupilaError
-from pupila.images import decode, resize
+from pupila.images import content_of, decode, resize
 from pupila.plugin_registry import installed
-from pupila.shift import SEVERITIES, alter
+from pupila.shift import SEVERITIES, alter_each
 from pupila.shift.evaluation import Disagreement, ShiftEvaluation, ShiftFamily, ShiftMetrics
 from pupila.shift_suite import Suite
 from pupila.spec import InputSpec
@@ -21,7 +21,7 @@ from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
 from pupila_flows.report.plots.thumbnails import as_thumbnail
-from pupila_flows.report.predictions import locate
+from pupila_flows.report.predictions import RunPredictions, locate
 from pupila_flows.results import Entry, RunResult
 
 _DRAWN = 3
@@ -44,7 +44,7 @@ class ShiftRow:
     validation: str
     worst: str
     accuracy: str
-    """Accuracies of artifact and teacher, averaged over families at the middle severity."""
+    """Fractions right of artifact and teacher, averaged over families at the middle severity."""
     agreement: str
     runtime: str
 
@@ -67,9 +67,9 @@ class ShiftPicture:
     altered: str
     truth: str
     pupil: str
-    """The pupil's probability of the positive class, as text."""
+    """The pupil's probability of the positive class, or its answer, as text."""
     teacher: str
-    """The teacher's probability of the positive class, as text."""
+    """The same by the teacher."""
 
     @property
     def file(self) -> str:
@@ -105,7 +105,9 @@ class ShiftReport:
     panels: tuple[ShiftPanel, ...]
 
 
-def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftReport | None:
+def shift_report(
+    result: RunResult, lineage: Lineage, predictions: RunPredictions, folder: Path
+) -> ShiftReport | None:
     """Return all results on altered images, the lowest fidelity first; None if there are none.
 
     Relative paths of images are also looked up in `folder`.
@@ -125,7 +127,7 @@ def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftRepo
         whole=len(evaluated[0][1].families[0].steps) == len(SEVERITIES),
         rows=tuple(_row(entry, shift, lineage) for entry, shift in evaluated),
         panels=tuple(
-            _panel(entry, shift, result, lineage, folder)
+            _panel(entry, shift, result, lineage, predictions, folder)
             for entry, shift in list(shown.values())[:_DRAWN]
         ),
     )
@@ -156,11 +158,16 @@ def _row(entry: Entry, shift: ShiftEvaluation, lineage: Lineage) -> ShiftRow:
 
 
 def _panel(
-    entry: Entry, shift: ShiftEvaluation, result: RunResult, lineage: Lineage, folder: Path
+    entry: Entry,
+    shift: ShiftEvaluation,
+    result: RunResult,
+    lineage: Lineage,
+    predictions: RunPredictions,
+    folder: Path,
 ) -> ShiftPanel:
     teacher = lineage.entries.get(shift.reference)
     record = teacher.record if teacher else None
-    pictures = _pictures(shift, result, record.input, folder) if record else ()
+    pictures = _pictures(shift, result, record.input, predictions, folder) if record else ()
     return ShiftPanel(
         name=entry.name,
         teacher=shift.reference,
@@ -212,7 +219,11 @@ def _frame() -> Markup:
 
 
 def _pictures(
-    shift: ShiftEvaluation, result: RunResult, size: InputSpec, folder: Path
+    shift: ShiftEvaluation,
+    result: RunResult,
+    size: InputSpec,
+    predictions: RunPredictions,
+    folder: Path,
 ) -> tuple[ShiftPicture, ...]:
     """Return images altered again by the worst family; empty if any original is missing."""
     labels = np.array(result.test_labels, np.int64)
@@ -229,8 +240,8 @@ def _pictures(
         return ()
     if len(originals) < len(index_of):
         return ()
-    batch = np.stack([resize(image, size) for image in originals])
-    altered = alter(family, batch, "middle", np.random.default_rng(cells[0].seed))
+    images = [content_of(resize(image, size), size) for image in originals]
+    altered = alter_each(family, images, "middle", np.random.default_rng(cells[0].seed))
 
     def picture(image: Disagreement) -> ShiftPicture:
         index = index_of[image.row]
@@ -238,9 +249,14 @@ def _pictures(
             path=result.test_images[image.row],
             original=as_thumbnail(originals[index]),
             altered=as_thumbnail(Image.fromarray(altered[index])),
-            truth=result.data.classes[int(labels[image.row])],
-            pupil=f"{image.probability:.2f}",
-            teacher=f"{image.reference:.2f}",
+            truth=predictions.truth(image.row),
+            pupil=_answer(image.probability, image.answer),
+            teacher=_answer(image.reference, image.other),
         )
 
     return tuple(map(picture, shift.disagreements[:_PICTURES]))
+
+
+def _answer(probability: float | None, words: str) -> str:
+    """Write an answer as its probability of the positive class, or in words without classes."""
+    return words if probability is None else f"{probability:.2f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pupila.measured import OracleTeaching, TeacherAgreement, TeacherQualities
+from pupila.task import TaskMethods
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.results import Entry
@@ -14,21 +15,22 @@ Matrix = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class Panel:
-    """The teachers of one or more pupils, and how often two teachers agree on an image's class."""
+    """The teachers of one or more pupils, and how often two teachers answer an image alike."""
 
     pupils: tuple[str, ...]
     teachers: tuple[str, ...]
     agreement: Matrix
-    """Fraction of training images with the same class by two teachers, `(teachers, teachers)`."""
+    """Fraction of training images answered alike by two teachers, `(teachers, teachers)`."""
     accuracies: tuple[str, ...]
-    """Accuracy of each teacher on the validation images, as text; empty if not measured."""
+    """Fraction right of each teacher on the validation images, as text; empty if not measured."""
     sentences: tuple[str, ...]
 
 
-def panels(lineage: Lineage) -> list[Panel]:
+def panels(lineage: Lineage, task: TaskMethods) -> list[Panel]:
     """Return a panel for each set of teachers; pupils with equal measurements share a panel."""
     panels: list[Panel] = []
-    for panel in filter(None, map(_panel, lineage.entries.values())):
+    every = (_panel(entry, task) for entry in lineage.entries.values())
+    for panel in filter(None, every):
         alike = next(
             (other for other in panels if replace(other, pupils=panel.pupils) == panel), None
         )
@@ -40,7 +42,7 @@ def panels(lineage: Lineage) -> list[Panel]:
     return panels
 
 
-def _panel(entry: Entry) -> Panel | None:
+def _panel(entry: Entry, task: TaskMethods) -> Panel | None:
     measured = entry.measured
     teachers, agreement = len(entry.inputs), measured.read(TeacherAgreement)
     if teachers < 2 or agreement is None or len(agreement.agreement) != teachers:
@@ -50,15 +52,15 @@ def _panel(entry: Entry) -> Panel | None:
         teachers=entry.inputs,
         agreement=agreement.agreement,
         accuracies=_accuracies(measured.read(TeacherQualities), teachers),
-        sentences=(*_disagreement(agreement), *_taught_by(measured.read(OracleTeaching))),
+        sentences=(*_disagreement(agreement, task), *_taught_by(measured.read(OracleTeaching))),
     )
 
 
-def _disagreement(agreement: TeacherAgreement) -> list[str]:
+def _disagreement(agreement: TeacherAgreement, task: TaskMethods) -> list[str]:
     if agreement.teachers_disagree is None:
         return []
     fraction = formatting.percent(agreement.teachers_disagree)
-    return [f"They do not all give the same class to {fraction} of the images."]
+    return [f"They do not all give the {task.same_title} to {fraction} of the images."]
 
 
 def _taught_by(teaching: OracleTeaching | None) -> list[str]:

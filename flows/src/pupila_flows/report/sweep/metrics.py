@@ -4,51 +4,61 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
+from pupila.evaluation import Evaluation
+from pupila.task import TaskMethods
+from pupila_flows.report.figures import known_figures
 from pupila_flows.report.sweep.axis import write_value
-from pupila_flows.report.sweep.lines import Role, roles
+from pupila_flows.report.sweep.lines import roles
 from pupila_flows.results import Entry, RunResult
-
-_COLUMNS = (
-    "seed",
-    "validation_accuracy",
-    "validation_fidelity",
-    "test_accuracy",
-    "test_accuracy_low",
-    "test_accuracy_high",
-    "test_auc",
-    "test_fidelity",
-    "size_bytes",
-    "artifact",
-)
 
 
 def metrics_csv(result: RunResult) -> str:
     """Return a sweep's metrics as CSV; fractions are 0..1, and unknown values are empty."""
+    evaluated = [(entry, entry.evaluation) for entry in result.entries if entry.evaluation]
+    task = result.data.methods
+    known = known_figures(evaluation.metrics for _, evaluation in evaluated)
+    names = ["auc"] if task.has_classes else [figure.name for figure in known]
+    columns = _columns(names, task)
     stream = io.StringIO()
-    table = csv.DictWriter(stream, ("name", "role", *result.sweep, *_COLUMNS))
-    table.writeheader()
+    table = csv.writer(stream)
+    table.writerow(["name", "role", *result.sweep, *columns])
     role = roles(result)
-    table.writerows(_row(entry, role[entry.name]) for entry in result.entries if entry.evaluation)
+    for entry, evaluation in evaluated:
+        settings = {key: write_value(value) for key, value in entry.settings.items()}
+        row = [entry.name, role[entry.name], *(settings.get(key, "") for key in result.sweep)]
+        table.writerow([*row, *_values(entry, evaluation, names)])
     return stream.getvalue()
 
 
-def _row(entry: Entry, role: Role) -> dict[str, object]:
-    settings = {key: write_value(value) for key, value in entry.settings.items()}
-    row: dict[str, object] = {"name": entry.name, "role": role, **settings}
-    if entry.evaluation is None:
-        return row
-    metrics, validation = entry.evaluation.metrics, entry.evaluation.validation
-    shift = entry.shift
-    return row | {
-        "seed": entry.seed,
-        "validation_accuracy": validation.value if validation else None,
-        "validation_fidelity": shift.validation.value if shift and shift.validation else None,
-        "test_accuracy": metrics.accuracy.value,
-        "test_accuracy_low": metrics.accuracy.low,
-        "test_accuracy_high": metrics.accuracy.high,
-        "test_auc": metrics.auc.value if metrics.auc else None,
-        "test_fidelity": shift.value.value if shift else None,
-        "size_bytes": entry.evaluation.cost.size_bytes,
-        "artifact": entry.artifact,
-    }
+def _columns(names: Sequence[str], task: TaskMethods) -> list[str]:
+    """Return the columns of `_values`, given the names of the figures."""
+    right = task.right_title.replace(" ", "_")
+    return [
+        "seed",
+        f"validation_{right}",
+        "validation_fidelity",
+        *(f"test_{right}{end}" for end in ("", "_low", "_high")),
+        *(f"test_{name}" for name in names),
+        "test_fidelity",
+        "size_bytes",
+        "artifact",
+    ]
+
+
+def _values(entry: Entry, evaluation: Evaluation, names: Sequence[str]) -> list[object]:
+    metrics, validation, shift = evaluation.metrics, evaluation.validation, entry.shift
+    figures = {figure.name: figure.estimate.value for figure in metrics.figures}
+    if metrics.auc:
+        figures["auc"] = metrics.auc.value
+    return [
+        entry.seed,
+        validation.value if validation else None,
+        shift.validation.value if shift and shift.validation else None,
+        *(metrics.accuracy.value, metrics.accuracy.low, metrics.accuracy.high),
+        *(figures.get(name) for name in names),
+        shift.value.value if shift else None,
+        evaluation.cost.size_bytes,
+        entry.artifact,
+    ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pupila.store import write_atomically
 from pupila_flows.report import formatting
+from pupila_flows.report.figures import main_title
 from pupila_flows.report.page import REPORT_NAME, data_docs
 from pupila_flows.report.predictions import RunPredictions, read_predictions
 from pupila_flows.report.sections import results_table
@@ -16,6 +17,7 @@ from pupila_flows.report.sections.gains import Gain, gains
 from pupila_flows.report.sections.seeds import (
     SeedRuns,
     Spread,
+    figure_text,
     group_by_seed,
     percent_range,
     seed_count,
@@ -24,7 +26,7 @@ from pupila_flows.report.sections.seeds import (
 from pupila_flows.report.sweep.axis import Axis, describe_settings, short_names
 from pupila_flows.report.sweep.lines import has_several, lines, roles, step_of
 from pupila_flows.report.sweep.metrics import metrics_csv
-from pupila_flows.report.sweep.plot import ACCURACY, FIDELITY, draw, draw_alone
+from pupila_flows.report.sweep.plot import FIDELITY, draw, draw_alone, fraction_right
 from pupila_flows.report.templating import fill
 from pupila_flows.results import RunResult
 
@@ -35,15 +37,18 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
     """Write `report.html`, `sweep.svg` and `sweep.csv` into `folder`; return the page's path.
 
     Raises:
-        PupilaError: predictions do not have a row per test image and a column per class.
+        PupilaError: predictions do not have a row per test image and the columns of the task.
     """
     predictions = read_predictions(result, folder)
     names, axis = short_names(result.sweep), Axis.of(result.sweep)
-    plotted = FIDELITY if result.choose_by == "fidelity" else ACCURACY
+    task = predictions.task
+    plotted = FIDELITY if result.choose_by == "fidelity" else fraction_right(task)
     shown, best, title = lines(result, axis), best_point(result), names[axis.key]
     page = fill(
         "sweep.html",
         result=result,
+        task=task,
+        main_title=_main_title(result),
         goal=_goal(result),
         headline=_headline(result, best, names),
         sentences=_sentences(result, best, predictions),
@@ -89,7 +94,7 @@ def best_point(result: RunResult) -> SeedRuns | None:
 
 
 def _score(result: RunResult, point: SeedRuns) -> float:
-    """Return the score that chooses a point: fidelity or accuracy on the validation images."""
+    """Return the score that chooses a point: fidelity or fraction right on validation images."""
     spread = point.fidelity if result.choose_by == "fidelity" else point.validation
     return spread.mean if spread else -1
 
@@ -119,7 +124,8 @@ class PointRow:
     validation: tuple[str, str]
     fidelity: tuple[str, str]
     test: tuple[str, str]
-    auc: str
+    main: str
+    """The AUC, or the first figure of another task."""
     gain: tuple[str, str]
     best: bool
 
@@ -141,12 +147,17 @@ def _rows(
             validation=_percents(runs.validation),
             fidelity=_scores(runs.fidelity),
             test=_percents(runs.accuracy),
-            auc=formatting.score(runs.auc.mean) if runs.auc else formatting.NONE,
+            main=figure_text(runs.main, several=False)[0],
             gain=_gain(gain_of.get(runs.name)),
             best=runs == best,
         )
         for runs in evaluated
     ]
+
+
+def _main_title(result: RunResult) -> str:
+    evaluated = [entry.evaluation.metrics for entry in result.entries if entry.evaluation]
+    return main_title(result.data.methods, evaluated)
 
 
 def _percents(spread: Spread | None) -> tuple[str, str]:
@@ -184,8 +195,10 @@ def _goal(result: RunResult) -> str:
 
 def _headline(result: RunResult, best: SeedRuns | None, names: Mapping[str, str]) -> str:
     if best is None:
-        metric = "a fidelity" if result.choose_by == "fidelity" else "an accuracy"
-        return f"No point can be chosen: none has {metric} on validation images"
+        right = result.data.methods.right_title
+        metric = "fidelity" if result.choose_by == "fidelity" else right
+        article = "an" if metric[0] in "aeiou" else "a"
+        return f"No point can be chosen: none has {article} {metric} on validation images"
     step = f"{step_of(best.first)}: " if has_several(result) else ""
     images = "altered validation images" if result.choose_by == "fidelity" else "validation images"
     return f"Best on the {images}: {step}{describe_settings(best.first.settings, names)}"
@@ -200,14 +213,15 @@ def _sentences(result: RunResult, best: SeedRuns | None, predictions: RunPredict
     candidates, highest = _candidates(result), _score(result, best)
     tied = sum(_score(result, point) == highest for point in candidates)
     shared = f" ({tied} points share it; the first is taken)" if tied > 1 else ""
+    right = predictions.task.right_title
     metric = (
         f"fidelity {formatting.score(highest)} on altered validation images"
         if result.choose_by == "fidelity"
-        else f"accuracy {formatting.percent(highest)} on the validation images"
+        else f"{right} {formatting.percent(highest)} on the validation images"
     )
     sentences = [
         f"Mean {metric}, the highest of {formatting.plural(len(candidates), 'point')}{shared}; "
-        f"accuracy on the test images, which were not used to choose, "
+        f"{right} on the test images, which were not used to choose, "
         f"{formatting.percent(best.accuracy.mean)}{shown}."
     ]
     gain = next(

@@ -1,4 +1,4 @@
-"""Draws a sweep: accuracy or fidelity along one setting, on the validation and the test images.
+"""Draws a sweep: fraction right or fidelity along one setting, on validation and test images.
 
 Colours are from Okabe and Ito 2008 ("Color universal design"): they are distinguishable with the
 common kinds of colour blindness. Each line also has its own mark.
@@ -14,6 +14,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
+from pupila.task import TaskMethods
 from pupila_flows.printable import printable
 from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
@@ -45,14 +46,18 @@ class PlottedMetric:
     write: Callable[[float], str]
 
 
-ACCURACY = PlottedMetric(
-    "Accuracy",
-    (
-        ("validation (choose here)", lambda runs: runs.validation),
-        ("test", lambda runs: runs.accuracy),
-    ),
-    lambda value: f"{100 * value:g} %",
-)
+def fraction_right(task: TaskMethods) -> PlottedMetric:
+    """Return the fraction of images answered right, such as accuracy, as a metric to plot."""
+    return PlottedMetric(
+        formatting.capitalised(task.right_title),
+        (
+            ("validation (choose here)", lambda runs: runs.validation),
+            ("test", lambda runs: runs.accuracy),
+        ),
+        lambda value: f"{100 * value:g} %",
+    )
+
+
 FIDELITY = PlottedMetric(
     "Fidelity",
     (

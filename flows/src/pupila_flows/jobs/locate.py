@@ -1,0 +1,63 @@
+"""Find something in images with a locator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pupila.arrays import is_whole
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
+from pupila.plugin_registry import installed
+from pupila.runtime import Progress
+from pupila.views import AS_IS
+from pupila_flows.execution.job import Job
+from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
+from pupila_flows.workspace import Workspace
+
+
+class Located(BaseModel):
+    """What a locator answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    answers: Path
+    """A `.npy` file of answers `(images, columns)`, in the order of the images."""
+
+
+class Locate(Job[Located]):
+    """Ask a locator where something is in each image."""
+
+    runs_models: ClassVar[bool] = True
+    returns: ClassVar[Any] = Located
+    seconds_allowed: ClassVar[float | None] = 3600.0
+
+    artifact: str
+    images: ImagesByContent
+    code: Code
+
+    @classmethod
+    def of(cls, workspace: Workspace, artifact: Artifact, images: Dataset) -> Locate:
+        """Return the job that asks the locator `artifact`.
+
+        Raises:
+            PupilaError: no installed plugin runs the artifact's format.
+        """
+        return cls(
+            workspace=workspace,
+            title="locate",
+            artifact=artifact.digest,
+            images=Images.of(images, workspace),
+            code=code_of(installed().runner(artifact.format)),
+        )
+
+    def run(self, progress: Progress) -> Located:
+        workspace = self.workspace
+        model, images = workspace.store.open(self.artifact), self.images.read(workspace)
+        (answers,) = workspace.predictions.in_own_order(model, images, AS_IS, progress)
+        return Located(answers=workspace.predictions.keep(answers, model, images))
+
+    def is_intact(self, result: Located) -> bool:
+        return is_whole(result.answers)
