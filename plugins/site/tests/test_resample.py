@@ -22,10 +22,15 @@ skimage = pytest.importorskip("skimage")
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
 
 
-def resized_in_page(image: Image.Image, width: int, height: int, rows: int) -> NDArray[np.uint8]:
-    sizes = [*image.size, width, height, rows]
+Box = tuple[float, float, float, float]
+
+
+def resized_in_page(
+    image: Image.Image, width: int, height: int, rows: int, box: Box | None = None
+) -> NDArray[np.uint8]:
+    numbers = [*image.size, width, height, rows, *(box or ())]
     finished = subprocess.run(
-        [npm.node(), DRIVER, MODULE, *map(str, sizes)],
+        [npm.node(), DRIVER, MODULE, *map(str, numbers)],
         input=image.convert("RGBA").tobytes(),
         capture_output=True,
         check=True,
@@ -59,3 +64,40 @@ def test_the_page_resizes_to_the_same_pixels_as_pillow(
     image = decode(PHOTOGRAPHS / name)
     expected = resize(image, InputSpec(height=height, width=width))
     np.testing.assert_array_equal(resized_in_page(image, width, height, rows), expected)
+
+
+def _random_boxes() -> list[tuple[tuple[int, int], Box, tuple[int, int]]]:
+    """Return sizes of images, boxes in them, and sizes of results."""
+    random, made = np.random.default_rng(4), list[tuple[tuple[int, int], Box, tuple[int, int]]]()
+    while len(made) < 24:
+        width, height, *target = random.integers(2, 100, 4).tolist()
+        left, right = sorted(random.uniform(0, width, 2).tolist())
+        top, bottom = sorted(random.uniform(0, height, 2).tolist())
+        match len(made) % 4:
+            case 0:
+                left, bottom = 0.0, float(height)  # at the edges of the image
+            case 1:
+                left, top = np.floor([left, top]).tolist()  # between whole pixels
+                right, bottom = left + 1 + int(right - left), top + 1 + int(bottom - top)
+            case 2:
+                target = [max(1, round(right - left)), max(1, round(bottom - top))]
+        if right - left > 0.1 and bottom - top > 0.1:
+            made.append(((width, height), (left, top, right, bottom), (target[0], target[1])))
+    return made
+
+
+@pytest.mark.parametrize(("size", "box", "target"), _random_boxes())
+def test_the_page_resizes_a_box_to_the_same_pixels_as_pillow(
+    size: tuple[int, int], box: Box, target: tuple[int, int]
+):
+    random = np.random.default_rng(0)
+    image = Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), np.uint8))
+    expected = np.asarray(image.resize(target, Image.Resampling.BILINEAR, box=box))
+    np.testing.assert_array_equal(resized_in_page(image, *target, 7, box), expected)
+
+
+def test_the_page_resizes_a_box_of_a_photograph_to_the_same_pixels_as_pillow():
+    image, box = decode(PHOTOGRAPHS / "retina.jpg"), (150.703125, 411.40625, 660.203125, 920.90625)
+    for target in ((224, 224), (510, 510)):
+        expected = np.asarray(image.resize(target, Image.Resampling.BILINEAR, box=box))
+        np.testing.assert_array_equal(resized_in_page(image, *target, 100, box), expected)

@@ -10,6 +10,9 @@ from pydantic import Field
 from pupila import Config, PupilaError
 from pupila.errors import list_names
 
+MARGIN = 1.75
+"""Default of `Site.margin`: crops of optic discs are usually framed like this."""
+
 
 class Site(Config):
     """Settings of `site`."""
@@ -28,6 +31,16 @@ class Site(Config):
         description=(
             "Class of images that the models are meant for. The last input is then a filter, a "
             "model that recognises this class: the page warns of images that it does not accept."
+        ),
+    )
+
+    margin: float | None = Field(
+        default=None,
+        ge=1,
+        le=10,
+        description=(
+            "Side of the crop that a page of `localization` models shows, as a multiple of the "
+            f"larger of width and height of what was found; by default {MARGIN}."
         ),
     )
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pupila import Artifact, PupilaError, Step, StepResult
 from pupila.digest import digest_json, digest_tree
 from pupila.errors import list_names, nearest
-from pupila.evaluation import Estimate, Metrics, OperatingPoint
+from pupila.evaluation import Metrics
 from pupila.measured import Measured
-from pupila_site import headers, page, study
-from pupila_site.config import Site
+from pupila.plugin import CLASSIFICATION
+from pupila_site import chain, headers, page, study
+from pupila_site.config import MARGIN, Site
+from pupila_site.entries import LOCALIZATION, describe_filter, describe_model
 from pupila_site.tensor_io import check_tensor_io
 
 MODELS = "models"
@@ -25,32 +29,40 @@ The browser itself updates the worker's scripts. The page is cached under anothe
 
 
 def export(step: Step[Site]) -> StepResult:
-    """Write a site that shows each model's probability beside its threshold.
+    """Write a site that runs models and shows their answers, as the task of the models wants it.
 
-    The site also shows each model's metrics on the test images of the run. If a model ships a
-    threshold for the positive class, the site uses it; otherwise it uses the threshold that was
-    chosen on the validation images.
+    A classifier's probability stands beside its threshold: the one that it ships for the positive
+    class, or else the one that was chosen on the validation images. What a locator finds is drawn
+    over the image, and its surroundings are shown. A chain's page does both. With them stand each
+    model's metrics on the test images of the run.
 
     Raises:
         PupilaError: the page is not built, a model does not run in browsers, a model was not
-            evaluated, or the setting `filter` names a class that the last input does not have.
+            evaluated, models have different tasks, chains stand beside other models, the setting
+            `filter` names a class that the last input does not have, or is set for chains, or
+            `margin` is set and nothing is located.
     """
     built = page.PAGES.find()
-    models, image_filter = _split_inputs(step)
-    for artifact in step.inputs:
-        check_tensor_io(artifact)
     names = step.config.names or [_name(artifact) for artifact in step.inputs]
+    chained = _are_chains(step.inputs, names, step.config)
+    models, image_filter = _split_inputs(step)
+    task = _common_task(models, names)
+    for artifact in () if chained else step.inputs:
+        check_tensor_io(artifact)
     entries: list[dict[str, Any]] = []
     shown = zip(models, names, step.input_metrics, strict=False)  # a filter comes last
     for done, (artifact, name, metrics) in enumerate(shown, start=1):
-        entries.append(_model(artifact, name, step.output) | _diagnosis(metrics, name))
+        entries.append(_entry(artifact, name, metrics, step.output))
         step.progress(done, len(models), "models")
     filter_entry = image_filter and (
-        _model(image_filter, names[-1], step.output) | _acceptance(image_filter, step.config)
+        _copy_model(image_filter, names[-1], step.output)
+        | describe_filter(image_filter, str(step.config.filter))
     )
     shutil.copytree(built, step.output, dirs_exist_ok=True)
-    site = {"title": step.config.title, "models": entries, "filter": filter_entry}
-    _write_json(step.output / "site.json", site | {"study": study.table()})
+    site = {"task": task, "chained": chained, "title": step.config.title}
+    site |= _crop(task, step.config)
+    site |= {"models": entries, "filter": filter_entry, "study": study.table()}
+    _write_json(step.output / "site.json", site)
     _write_precache(step.output)
     headers.write(step.output)
     return StepResult.like(models[0], format="site", measured=Measured({"models": entries}))
@@ -60,26 +72,96 @@ def _split_inputs(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | No
     """Split the inputs of a step into models and filter; the filter is None if settings have none.
 
     Raises:
-        PupilaError: the setting `filter` names a class that the last input does not have.
+        PupilaError: the last input is not a classifier with the class that `filter` names.
     """
     accepts = step.config.filter
     if accepts is None:
         return step.inputs, None
     *models, image_filter = step.inputs
-    classes = image_filter.record.output.classes
-    if accepts not in classes:
+    output = image_filter.record.output
+    if output.task != CLASSIFICATION:
+        raise PupilaError(
+            f"`filter: {accepts}` makes the last input a filter, and that is a model of "
+            f"{output.task}: give a classifier that has this class, or leave `filter` out."
+        )
+    if accepts not in output.classes:
         raise PupilaError(
             f"`filter: {accepts}` is not a class of the last input, whose classes are "
-            f"{list_names(classes)}.{nearest(accepts, classes)}"
+            f"{list_names(output.classes)}.{nearest(accepts, output.classes)}"
         )
     return tuple(models), image_filter
+
+
+def _common_task(models: Sequence[Artifact], names: Sequence[str]) -> str:
+    """Return the task of all models.
+
+    Raises:
+        PupilaError: there are several.
+    """
+    tasks = [artifact.record.output.task for artifact in models]
+    other = next((number for number, task in enumerate(tasks) if task != tasks[0]), None)
+    if other is not None:
+        raise PupilaError(
+            f"{names[0]!r} is a model of {tasks[0]} and {names[other]!r} of {tasks[other]}, and a "
+            f"page shows one task: make a page for each. A classifier beside locators can only be "
+            f"their `filter`, as the last input."
+        )
+    return tasks[0]
+
+
+def _are_chains(models: Sequence[Artifact], names: Sequence[str], config: Site) -> bool:
+    """Return whether the models are chains.
+
+    Raises:
+        PupilaError: some are and some are not, or the settings are for single models.
+    """
+    chained = [artifact.format == chain.FORMAT for artifact in models]
+    if not any(chained):
+        return False
+    if not all(chained):
+        raise PupilaError(
+            f"{names[chained.index(True)]!r} is a chain and {names[chained.index(False)]!r} is a "
+            f"single model, and a page shows either: make a page for each."
+        )
+    given = {"filter": config.filter, "margin": config.margin}
+    for setting, value in given.items():
+        if value is not None:
+            raise PupilaError(
+                f"`{setting}: {value}` is for pages of single models, and a chain has its own "
+                f"{setting}: leave it out, and give it to the step `chain`."
+            )
+    return True
+
+
+def _entry(artifact: Artifact, name: str, metrics: Metrics | None, site: Path) -> dict[str, Any]:
+    """Copy a model, or those of a chain's stages, into the site, and describe it for the page."""
+    about = describe_model(artifact, metrics, name)
+    if artifact.format == chain.FORMAT:
+        return about | chain.describe_chain(artifact, name, partial(_copy_model, site=site))
+    return about | _copy_model(artifact, name, site)
+
+
+def _crop(task: str, config: Site) -> dict[str, float]:
+    """Return what the page needs to know to make crops, which only a locator's page does.
+
+    Raises:
+        PupilaError: `margin` is set for models that find no place.
+    """
+    if task == LOCALIZATION:
+        return {"margin": config.margin or MARGIN}
+    if config.margin is not None:
+        raise PupilaError(
+            f"`margin: {config.margin:g}` is for pages that cut out what they found, and models of "
+            f"{task} find no place: leave it out."
+        )
+    return {}
 
 
 def _name(artifact: Artifact) -> str:
     return f"{artifact.record.origin.plugin} {artifact.digest[:6]}"
 
 
-def _model(artifact: Artifact, name: str, site: Path) -> dict[str, Any]:
+def _copy_model(artifact: Artifact, name: str, site: Path) -> dict[str, Any]:
     """Copy a model into the site, under a name that depends on its content; describe the model."""
     source = artifact.file(".tflite")
     file = f"{MODELS}/{artifact.digest[:16]}.tflite"
@@ -92,46 +174,8 @@ def _model(artifact: Artifact, name: str, site: Path) -> dict[str, Any]:
         "bytes": source.stat().st_size,
         "width": record.input.width,
         "height": record.input.height,
-        "kind": record.output.kind,
         "classes": list(record.output.classes),
     }
-
-
-def _acceptance(artifact: Artifact, config: Site) -> dict[str, Any]:
-    """Return the class that a filter accepts, and the filter's own threshold, or 0.5."""
-    accepts = str(config.filter)
-    return {"accepts": accepts, "threshold": artifact.record.threshold_of(accepts)}
-
-
-def _diagnosis(metrics: Metrics | None, name: str) -> dict[str, Any]:
-    """Return a model's metrics on the test images, at the threshold that the page shows."""
-    point = metrics.point if metrics else None
-    if metrics is None or point is None or (point is not metrics.shipped and _chosen_here(point)):
-        raise PupilaError(
-            f"The page would show {name!r} without its figures: it must tell the data's classes "
-            f"apart, be evaluated on test images of both kinds, and have a threshold chosen on "
-            f"other images. Give validation images, or a model that ships a threshold."
-        )
-    return {
-        "positive": metrics.positive,
-        "threshold": point.threshold,
-        "chosenOn": point.chosen_on if metrics.shipped else "",
-        "chosenOnImages": point.images,
-        "images": metrics.images,
-        "byPatient": metrics.patients is not None,
-        "sensitivity": _interval(point.sensitivity),
-        "specificity": _interval(point.specificity),
-        "accuracy": _interval(point.accuracy or metrics.accuracy),
-        "auc": metrics.auc and _interval(metrics.auc),
-    }
-
-
-def _chosen_here(point: OperatingPoint) -> bool:
-    return point.chosen_on != "validation"
-
-
-def _interval(estimate: Estimate) -> dict[str, float]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def _write_precache(site: Path) -> None:

@@ -1,10 +1,13 @@
 /** The second tab: how fast the models are on this device, and how fast the study's were. */
 
-import { element, createElement, nextPaint } from './dom';
+import { decode } from './decoding';
+import { element, nextPaint } from './dom';
 import { sentence } from './failure';
+import { runtimeName } from './measured';
 import type { Model, Workbench } from './model';
-import { runtimeName } from './result';
-import type { ModelEntry, Site } from './site';
+import type { Chain, Entry, ModelEntry, Site } from './site';
+import { OpenStages, stagesOf } from './stages';
+import { table } from './tables';
 import { decimal, figures, inEveryLanguage, text } from './texts';
 
 const UNCOUNTED = 3;
@@ -12,14 +15,14 @@ const FEWEST = 5;
 const MOST_MS = 10_000; // for one model; a slow one runs fewer times
 
 interface Timed {
-  readonly entry: ModelEntry;
+  readonly entry: Entry;
   readonly warmUpMs: number;
   readonly times: readonly number[];
 }
 
 export function startBenchmark(site: Site, bench: Workbench): void {
   const button = element<HTMLButtonElement>('run');
-  const entries = [...site.models, ...(site.filter ? [site.filter] : [])];
+  const measurements = measurementsOf(site, bench);
   let timed: Timed[] = [];
   const draw = () => drawTimes(timed);
 
@@ -27,10 +30,10 @@ export function startBenchmark(site: Site, bench: Workbench): void {
     button.disabled = true;
     timed = [];
     try {
-      for (const entry of entries) {
+      for (const { entry, measure } of measurements) {
         say(text('measuring', { model: entry.name }));
         await nextPaint();
-        timed.push(await bench.use(entry, measure));
+        timed.push(...(await measure()));
         draw();
       }
       say(`${text('measured', { count: timed.length })} ${runtimeName(await bench.runtime)}.`);
@@ -45,20 +48,76 @@ export function startBenchmark(site: Site, bench: Workbench): void {
   });
 }
 
-async function measure(model: Model): Promise<Timed> {
-  const { entry, warmUpMs } = model;
-  const repeats = Number(element<HTMLSelectElement>('repeats').value);
-  const image = Uint8Array.from({ length: entry.width * entry.height * 3 }, noise);
-  const times: number[] = [];
-  let total = 0;
-  for (let run = 0; run < UNCOUNTED + repeats; run++) {
-    const { tookMs } = await model.ask(image, entry.classes[0]!);
-    await new Promise((resolve) => setTimeout(resolve)); // keeps the page responsive
-    if (run >= UNCOUNTED) times.push(tookMs);
-    total += tookMs;
-    if (total > MOST_MS && times.length >= FEWEST) break;
+interface Measurement {
+  readonly entry: Entry;
+  readonly measure: () => Promise<readonly Timed[]>;
+}
+
+function measurementsOf(site: Site, bench: Workbench): Measurement[] {
+  if (site.chained) {
+    return site.models.map((entry) => ({
+      entry,
+      measure: () => bench.use(stagesOf(entry), (models) => measureChain(entry, models)),
+    }));
   }
-  return { entry, warmUpMs, times: times.toSorted((one, other) => one - other) };
+  const entries: readonly ModelEntry[] = [...site.models, ...(site.filter ? [site.filter] : [])];
+  return entries.map((entry) => ({
+    entry,
+    measure: () => bench.use([entry], ([model]) => measureModel(model!)),
+  }));
+}
+
+async function measureModel(model: Model): Promise<Timed[]> {
+  const { entry, warmUpMs } = model;
+  const image = Uint8Array.from({ length: entry.width * entry.height * 3 }, noise);
+  const [times] = await repeat(async () => [(await model.run(image)).tookMs]);
+  return [{ entry, warmUpMs, times: times! }];
+}
+
+/** Measure a chain and each stage of it on one picture, which goes through all stages. */
+async function measureChain(entry: Chain, models: readonly Model[]): Promise<Timed[]> {
+  const wanted = { sizes: [], keptFor: 'measurement', within: entry } as const;
+  const picture = await decode(await noisyImage(entry), wanted);
+  const stages = new OpenStages(entry, models, picture);
+  const columns = await repeat(async () => {
+    const filtered = entry.filter && (await stages.filter(entry.filter));
+    const located = await stages.locate();
+    const { cropMs, tookMs } = await stages.classify(located.found);
+    const times = [...(filtered ? [filtered.tookMs] : []), located.tookMs, cropMs + tookMs];
+    return [times.reduce((sum, time) => sum + time), ...times];
+  });
+  const warmUps = models.map(({ warmUpMs }) => warmUpMs);
+  const loaded = [warmUps.reduce((sum, time) => sum + time), ...warmUps];
+  const measured = [entry, ...stagesOf(entry)];
+  return columns.map((times, index) => ({
+    entry: measured[index]!,
+    warmUpMs: loaded[index]!,
+    times,
+  }));
+}
+
+/** Call `run`, which returns some times, again and again; return each time's values, sorted. */
+async function repeat(run: () => Promise<readonly number[]>): Promise<readonly number[][]> {
+  const repeats = Number(element<HTMLSelectElement>('repeats').value);
+  const runs: (readonly number[])[] = [];
+  let total = 0;
+  for (let number = 0; number < UNCOUNTED + repeats; number++) {
+    const times = await run();
+    await new Promise((resolve) => setTimeout(resolve)); // keeps the page responsive
+    if (number >= UNCOUNTED) runs.push(times);
+    total += times[0]!;
+    if (total > MOST_MS && runs.length >= FEWEST) break;
+  }
+  return runs[0]!.map((_, index) => runs.map((times) => times[index]!).toSorted((a, b) => a - b));
+}
+
+function noisyImage({ width, height }: { readonly width: number; readonly height: number }): Promise<Blob> {
+  const canvas = new OffscreenCanvas(width, height);
+  const image = new ImageData(width, height);
+  image.data.set(Uint8Array.from(image.data, noise));
+  for (let alpha = 3; alpha < image.data.length; alpha += 4) image.data[alpha] = 255;
+  canvas.getContext('2d')!.putImageData(image, 0, 0);
+  return canvas.convertToBlob({ type: 'image/png' });
 }
 
 const noise = () => Math.floor(Math.random() * 256);
@@ -83,7 +142,7 @@ function drawTimes(timed: readonly Timed[]): void {
     decimal(warmUpMs, 0),
   ]);
   const titles = (['name', 'size', 'median', 'p95', 'warmUp'] as const).map((key) => text(key));
-  element('times').replaceChildren(head(titles), body(rows));
+  element('times').replaceChildren(...table(titles, rows));
   element('times-frame').hidden = !timed.length;
 }
 
@@ -93,17 +152,5 @@ function drawStudy({ study }: Site): void {
     text(device),
     ...ms.map((time) => decimal(time, 0)),
   ]);
-  element('study').replaceChildren(head([text('name'), text('device'), ...study.columns]), body(rows));
-}
-
-function head(titles: readonly string[]): HTMLElement {
-  return createElement('thead', [createElement('tr', titles.map((title) => createElement('th', title, { scope: 'col' })))]);
-}
-
-function body(rows: readonly (readonly string[])[]): HTMLElement {
-  const cells = ([first, ...others]: readonly string[]) => [
-    createElement('th', first!, { scope: 'row' }),
-    ...others.map((cell) => createElement('td', cell)),
-  ];
-  return createElement('tbody', rows.map((row) => createElement('tr', cells(row))));
+  element('study').replaceChildren(...table([text('name'), text('device'), ...study.columns], rows));
 }

@@ -2,11 +2,16 @@
 
 import './style.css';
 import { listenForErrors } from '../shared/litert_log';
+import { startAnswering } from './answering';
 import { startBenchmark } from './benchmark';
-import { startDiagnosis } from './diagnosis';
+import { chainView } from './chain';
+import { diagnosisView } from './diagnosis';
 import { element, translateDocument } from './dom';
+import { locatorView } from './locator';
 import { type Runtime, Workbench, startRuntime } from './model';
+import { singleModels } from './single';
 import { readSite } from './site';
+import { chainStages } from './stages';
 import { startTabs } from './tabs';
 import { type Language, inEveryLanguage, language, switchTo, text } from './texts';
 
@@ -14,9 +19,15 @@ listenForErrors();
 const site = await readSite();
 const bench = new Workbench(startRuntime());
 
+document.body.classList.toggle('locating', site.chained || site.task === 'localization');
 startLanguages();
 startTabs(element('tabs'));
-startDiagnosis(site, bench);
+if (site.chained) {
+  const stages = chainStages(bench);
+  startAnswering(site.models, stages, chainView(stages));
+} else if (site.task === 'localization') {
+  startAnswering(site.models, singleModels(site.filter, bench, true), locatorView(site.margin));
+} else startAnswering(site.models, singleModels(site.filter, bench, false), diagnosisView());
 startBenchmark(site, bench);
 await keepForOffline(await bench.runtime);
 
