@@ -141,7 +141,7 @@ def test_by_default_what_is_found_and_the_mean_error_are_compared(locator: Model
     result = decide(asked(locator("int8", GOOD), locator("big", TEACHER), BY_DEFAULT))
     right, error = findings(result).values()
     assert (right.condition, right.verdict, error.verdict) == ("accuracy", "pass", "pass")
-    assert right.text.startswith("Found is 100.0 %, against 100.0 % of big: ")
+    assert right.text.startswith("Detection rate is 100.0 %, against 100.0 % of big: ")
     known = slice(0, IMAGES - ABSENT)
     assert error.tested == IMAGES - ABSENT
     assert error.value == pytest.approx(GOOD[known].mean())
@@ -156,7 +156,7 @@ def test_by_default_what_is_found_and_the_mean_error_are_compared(locator: Model
         f"than 0.20 % of the width. An error is the distance of the centres; it counts up to half "
         f"the true radius, as what is farther off is a matter of whether it was found."
     )
-    assert [row["condition"] for row in gate_rows(result)] == ["found", "mean error"]
+    assert [row["condition"] for row in gate_rows(result)] == ["detection rate", "mean error"]
 
 
 def test_a_larger_error_fails_with_the_images_on_which_it_grows_most(locator: Models):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from email import message_from_string
 from pathlib import Path
-from typing import Any
 
 import pytest
+from third_party import EXAMPLES, answer, build_wheel, fresh_python, install
 
 from pupila.testing import ignore_progress, write_distribution
 from pupila_flows.data.synthetic import write_images
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plugin"
+EXAMPLE = EXAMPLES / "plugin"
 
 LIST = """
 import json, sys
@@ -51,42 +47,16 @@ steps:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the example in a copy, as its author would."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = shutil.copytree(
-        EXAMPLE, folder / "source", ignore=shutil.ignore_patterns("__pycache__", ".*_cache")
-    )
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source]
-    subprocess.run(build, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(EXAMPLE, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def path(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel into a folder of its own, with a distribution beside it that is broken."""
     folder = tmp_path_factory.mktemp("path")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
+    install(wheel, folder)
     write_distribution(folder, "broken-for-pupila", "broken_plugin", "import no_such_library\n")
     return folder
-
-
-def fresh_python(
-    path: Path, *arguments: str, folder: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(path)},
-        capture_output=True,
-        text=True,
-    )
-
-
-def answer(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return json.loads(ended.stdout.splitlines()[-1])
 
 
 def test_the_wheel_depends_on_the_core_and_on_what_computes(wheel: Path):

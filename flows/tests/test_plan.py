@@ -212,7 +212,7 @@ def test_a_mistake_is_reported_with_its_line(
     ), problems
 
 
-OF_A_STEP = "Known: use, from, with, exclude, control, timeout_minutes, retries."
+OF_A_STEP = "Known: use, from, with, exclude, against, control, timeout_minutes, retries."
 QUOTES = "must be text: put quotes, as in"
 
 

@@ -81,7 +81,7 @@ def test_damaged_first_weights_are_written_again(tmp_path, weights, damaged):
     config: Any = SimpleNamespace(input=INPUT, strategy="append", max_bytes=None)
     config.max_macs = None
     targets: Any = SimpleNamespace(
-        config=config, train=SimpleNamespace(classes="ab"), validation=[]
+        config=config, train=SimpleNamespace(classes="ab"), validation=[], task=None
     )
     pool: Any = None
 
