@@ -8,10 +8,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from pupila import Config, PupilaError
+from pupila.cropping import MARGIN
 from pupila.errors import list_names
-
-MARGIN = 1.75
-"""Default of `Site.margin`: crops of optic discs are usually framed like this."""
 
 
 class Site(Config):

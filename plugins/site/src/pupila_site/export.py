@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from pupila import Artifact, PupilaError, Step, StepResult
+from pupila.cropping import MARGIN
 from pupila.digest import digest_json, digest_tree
 from pupila.errors import list_names, nearest
 from pupila.evaluation import Metrics
 from pupila.measured import Measured
 from pupila.plugin import CLASSIFICATION
 from pupila_site import chain, headers, page, study
-from pupila_site.config import MARGIN, Site
+from pupila_site.config import Site
 from pupila_site.entries import LOCALIZATION, describe_filter, describe_model
 from pupila_site.tensor_io import check_tensor_io
 
