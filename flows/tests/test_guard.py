@@ -326,24 +326,29 @@ def test_a_websocket_is_refused_as_a_request_is(
 def test_a_websocket_hears_of_events_once_the_password_is_shown(server: Server, by: str):
     right = {"type": "auth", "token": server.address.auth if by == "first message" else None}
     headers = {"header": server.basic, "cookie": server.log_in()}.get(by, {})
-    with connect(
-        f"ws://{LOOPBACK}:{server.address.port}/api/events/out",
-        subprotocols=[Subprotocol("prefect")],
-        additional_headers=headers,
-    ) as socket:
-        socket.send(json.dumps(right))
-        assert json.loads(socket.recv(timeout=10)) == {"type": "auth_success"}
-        socket.send(json.dumps({"type": "filter", "filter": {}}))
-        assert _heard(socket, server)["type"] == "event"
+    for _ in range(4):  # Prefect sometimes never sends an event to a new listener
+        with connect(
+            f"ws://{LOOPBACK}:{server.address.port}/api/events/out",
+            subprotocols=[Subprotocol("prefect")],
+            additional_headers=headers,
+        ) as socket:
+            socket.send(json.dumps(right))
+            assert json.loads(socket.recv(timeout=10)) == {"type": "auth_success"}
+            socket.send(json.dumps({"type": "filter", "filter": {}}))
+            heard = _heard(socket, server)
+            if heard:
+                assert heard["type"] == "event"
+                return
+    pytest.fail("no event came back")
 
 
 def _heard(socket: Connection, server: Server) -> Any:
     """Send events until one comes back: those before the filter has taken effect do not."""
-    for _ in range(30):
+    for _ in range(10):
         server.api.post("/events", [_event()])
         with suppress(TimeoutError):
             return json.loads(socket.recv(timeout=1))
-    pytest.fail("no event came back")
+    return None
 
 
 def test_a_server_answers_to_its_own_names_and_to_those_of_its_proxies(tmp_path: Path):
