@@ -42,9 +42,9 @@ def test_a_bright_dot_is_found_where_the_motion_says(
             reach = motion.half_sizes(np.array([0.05, 0.05])) + 0.05
             if ((expected < reach) | (expected > 1 - reach)).any():
                 continue
-            shown = augmentation.view(disc(size, middle, 0.05), SHA256, number)[..., 0] / 255
+            rendered = augmentation.view(disc(size, middle, 0.05), SHA256, number)[..., 0] / 255
             rows, columns = np.mgrid[: size[0], : size[1]]
-            x, y = ((grid * shown).sum() / shown.sum() + 0.5 for grid in (columns, rows))
+            x, y = ((grid * rendered).sum() / rendered.sum() + 0.5 for grid in (columns, rows))
             assert abs(x - expected[0] * size[1]) < 0.5
             assert abs(y - expected[1] * size[0]) < 0.5
             seen += 1
@@ -61,10 +61,10 @@ def test_the_box_round_a_disc_has_the_half_sizes_that_the_motion_says(
         middle, expected = motion.points(MIDDLES[1]), motion.half_sizes(half)
         if ((middle < expected) | (middle > 1 - expected)).any():
             continue
-        shown = augmentation.view(disc(size, MIDDLES[1], 0.1), SHA256, number)[..., 0] > 127
+        rendered = augmentation.view(disc(size, MIDDLES[1], 0.1), SHA256, number)[..., 0] > 127
         for axis, fraction in ((0, expected[0]), (1, expected[1])):
-            side = shown.shape[1 - axis]
-            extent = np.flatnonzero(shown.any(axis=axis))
+            side = rendered.shape[1 - axis]
+            extent = np.flatnonzero(rendered.any(axis=axis))
             assert abs((extent[-1] - extent[0] + 1) / 2 - fraction * side) <= 1.5
 
 
@@ -88,5 +88,5 @@ def test_a_view_is_the_same_at_another_shape(change: dict[str, Any]) -> None:
     wide = np.asarray(Image.fromarray(square).resize((160, 96)))
     for number in range(1, 6):
         one, other = (augmentation.view(shape, SHA256, number) for shape in (square, wide))
-        shown = np.asarray(Image.fromarray(other).resize((128, 128)), np.int64)
-        assert np.abs(shown - one).mean() < 4
+        rendered = np.asarray(Image.fromarray(other).resize((128, 128)), np.int64)
+        assert np.abs(rendered - one).mean() < 4

@@ -1,6 +1,6 @@
 """A small task beyond classification, for tests: where the spot in an image is.
 
-Labels are `x` and `y` in pixels of the file, or both empty if there is no spot. Answers are `x` and
+Labels are `x` and `y` in pixels of the file, or empty without a spot. Answers are `x` and
 `y` as fractions of the image's width and height.
 """
 

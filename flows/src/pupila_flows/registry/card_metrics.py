@@ -84,8 +84,8 @@ def _quality(metrics: Metrics, known: Sequence[Figure], task: TaskMethods) -> li
     right = [str(metrics.images), _percent(metrics.accuracy)]
     if not task.has_classes:
         own = {figure.name: figure for figure in metrics.figures}
-        shown = [own.get(figure.name) for figure in known]
-        return right + [with_interval(figure) if figure else formatting.NONE for figure in shown]
+        figures = [own.get(figure.name) for figure in known]
+        return right + [with_interval(figure) if figure else formatting.NONE for figure in figures]
     point = metrics.point
     return [
         *right,

@@ -20,7 +20,7 @@ from pupila_flows.run import runtimes
 from pupila_flows.run.context import Run, answers_like
 from pupila_flows.run.prefect_tasks import ArtifactState, States, reason_of, result_of, run_job
 
-_OTHER_CLASSES = "has other classes: not evaluated"
+_OTHER_ANSWERS = "has other classes or another task: not evaluated"
 
 
 def evaluate_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
@@ -118,7 +118,7 @@ def evaluate_entry(
         artifact = run.workspace.store.open(result.value.artifact)
         changes |= {"record": artifact.record, "timings": artifact.record.measured.timings}
         if not answers_like(artifact.record.output, run.dataset):
-            changes |= {"not_evaluated": _OTHER_CLASSES} if evaluate else {}
+            changes |= {"not_evaluated": _OTHER_ANSWERS} if evaluate else {}
         elif evaluate:
             changes |= _evaluate(run, entry.name, artifact, _reference(teacher))
     except PupilaError as error:

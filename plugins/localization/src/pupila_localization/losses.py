@@ -118,7 +118,7 @@ def distillation_loss(
 def right_metric(names: int) -> Loss:
     """Return a metric that is 1 for each image in which every name is found, else 0.
 
-    Where there is no label, the teachers' answer takes its place; without teachers, the image
+    Where a label is missing, the teachers' answer takes its place; without teachers, the image
     counts as right.
     """
 
