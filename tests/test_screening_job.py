@@ -80,8 +80,9 @@ def image_filter(folder: Path) -> Artifact:
     )
     with store.draft() as draft:
         (draft / "model.tflite").write_bytes(plain.file(".tflite").read_bytes())
-        fields = plain.record.model_dump(exclude={"files", "threshold"})
-        return store.add(draft, threshold=threshold, **fields)
+        fields = {**dict(plain.record), "threshold": threshold}
+        del fields["files"]
+        return store.add(draft, **fields)
 
 
 def _plain(name: str) -> Any:
