@@ -82,7 +82,7 @@ def _draw(
 
 def test_a_chain_is_evaluated_on_whole_photographs_and_published(folder: Path):
     run_pupila(folder, "run", "recipe.yaml")
-    (last,) = (folder / ".pupila" / "runs" / "whole").iterdir()
+    last = folder / ".pupila" / "runs" / "whole" / "latest"
     result = RunResult.model_validate_json((last / "result.json").read_text())
     entries = {entry.name: entry for entry in result.entries}
     chain, reference = entries["chain"], entries["reference"]
@@ -105,6 +105,25 @@ def test_a_chain_is_evaluated_on_whole_photographs_and_published(folder: Path):
 
 def test_a_second_run_makes_nothing_again(folder: Path):
     run_pupila(folder, "run", "recipe.yaml")
-    last = max((folder / ".pupila" / "runs" / "whole").iterdir())
+    last = folder / ".pupila" / "runs" / "whole" / "latest"
     result = RunResult.model_validate_json((last / "result.json").read_text())
     assert all(entry.cached for entry in result.entries)
+
+
+def test_artifacts_are_found_by_name_and_can_be_teachers_of_another_run(folder: Path):
+    again = """\
+name: again
+data: {path: images.csv, expectations: {minimum_images: 2, near_duplicate_distance: 0}}
+teachers:
+  find: {path: find}
+  lite: {path: .pupila/runs/whole/latest/lite}
+steps:
+  chain: {use: chain, from: [find, lite], with: {size: 128}}
+evaluate: {latency_repeats: 5}
+"""
+    (folder / "again.yaml").write_text(again)
+    run_pupila(folder, "run", "again.yaml")
+    runs = folder / ".pupila" / "runs"
+    chain = runs / "again" / "latest" / "chain"
+    assert chain.resolve() == (runs / "whole" / "latest" / "chain").resolve()
+    assert (chain / "chain.json").is_file()

@@ -29,9 +29,8 @@ gate: {margins: {accuracy: 0.2}}
 def _run(folder: Path, teacher: str) -> tuple[Path, RunResult]:
     (folder / "recipe.yaml").write_text(RECIPE.replace("TEACHER", teacher))
     done = pupila(folder, "run", "recipe.yaml", "--json")
-    return max((folder / ".pupila" / "runs" / "colours").iterdir()), RunResult.model_validate_json(
-        done.stdout
-    )
+    run = folder / ".pupila" / "runs" / "colours" / "latest"
+    return run.resolve(), RunResult.model_validate_json(done.stdout)
 
 
 def test_after_it_the_last_recipe_finds_nothing_to_do_and_an_older_one_runs_again(tmp_path: Path):

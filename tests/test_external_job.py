@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_model_is_evaluated_on_external_images_and_the_gate_uses_them(folder: Path):
     run_pupila(folder, "run", "recipe.yaml")
-    (last,) = (folder / ".pupila" / "runs" / "elsewhere").iterdir()
+    last = folder / ".pupila" / "runs" / "elsewhere" / "latest"
     result = RunResult.model_validate_json((last / "result.json").read_text())
     b, c = result.external
     assert (b.counts, len(b.skipped), c.counts) == ({"blue": 20, "red": 20}, 1, None)
@@ -84,4 +84,4 @@ def test_an_image_that_was_learned_from_ends_the_run_before_anything_is_made(fol
     stolen.unlink()
     assert done.returncode == 2
     assert "1 of the 41 images of 'clinic-c' are in the run's own data (stolen.png)" in done.stderr
-    assert len(list((folder / ".pupila" / "runs" / "elsewhere").iterdir())) == 1
+    assert len(list((folder / ".pupila" / "runs" / "elsewhere").glob("2*"))) == 1

@@ -66,7 +66,7 @@ def _heed_interrupts() -> None:
 
 def _entries(folder: Path) -> dict[str, Entry]:
     """Entries of the latest run by name."""
-    latest = max((folder / ".pupila" / "runs" / "small").iterdir())
+    latest = folder / ".pupila" / "runs" / "small" / "latest"
     result = RunResult.model_validate_json((latest / "result.json").read_text())
     assert (latest / "report.html").stat().st_size > 10_000
     return {entry.name: entry for entry in result.entries}

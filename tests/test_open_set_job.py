@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(folder: Path) -> tuple[RunResult, str]:
     done = run_pupila(folder, "run", "recipe.yaml")
-    last = max((folder / ".pupila" / "runs" / "guarded").iterdir())
+    last = folder / ".pupila" / "runs" / "guarded" / "latest"
     return RunResult.model_validate_json((last / "result.json").read_text()), done.stderr
 
 

@@ -67,7 +67,7 @@ def run(folder: Path, workspace: str, cores: set[int] | None = None) -> None:
 
 def entries(folder: Path, workspace: str) -> dict[str, Entry]:
     """Return the entries of the last run by name."""
-    latest = max((folder / workspace / "runs" / "alike").iterdir())
+    latest = folder / workspace / "runs" / "alike" / "latest"
     result = RunResult.model_validate_json((latest / "result.json").read_text())
     return {entry.name: entry for entry in result.entries}
 

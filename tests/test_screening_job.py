@@ -103,12 +103,12 @@ def result(folder: Path, image_filter: Artifact) -> RunResult:
     done = run_pupila(folder, "run", "recipe.yaml")
     (folder / "printed.txt").write_text(done.stdout)
     (folder / "progress.txt").write_text(done.stderr)
-    (run,) = (folder / ".pupila" / "runs" / "filtered").iterdir()
+    run = folder / ".pupila" / "runs" / "filtered" / "latest"
     return RunResult.model_validate_json((run / "result.json").read_text())
 
 
 def _report(folder: Path) -> str:
-    (run,) = (folder / ".pupila" / "runs" / "filtered").iterdir()
+    run = folder / ".pupila" / "runs" / "filtered" / "latest"
     return (run / "report.html").read_text()
 
 

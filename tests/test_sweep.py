@@ -52,7 +52,7 @@ def _pupila(folder: Path, *arguments: str) -> str:
 
 
 def _latest(folder: Path) -> Path:
-    return max((folder / ".pupila" / "runs" / "swept").iterdir())
+    return folder / ".pupila" / "runs" / "swept" / "latest"
 
 
 def _result(folder: Path) -> RunResult:

@@ -345,7 +345,7 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
         _until(_completed(station, "small-retrained"), 300)
         mark = station.worker.environment[MARK]
     assert end_all(mark) == 0
-    assert len(list((workspace.runs / "small").iterdir())) == 2
+    assert len(workspace.run_folders()) == 2
 
 
 @pytest.mark.long

@@ -121,7 +121,7 @@ def test_with_few_validation_images_a_run_goes_on_only_if_the_teacher_is_said_to
     assert done.returncode == 0, done.stderr
     sentence = "Teacher big is not shown to be above chance on 4 validation images"
     assert f"warning: {sentence}" in done.stderr
-    (folder,) = (tmp_path / ".pupila" / "runs" / "colours").iterdir()
+    folder = tmp_path / ".pupila" / "runs" / "colours" / "latest"
     page = (folder / "report.html").read_text()
     assert page.index(sentence) < page.index("<main>")
     result = RunResult.model_validate_json((folder / "result.json").read_text())

@@ -10,9 +10,11 @@ from sample_runs import TWELVE, sample_run
 from pupila.evaluation import Estimate, Figure, Metrics, StageFigures
 from pupila.external import ExternalEvaluation, ExternalMetrics
 from pupila.intervals import proportion
+from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.registry.card import write_card
 from pupila_flows.report import write_report
-from pupila_flows.report.lineage import Lineage
-from pupila_flows.report.sections.stages import stage_rows
+from pupila_flows.report.stages import stage_rows
+from pupila_flows.report.verdict import metrics_markdown
 from pupila_flows.results import ExternalResult, RunResult
 
 MEDIAN = Figure(
@@ -54,7 +56,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 
 
 def test_each_stage_has_a_row_for_the_test_images_and_each_external_set(run: RunResult):
-    rows = stage_rows(Lineage.of(run.entries))
+    rows = stage_rows(run.entries)
     assert [(row.images, row.stage.name, row.passed) for row in rows] == [
         ("test images", "filter", 12),
         ("test images", "locator", 11),
@@ -64,11 +66,21 @@ def test_each_stage_has_a_row_for_the_test_images_and_each_external_set(run: Run
 
 
 def test_the_locators_own_figures_have_units_and_intervals(run: RunResult):
-    row = next(row for row in stage_rows(Lineage.of(run.entries)) if row.cells)
+    row = next(row for row in stage_rows(run.entries) if row.cells)
     right, error = row.cells
     assert (right.title, right.value) == ("right, of 10 labelled images", "90.0\u00a0%")
     assert (error.title, error.value) == ("median error", "0.451 % of the width")
     assert error.interval == "0.4 to 0.52"
+
+
+def test_the_card_and_the_page_in_prefect_show_them(run: RunResult):
+    (chain,) = {row.artifact for row in stage_rows(run.entries)}
+    card = write_card("eyes", 1, run, PublishSection(), {}, {chain: "1" * 64}, ())
+    assert "## Stages of chains" in card
+    for text in (card, metrics_markdown(run)):
+        lines = [line for line in text.splitlines() if "| locator |" in line]
+        assert len(lines) == 1 and "| 12 | 1 | 0 |" in lines[0]
+        assert "median error: 0.451 % of the width (0.4 to 0.52)" in lines[0]
 
 
 def test_the_page_shows_them_and_leaves_them_out_without_a_chain(run: RunResult, tmp_path: Path):

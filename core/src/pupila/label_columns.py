@@ -52,6 +52,21 @@ class LabelColumns:
         name = _choose(path, header, task, *(classes or ()))
         return cls(task, _columns(task, name), name)
 
+    @classmethod
+    def beside(cls, header: Sequence[str], task: Task, classes: Sequence[str] = ()) -> list[Self]:
+        """Return the label columns that a table has besides those of its own task.
+
+        Only complete ones count, those with the task's own names first. Of a task whose columns may
+        begin with a name, `classes` says which names count; by default any does.
+        """
+        begun = _begun(header, task) if task.has_named_columns else []
+        names = [None, *(name for name in begun if not classes or name in classes)]
+        return [
+            cls(task, _columns(task, name), name)
+            for name in names
+            if not _missing(header, task, name)
+        ]
+
     def check_one_label(self, path: Path, header: Sequence[str]) -> None:
         """Make sure that a CSV has no column `label` if other columns hold the labels.
 
@@ -195,8 +210,7 @@ def _columns(task: Task, name: str | None) -> tuple[str, ...]:
 
 
 def _has_labels(header: Sequence[str], task: Task) -> bool:
-    names = _begun(header, task) if task.has_named_columns else ()
-    return any(not _missing(header, task, name) for name in (None, *names))
+    return bool(LabelColumns.beside(header, task))
 
 
 def _check_pixels(line: str, name: str, text: str) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pupila.artifact import Artifact
 from pupila.dataset import UNLABELLED, Dataset
-from pupila.errors import PupilaError
 from pupila.evaluation import Metrics, StageFigures
+from pupila.label_columns import LabelColumns
 from pupila.plugin import Task, import_object
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions, open_model
@@ -31,8 +31,9 @@ def evaluate_stages(
     """Return what each stage of a model did with some images; empty if it has only one stage.
 
     A stage whose task is not that of the data gets metrics if the images have labels of its task in
-    the columns of that task (`pupila.plugin.Task.label_columns`), besides those of the data. An
-    image in which all of these columns are empty has no such label.
+    the columns of that task (`pupila.plugin.Task.label_columns`; they may begin with the stage's
+    class, as in `disc_x`), besides those of the data. An image in which all of these columns are
+    empty has no such label.
 
     Raises:
         PupilaError: a label of a stage's task cannot be read.
@@ -59,7 +60,9 @@ def evaluate_stages(
 def label_columns_of_stages(images: Dataset) -> list[str]:
     """Return the columns of a dataset that hold labels of other tasks than its own."""
     tasks = (task for task in installed().all(Task) if task.name != images.task)
-    names = dict.fromkeys(name for task in tasks for name in _columns(task, images))
+    header: list[str] = images.frame.columns.tolist()
+    beside = (columns for task in tasks for columns in LabelColumns.beside(header, task))
+    names = dict.fromkeys(name for columns in beside for name in columns.columns)
     return [name for name in names if name != "label"]
 
 
@@ -97,12 +100,12 @@ def _metrics(
 ) -> Metrics | None:
     """Return the metrics of a stage on the images that reached it and have labels of its task."""
     task = installed().task(stage.output.task)
-    columns = _columns(task, images)
-    if task.name == images.task or not columns:
+    header: list[str] = images.frame.columns.tolist()
+    columns = next(iter(LabelColumns.beside(header, task, stage.output.classes)), None)
+    if task.name == images.task or columns is None:
         return None
-    texts: list[list[str]] = [_texts(images, name) for name in columns]
-    known = np.array([any(fields) for fields in zip(*texts, strict=True)], bool)
-    rows = np.flatnonzero(known & reached)
+    texts = list(zip(*(_texts(images, name) for name in columns.columns), strict=True))
+    rows = np.flatnonzero(np.array([any(fields) for fields in texts], bool) & reached)
     if not len(rows):
         return None
     labelled = _labelled(stage, images, rows, columns, texts)
@@ -119,30 +122,22 @@ def _labelled(
     stage: Stage,
     images: Dataset,
     rows: NDArray[np.int64],
-    columns: Sequence[str],
-    texts: Sequence[list[str]],
+    columns: LabelColumns,
+    texts: Sequence[tuple[str, ...]],
 ) -> Dataset:
     """Return some of the images with labels of the stage's task."""
-    methods = methods_of(stage.output.task)
-    labels: list[str] = []
-    for row in map(int, rows):
-        fields = dict(zip(columns, (given[row] for given in texts), strict=True))
-        try:
-            labels.append(methods.label_of(fields))
-        except PupilaError as error:
-            raise PupilaError(f"{images.paths[row]} {error}") from None
+    labels = [
+        columns.label_of(
+            str(images.paths[row]), dict(zip(columns.columns, texts[row], strict=True))
+        )
+        for row in map(int, rows)
+    ]
     frame = images.frame.iloc[rows].copy()
     splits: list[str] = frame["split"].tolist()
     frame["label"] = labels
     frame["split"] = ["test" if split == UNLABELLED else split for split in splits]
     chosen = images.of_frame(frame)
     return replace(chosen, classes=stage.output.classes, task=stage.output.task)
-
-
-def _columns(task: Task, images: Dataset) -> tuple[str, ...]:
-    """Return the label columns of a task if the images have all of them, else nothing."""
-    has_all = set(task.label_columns) <= set(images.frame.columns)
-    return task.label_columns if has_all else ()
 
 
 def _texts(images: Dataset, name: str) -> list[str]:

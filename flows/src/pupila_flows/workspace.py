@@ -143,6 +143,10 @@ class Workspace:
                 return folder
         raise AssertionError("there is always a next number")
 
+    def run_folders(self) -> list[Path]:
+        """Return the folders of all runs, ordered by the runs' names, then from old to new."""
+        return sorted(path for path in self.runs.glob("*/*") if not path.is_symlink())
+
     @staticmethod
     def jobs_of(run: Path) -> Path:
         """Return the file in a run's folder that lists the keys of its jobs."""

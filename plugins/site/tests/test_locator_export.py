@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from pupila import Artifact, Dataset, OutputSpec, PupilaError
+from pupila.cropping import MARGIN
 from pupila.evaluator import evaluate
 from pupila.keras_files import import_keras
 from pupila.predictions import Predictions
 from pupila.store import Store
 from pupila.testing import ignore_progress, store_locator
-from pupila_site.config import MARGIN, Site
+from pupila_site.config import Site
 
 Run = Callable[..., Artifact]
 

@@ -300,6 +300,7 @@ def _print_gate_of(plan: Plan) -> None:
 
 def _print_result(result: RunResult, path: Path) -> None:
     from pupila_flows.report.external import external_lines, external_rows
+    from pupila_flows.report.stages import stage_rows
     from pupila_flows.report.terminal import (
         gain_rows,
         result_rows,
@@ -315,6 +316,7 @@ def _print_result(result: RunResult, path: Path) -> None:
     print_table(external_rows(result))
     for line in external_lines(result):
         say(line)
+    print_table([row.texts for row in stage_rows(result.entries)])
     print_table(runtime_rows(result))
     print_table(shift_rows(result))
     print_table(seed_rows(result, path.parent))

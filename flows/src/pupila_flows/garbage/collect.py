@@ -113,7 +113,7 @@ def find(
     stays, ended = {run.folder for run in kept}, {run.folder for run in runs}
     garbage += (
         Garbage("runs", folder)
-        for folder in sorted(workspace.runs.glob("*/*"))
+        for folder in workspace.run_folders()
         if folder not in stays and (folder in ended or not _is_newer(folder, cutoff))
     )
     garbage += _beside_the_store(workspace, names, cutoff)

@@ -52,9 +52,9 @@ class Published:
 def past_runs(workspace: Workspace) -> list[PastRun]:
     """Return the runs whose result can be read, ordered by name, then from oldest to newest."""
     return [
-        PastRun(file.parent, result, file.stat().st_mtime)
-        for file in sorted(workspace.runs.glob(f"*/*/{_RESULT}"))
-        if (result := _object(read_value(file)))
+        PastRun(folder, result, (folder / _RESULT).stat().st_mtime)
+        for folder in workspace.run_folders()
+        if (result := _object(read_value(folder / _RESULT)))
     ]
 
 

@@ -18,6 +18,7 @@ from pupila_flows.registry.card_metrics import group_lines, metrics_lines
 from pupila_flows.registry.card_shift import shift_lines
 from pupila_flows.registry.manifest import Link, Override
 from pupila_flows.report import formatting
+from pupila_flows.report.stages import stage_rows
 from pupila_flows.results import ArtifactVerdict, Check, Entry, GateResult, RunResult
 
 _NOT_STATED = "Not stated by the publisher."
@@ -52,6 +53,7 @@ def write_card(
         group_lines(entries, result.data.methods),
         shift_lines(entries, result.data.methods),
         external_lines(entries, result),
+        _stages(entries),
         _gate(result.gate),
         _overrides(overrides),
         _data(result),
@@ -159,6 +161,15 @@ def _latency(entry: Entry) -> str:
         f"{formatting.plural(latency.threads, 'thread')}, {plain(measured.runtime)}, "
         f"{plain(measured.cpu)}"
     )
+
+
+def _stages(entries: Sequence[Entry]) -> list[str]:
+    rows = [row.texts for row in stage_rows(entries)]
+    if not rows:
+        return []
+    introduction = "What a stage turns away gets no answer; what is recognised skips the next one."
+    cells = [list(map(plain, row.values())) for row in rows]
+    return ["## Stages of chains", "", introduction, "", *table(list(rows[0]), cells)]
 
 
 def _gate(gate: GateResult | None) -> list[str]:

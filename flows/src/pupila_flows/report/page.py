@@ -35,7 +35,7 @@ from pupila_flows.report.sections.open_set import filter_table
 from pupila_flows.report.sections.pruning import pruning_curves
 from pupila_flows.report.sections.seeds import seed_table, seeds_note
 from pupila_flows.report.sections.shift import shift_report
-from pupila_flows.report.sections.stages import stage_rows
+from pupila_flows.report.stages import stage_rows
 from pupila_flows.report.templating import fill
 from pupila_flows.results import DataSummary, RunResult
 
@@ -103,7 +103,7 @@ def render(result: RunResult, folder: Path) -> str:
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),
         external=external_panels(result, lineage, chosen, folder),
-        stages=stage_rows(lineage),
+        stages=stage_rows(lineage.entries.values()),
         filters=filter_table(lineage),
         shift=shift_report(result, lineage, predictions, folder),
         release=gate.panels(result, folder),

@@ -10,6 +10,7 @@ from pupila_flows.report.external import external_rows
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.predictions import read_predictions
 from pupila_flows.report.sections.headline import headline
+from pupila_flows.report.stages import stage_rows
 from pupila_flows.report.sweep import sweep_headline
 from pupila_flows.report.terminal import gate_lines, gate_rows, result_rows, shift_rows
 from pupila_flows.results import RunResult
@@ -38,7 +39,8 @@ def metrics_markdown(result: RunResult) -> str:
     rows = result_rows(result)
     metrics = [{key: row[key] for key in row if key not in _COSTS} for row in rows]
     costs = [{key: row[key] for key in ("name", *_COSTS) if key in row} for row in rows]
-    tables = (metrics, costs, shift_rows(result), external_rows(result))
+    stages = [row.texts for row in stage_rows(result.entries)]
+    tables = (metrics, costs, shift_rows(result), external_rows(result), stages)
     return "\n\n".join(_rows_markdown(rows) for rows in tables if rows)
 
 

@@ -47,6 +47,7 @@ from pupila_flows.run.external import (
 )
 from pupila_flows.run.gate import gate_failures, log_reach, run_gate
 from pupila_flows.run.incumbents import check_anchor
+from pupila_flows.run.links import link_artifacts
 from pupila_flows.run.pages import make_pages
 from pupila_flows.run.prefect_artifacts import show_results, show_verdict
 from pupila_flows.run.prefect_tasks import (
@@ -255,6 +256,7 @@ def _save(run: Run, result: RunResult, started: datetime) -> Path:
     """Write `result.json` into a new folder of the workspace, and show the results in Prefect."""
     path = run.workspace.new_run(result.name, started) / "result.json"
     write_atomically(path, result.model_dump_json(indent=2).encode())
+    link_artifacts(run.workspace, result, path.parent)
     show_results(result)
     return path
 

@@ -59,10 +59,10 @@ def report(workspace: Workspace, run: Path | None) -> Path:
 
 
 def _latest(workspace: Workspace) -> Path:
-    runs = sorted(workspace.runs.glob("*/*/result.json"), key=lambda path: path.parent.name)
+    runs = [folder for folder in workspace.run_folders() if (folder / "result.json").exists()]
     if not runs:
         raise PupilaError(f"No run in {workspace.root} yet: `pupila run RECIPE` makes one.")
-    return runs[-1].parent
+    return max(runs, key=lambda folder: folder.name)
 
 
 def perform_alone(job: Job[ResultT]) -> ResultT:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pupila.evaluation import Estimate, Metrics, StageFigures
 from pupila_flows.report import formatting
-from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
+from pupila_flows.results import Entry
 
 _TEST = "test images"
 
@@ -36,20 +36,35 @@ class StageRow:
         """Number of images that went on to the next stage."""
         return self.stage.images - self.stage.turned_away - self.stage.recognised
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """The row as text, by column."""
+        answers = "; ".join(f"{cell.title}: {cell.value} ({cell.interval})" for cell in self.cells)
+        return {
+            "chain": self.artifact,
+            "images": self.images,
+            "stage": self.stage.name,
+            "reached": str(self.stage.images),
+            "turned away": str(self.stage.turned_away),
+            "recognised": str(self.stage.recognised),
+            "its own answers": answers,
+        }
 
-def stage_rows(lineage: Lineage) -> list[StageRow]:
+
+def stage_rows(entries: Iterable[Entry]) -> list[StageRow]:
     """Return the rows of all chains, first on the test images, then on each external set."""
     return [
-        StageRow(artifact.name, images, stage, tuple(_cells(stage.metrics)))
-        for artifact in lineage.evaluated()
-        for images, stages in _by_images(artifact)
+        StageRow(entry.name, images, stage, tuple(_cells(stage.metrics)))
+        for entry in entries
+        for images, stages in _by_images(entry)
         for stage in stages
     ]
 
 
-def _by_images(artifact: EvaluatedArtifact) -> Iterator[tuple[str, tuple[StageFigures, ...]]]:
-    yield _TEST, artifact.evaluation.stages
-    for result in artifact.entry.external:
+def _by_images(entry: Entry) -> Iterator[tuple[str, tuple[StageFigures, ...]]]:
+    if entry.evaluation:
+        yield _TEST, entry.evaluation.stages
+    for result in entry.external:
         if result.evaluation:
             yield result.name, result.evaluation.stages
 
