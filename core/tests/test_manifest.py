@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 
 from pupila import images, manifest, scanning
 from pupila.errors import PupilaError
+from pupila.image_stats import HASH_BITS
 
 
 def ignore(done: int, total: int, what: str) -> None:
@@ -251,7 +252,7 @@ def test_a_scan_measures_the_upright_image(tmp_path: Path) -> None:
     assert row["sharpness"] == 0
     assert row["error"] == ""
     assert len(row["sha256"]) == 64
-    assert len(row["phash"]) == 16
+    assert len(row["phash"]) == HASH_BITS // 4
 
 
 def test_a_blurred_image_is_less_sharp_at_any_size(tree: Path) -> None:

@@ -16,6 +16,7 @@ from pupila_flows.data.synthetic import write_images, write_teacher
 from pupila_flows.data.synthetic.eye import CLASSES, draw_eye
 from pupila_flows.data.synthetic.folder import Position, photograph
 from pupila_flows.data.synthetic.render import render
+from pupila_flows.recipe.expectations import Bounds
 
 FEW = {"train": 3, "validation": 1, "test": 2}
 SIZE = 64
@@ -221,7 +222,7 @@ def test_a_set_is_sound_data_without_near_duplicates(tmp_path: Path):
     hashes = [int(text, 16) for text in data.frame["phash"]]
     apart = [(one ^ other).bit_count() for i, one in enumerate(hashes) for other in hashes[:i]]
     assert set(data.frame["error"]) == {""}
-    assert min(apart) > 4
+    assert min(apart) > Bounds().near_duplicate_distance
 
 
 def scanned(folder: Path, counts: dict[str, int]) -> Dataset:

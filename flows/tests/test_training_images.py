@@ -83,7 +83,7 @@ def others(folder: Path, name: str, files: Sequence[Path]) -> Dataset:
 def test_the_images_of_all_splits_but_the_test_are_those_of_the_training(run: Run):
     known = TrainingImages.of(run.dataset)
     assert known.images.keys() == images_of(run.dataset, "train", "validation")
-    assert all(len(phash) == 16 for phash in known.images.values())
+    assert all(len(phash) == 64 for phash in known.images.values())
 
 
 def test_what_a_model_was_made_of_counts_and_may_be_unknown(run: Run):

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+HASH_BITS = 256
+"""Bits of a perceptual hash.
+
+With 64 bits, the usual number, other eyes look like near-duplicates: of IDRiD's 514 photographs,
+115 differ by 4 bits or less from one in another split. With 256 bits, the nearest photographs of
+different eyes differ by 30, and 95 % of the photographs by 12 or less after JPEG at quality 50,
+halving, or a change of brightness, gamma or sharpness.
+"""
+
 
 class ImageStats(NamedTuple):
     """Measurements of one image file; numbers are NaN if the image cannot be decoded."""
@@ -11,7 +20,7 @@ class ImageStats(NamedTuple):
     sha256: str
     """SHA-256 of the file's bytes; empty if the file is missing."""
     phash: str
-    """Perceptual hash, 64 bits as 16 hexadecimal digits; empty if the image cannot be decoded."""
+    """Perceptual hash, `HASH_BITS` as hexadecimal digits; empty if the image cannot be decoded."""
     width: float
     """Width of the upright image (EXIF orientation applied), in pixels."""
     height: float

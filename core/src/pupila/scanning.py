@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from PIL import Image, ImageStat
 
 from pupila.damage import put_aside
 from pupila.digest import digest_file, digest_json
-from pupila.image_stats import MEASURED, ImageStats
+from pupila.image_stats import HASH_BITS, MEASURED, ImageStats
 from pupila.images import SPECIAL, ImageError, decode
 from pupila.paths import is_special
 from pupila.requirements import CORE, versions
@@ -31,8 +32,8 @@ _SHARPNESS_SIDE = 256
 
 
 def _cache_name() -> str:
-    """Return the cache's file name, a new one for each version of packages that measure images."""
-    return f"scan-{digest_json(versions(CORE))[:16]}.sqlite"
+    """Return the cache's file name, a new one for each version of what measures images."""
+    return f"scan-{digest_json([HASH_BITS, *versions(CORE)])[:16]}.sqlite"
 
 
 class _Stamp(NamedTuple):
@@ -133,7 +134,7 @@ def _measure(sha256: str, image: Image.Image) -> ImageStats:
     red, green, blue = ImageStat.Stat(image).mean
     return ImageStats(
         sha256=sha256,
-        phash=str(imagehash.phash(grey)),
+        phash=str(imagehash.phash(grey, hash_size=math.isqrt(HASH_BITS))),
         width=image.width,
         height=image.height,
         brightness=brightness,

@@ -18,7 +18,7 @@ from pupila.damage import put_aside
 from pupila.dataset import Dataset
 from pupila.paths import read_plain
 from pupila.store import write_atomically
-from pupila_flows.data.validation.duplicates import near_duplicates
+from pupila_flows.data.validation.duplicates import HASH_DIGITS, near_duplicates
 
 
 class TrainingImages(BaseModel):
@@ -79,7 +79,7 @@ def seen_in_training(known: TrainingImages, dataset: Dataset, distance: int) -> 
     """Return the test images of `dataset` that are among the training images `known` of a model.
 
     Two images are the same if their files are equal, or if their perceptual hashes differ in at
-    most `distance` of 64 bits, as in data validation. Test images that are also training images of
+    most `distance` bits, as in data validation. Test images that are also training images of
     `dataset` are left out: every pupil has seen them too, and data validation reports them.
     """
     own = TrainingImages.of(dataset).images
@@ -95,11 +95,12 @@ def find_repeats(images: dict[str, str], dataset: Dataset, distance: int) -> lis
     """Tell for each image of `dataset` whether it is (nearly) the same as one of `images`.
 
     `images` has perceptual hashes by the SHA-256 of the file. Two images are nearly the same if
-    their perceptual hashes differ in at most `distance` of 64 bits.
+    their perceptual hashes differ in at most `distance` bits. Hashes of another length, from
+    earlier versions, are not compared.
     """
     sha256: list[str] = dataset.frame["sha256"].tolist()
     hashes: list[str] = dataset.frame["phash"].tolist()
-    theirs = [phash for phash in images.values() if phash]
+    theirs = [phash for phash in images.values() if len(phash) == HASH_DIGITS]
     readable = [row for row, phash in enumerate(hashes) if phash]
     splits = np.repeat(np.array([0, 1], np.int64), [len(theirs), len(readable)])
     near = near_duplicates([*theirs, *(hashes[row] for row in readable)], splits, distance)

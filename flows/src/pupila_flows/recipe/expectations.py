@@ -39,10 +39,10 @@ class Bounds(BaseModel):
         "pixels a side.",
     )
     near_duplicate_distance: int = Field(
-        default=4,
+        default=16,
         ge=0,
-        le=8,
-        description="Largest number of bits, of 64, in which the perceptual hashes of two "
+        le=32,
+        description="Largest number of bits, of 256, in which the perceptual hashes of two "
         "near-duplicates differ.",
     )
     shortcut_auc: float = Field(

@@ -82,8 +82,7 @@ def scan_rows(
 def refuse_run_images(images: ExternalImages, data: Dataset, distance: int) -> None:
     """Refuse external images that repeat images of a run's data, in any split.
 
-    Two images also count as the same if their perceptual hashes differ in at most `distance` of 64
-    bits.
+    Two images also count as the same if their perceptual hashes differ in at most `distance` bits.
 
     Raises:
         PupilaError: some images repeat images of the run.
@@ -113,7 +112,7 @@ def refuse_repeats(
     """Refuse external images that are the same as other images, or nearly the same.
 
     `hashes` maps the SHA-256 of the file of every other image to the image's perceptual hash.
-    Images are nearly the same if their perceptual hashes differ in at most `distance` of 64 bits.
+    Images are nearly the same if their perceptual hashes differ in at most `distance` bits.
     `where` says in the message where the other images are.
 
     Raises:
