@@ -65,6 +65,7 @@ def test_crops_at_true_positions_are_those_of_the_rule_and_keep_the_other_column
     made = crop_data(workspace, CropRequest(folder / "discs.csv", tmp_path / "out", size=SIZE))
     rows = _rows(made)
     assert (made.crops, len(made.absent), len(rows)) == (6, 6, 6)
+    sides: list[float] = []
     assert list(rows[0]) == ["path", "split", "patient"]
     with (folder / "discs.csv").open() as stream:
         given = {row["path"]: row for row in csv.DictReader(stream)}
@@ -74,9 +75,36 @@ def test_crops_at_true_positions_are_those_of_the_rule_and_keep_the_other_column
         image = np.asarray(Image.open(folder / row["path"]).convert("RGB"))
         x, y, half_width, half_height = (float(own[name]) for name in COLUMNS)
         square = square_around((96, 64), (x, y), (half_width, half_height))
+        sides.append(square.side)
         expected = crop(image, square, InputSpec(height=SIZE, width=SIZE))
         written = np.asarray(Image.open(made.manifest.parent / row["path"]))
         assert np.array_equal(written, expected)
+    assert sorted(made.enlarged) == sorted(side for side in sides if side < SIZE)
+
+
+def test_positions_of_a_name_are_read_and_not_kept_and_enlarged_crops_are_counted(
+    folder: Path, workspace: Workspace, tmp_path: Path
+):
+    with (folder / "discs.csv").open() as stream:
+        given = list(csv.DictReader(stream))
+    with (folder / "named.csv").open("w", newline="") as stream:
+        names = {name: f"disc_{name}" for name in COLUMNS}
+        writer = csv.writer(stream)
+        writer.writerow([names.get(name, name) for name in given[0]])
+        writer.writerows(row.values() for row in given)
+    requests = (
+        CropRequest(folder / f"{name}.csv", tmp_path / name, size=1000)
+        for name in ("discs", "named")
+    )
+    plain, named = (crop_data(workspace, request) for request in requests)
+    assert _rows(named) == _rows(plain)
+    assert list(_rows(named)[0]) == ["path", "split", "patient"]
+    for row in _rows(named):
+        written = [
+            np.asarray(Image.open(made.manifest.parent / row["path"])) for made in (plain, named)
+        ]
+        assert np.array_equal(*written)
+    assert len(named.enlarged) == named.crops and max(named.enlarged) < 96
 
 
 def test_a_locator_finds_what_to_crop_and_leaves_out_where_it_finds_nothing(

@@ -31,7 +31,7 @@ ANSWERED = "#stages:not([hidden])"
 CALM = "#result[aria-busy=false]"
 PROBABILITY = 6e-4  # shown with one decimal of a percentage
 POSITION = 1e-4
-LARGE, SMALL, TALL = (900, 600), (150, 100), (300, 400)
+LARGE, SMALL, TALL, TINY = (900, 600), (150, 100), (300, 400), (90, 60)
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +154,9 @@ def test_a_whole_photograph_gets_the_crop_and_the_answer_of_python(
     (filtered, located, cropped, classified) = steps(page)
     assert filtered[:2] == ["Filter", filtered[1]] and filtered[1].startswith("photograph (")
     assert located[1].startswith("disc (") and classified[1].startswith("blue (")
-    side = f"{square_of(expected, expected.located).side:.1f}".removesuffix(".0")
-    assert cropped[1] == f"{side} px → 32 × 32"
+    side = square_of(expected, expected.located).side
+    assert cropped[1] == f"{side:.1f}".removesuffix(".0") + " px → 32 × 32"
+    assert side >= 32 and "too small" not in page.inner_text("#answer")
     assert all(float(row[2]) > 0 for row in steps(page))
     assert "for all stages" in page.inner_text("#stages-took")
     assert "test images" in page.inner_text("#tested")
@@ -381,3 +382,14 @@ def test_the_page_fits_the_screen_and_axe_finds_nothing(
         assert [(fault["id"], fault["nodes"][0]["html"]) for fault in violations] == []
     for live in ("#kind-said", "#answer", "#where"):
         assert page.get_attribute(live, "aria-live") == "polite"
+
+
+def test_a_crop_with_fewer_pixels_than_the_classifier_reads_is_a_warning(
+    opened: Open, url: str, chain: Artifact, draw: Draw
+):
+    image = draw("disc", TINY)
+    expected = of_python(chain, image)
+    side = square_of(expected, expected.located).side
+    page = visit(opened, url, image)
+    warning = f"{side:.0f} × {side:.0f} pixels in it, and the classifier reads 32 × 32"
+    assert warning in page.inner_text("#answer .warning")

@@ -62,6 +62,7 @@ def crop(
                     "manifest": str(cropped.manifest),
                     "crops": cropped.crops,
                     "absent": [str(path) for path in cropped.absent],
+                    "enlarged": list(cropped.enlarged),
                     "skipped": [image.model_dump() for image in cropped.skipped],
                 }
             )
@@ -71,4 +72,10 @@ def crop(
         say(f"Left out, as nothing was found: {len(cropped.absent)} images")
     for image in cropped.skipped:
         say(f"Left out, as it cannot be read: {image.path}: {image.reason}")
+    if cropped.enlarged:
+        say(
+            f"warning: {len(cropped.enlarged)} crops are enlarged, and so blurred: they have fewer "
+            f"pixels in the photographs, down to {min(cropped.enlarged):.0f} x "
+            f"{min(cropped.enlarged):.0f}, than {size} x {size}. Give larger photographs."
+        )
     say(f"{cropped.crops} crops: {cropped.manifest}")

@@ -26,8 +26,8 @@ def write_crops(
     *,
     size: int,
     margin: float,
-) -> Iterator[int]:
-    """Crop images around positions into `folder`; yield the number of crops written so far.
+) -> Iterator[float]:
+    """Crop images around positions into `folder`; yield the side of each square, in image pixels.
 
     `rows` has the values of the columns of the manifest, with the absolute `path` of an image.
     `positions` are x, y, half width and half height as fractions of the image's sides,
@@ -40,19 +40,23 @@ def write_crops(
         if np.isnan(position).any():
             continue
         name = _free_name(Path(row["path"]), source, taken)
-        _crop(Path(row["path"]), position, spec, margin).save(_with_parent(folder / name))
+        image, side = _crop(Path(row["path"]), position, spec, margin)
+        image.save(_with_parent(folder / name))
         made.append({**row, "path": name})
-        yield len(made)
+        yield side
     _write_csv(folder / CSV_NAME, made)
 
 
-def _crop(path: Path, position: NDArray[Any], spec: InputSpec, margin: float) -> Image.Image:
+def _crop(
+    path: Path, position: NDArray[Any], spec: InputSpec, margin: float
+) -> tuple[Image.Image, float]:
+    """Return the crop of an image, and the side of its square in pixels of the image."""
     image = decode(path)
     x, y, half_width, half_height = map(float, position)
     width, height = image.size
     centre, half = (x * width, y * height), (half_width * width, half_height * height)
     square = square_around(image.size, centre, half, margin)
-    return Image.fromarray(crop(np.asarray(image, np.uint8), square, spec))
+    return Image.fromarray(crop(np.asarray(image, np.uint8), square, spec)), square.side
 
 
 def _free_name(path: Path, source: Path, taken: set[str]) -> str:

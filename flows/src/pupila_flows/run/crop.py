@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pupila.cropping import MARGIN
 from pupila.dataset import UNLABELLED, Dataset
 from pupila.errors import PupilaError
+from pupila.label_columns import LabelColumns
 from pupila.paths import folder_problem
 from pupila.plugin_registry import installed
 from pupila.task import methods_of
@@ -56,6 +57,8 @@ class CroppedData:
     """Images that were left out because nothing to crop was found in them."""
     skipped: tuple[SkippedImage, ...]
     """Files that cannot be read."""
+    enlarged: tuple[float, ...]
+    """Sides of the squares with fewer pixels than their crops, in pixels of the images."""
 
 
 def crop_data(workspace: Workspace, request: CropRequest) -> CroppedData:
@@ -84,19 +87,23 @@ def crop_data(workspace: Workspace, request: CropRequest) -> CroppedData:
             f"Nothing to crop was found in any of the {len(images)} images of "
             f"{str(request.data)!r}: give another locator, or images that show what it looks for."
         )
-    _write(request, images, rows, positions)
-    return CroppedData(request.output / CSV_NAME, len(images) - len(absent), absent, skipped)
+    sides = _write(request, images, rows, positions)
+    enlarged = tuple(side for side in sides if side < request.size)
+    return CroppedData(request.output / CSV_NAME, len(sides), absent, skipped, enlarged)
 
 
 def _write(
     request: CropRequest, images: Dataset, rows: Sequence[Row], positions: NDArray[Any]
-) -> None:
+) -> list[float]:
+    """Write the crops and their CSV; return the sides of their squares in pixels of the images."""
     folder = request.data if request.data.is_dir() else request.data.parent
-    columns = installed().task(LOCALIZATION).label_columns
+    task = installed().task(LOCALIZATION)
+    beside = LabelColumns.beside(list(rows[0]), task)
+    columns = [name for named in beside for name in named.columns]
     order = sorted(range(len(rows)), key=lambda number: rows[number]["path"])
     kept = [_without(rows[number], columns) for number in order]
-    display, done = current_display.get(), 0
-    for done in write_crops(
+    display, sides = current_display.get(), list[float]()
+    for side in write_crops(
         request.output,
         kept,
         positions[order],
@@ -104,8 +111,10 @@ def _write(
         size=request.size,
         margin=request.margin,
     ):
-        display.update(_TITLE, done, len(images), "images")
-    display.finish(_TITLE, f"{done} crops")
+        sides.append(side)
+        display.update(_TITLE, len(sides), len(images), "images")
+    display.finish(_TITLE, f"{len(sides)} crops")
+    return sides
 
 
 def _without(row: Row, columns: Sequence[str]) -> Row:
@@ -128,23 +137,19 @@ def _given_positions(data: Path, images: Dataset, rows: Sequence[Row]) -> NDArra
     Raises:
         PupilaError: the data has no positions, or some of them are wrong.
     """
-    methods, columns = methods_of(LOCALIZATION), installed().task(LOCALIZATION).label_columns
+    named = LabelColumns.find(data, list(rows[0]), installed().task(LOCALIZATION))
+    columns = named.columns
     missing = next((name for name in columns if name not in rows[0]), None)
     if missing:
         raise PupilaError(
             f"{str(data)!r} has no column {missing!r}: give a locator with `--with`, or a CSV with "
             f"the columns {', '.join(columns)}."
         )
-    labels: list[str] = []
-    for row in rows:
-        try:
-            labels.append(methods.label_of({name: row[name] for name in columns}))
-        except PupilaError as error:
-            raise PupilaError(f"{row['path']} {error}") from None
+    labels = [named.label_of(row["path"], row) for row in rows]
     frame = images.frame.copy()
     frame["label"], frame["split"] = labels, "test"
     labelled = replace(images, frame=frame, task=LOCALIZATION)
-    return np.asarray(methods.truths(labelled))[:, :4]
+    return np.asarray(methods_of(LOCALIZATION).truths(labelled))[:, :4]
 
 
 def _positions(workspace: Workspace, locator: Path, images: Dataset) -> NDArray[Any]:

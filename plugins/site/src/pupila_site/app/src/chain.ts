@@ -113,11 +113,21 @@ function aboutKind({ kind, filtered }: ChainAnswer): HTMLElement {
 
 /** Return the probability that the classifier gives, or why there is none. */
 function words({ entry, kind, classified }: ChainAnswer): HTMLElement[] {
-  if (classified) return meterAndVerdict(entry, ofClassifier(entry, classified).probability);
+  if (classified) {
+    const { probability } = ofClassifier(entry, classified);
+    return [...meterAndVerdict(entry, probability), ...aboutPixels(entry, classified)];
+  }
   const name = entry.locator.classes[0]!;
   const threshold = percent(entry.presentFrom);
   const missing = kind === 'photograph' ? [text('notThere', { name, threshold }), text('markIt')] : [];
   return [createElement('p', [text('noAnswer'), ...missing].join(' '), { class: 'verdict' })];
+}
+
+/** Warn if the crop has fewer pixels in the picture than the classifier reads, and so is blurred. */
+function aboutPixels({ classifier }: Chain, { square }: Classified): HTMLElement[] {
+  if (!square || square.side >= Math.min(classifier.width, classifier.height)) return [];
+  const sizes = { side: decimal(square.side, 0), width: classifier.width, height: classifier.height };
+  return [createElement('p', text('enlarged', sizes), { class: 'warning' })];
 }
 
 /** Return what each stage said, and its time. */
