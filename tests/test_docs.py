@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pupila.plugin import StepPlugin
 from pupila.plugin_registry import installed
-from pupila.testing import draw_images
+from pupila.store import Store
+from pupila.testing import disc_locator, draw_images, photograph_filter
 from pupila_flows.plan.expand import expand
 from pupila_flows.plan.reading import read_plan
 
@@ -30,20 +34,41 @@ def test_every_technique_and_exporter_is_in_the_list_of_steps():
     assert [name for name in names if f"`{name}`" not in readme] == []
 
 
+@pytest.fixture(scope="module")
+def made_before(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> dict[str, str]:
+    """Make what recipes say that scripts and other recipes make; return environment variables."""
+    folder = tmp_path_factory.mktemp("examples")
+    draw_images(folder / "near-misses", images=1)
+    (folder / "cut").mkdir()
+    (folder / "cut" / "crops.csv").write_text("path,split,source\n")
+    for script, name, *given in (
+        ("unseen_images", "unseen"),
+        ("whole_or_crop_images", "whole-or-crop"),
+        ("chain_images", "chain", folder / "cut"),
+    ):
+        program = [sys.executable, ROOT / "examples" / f"{script}.py"]
+        subprocess.run([*program, shared_data, *given, folder / f"{name}.csv"], check=True)
+    store = Store(folder / "store")
+    for run, names, model in (
+        ("whole-or-crop", ("int8", "large"), photograph_filter(store)),
+        ("localization", ("int8", "locator"), disc_locator(store)),
+    ):
+        for name in names:
+            shutil.copytree(model.path, folder / "runs" / run / "latest" / name)
+    names = {"UNSEEN": "unseen.csv", "WHOLE_OR_CROP": "whole-or-crop.csv", "CHAIN": "chain.csv"}
+    names |= {"PUPILA_NEAR_MISSES": "near-misses", "RUNS": "runs"}
+    return {name: str(folder / made) for name, made in names.items()}
+
+
 @pytest.mark.parametrize("recipe", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
 def test_every_example_recipe_is_valid(
     recipe: Path,
-    tmp_path: Path,
+    made_before: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
-    shared_data: Path,
     shared_teachers: Path,
 ):
-    draw_images(tmp_path / "near-misses", images=1)
-    monkeypatch.setenv("PUPILA_NEAR_MISSES", str(tmp_path / "near-misses"))
-    monkeypatch.setenv("UNSEEN", str(tmp_path / "unseen.csv"))
-    written = ["unseen_images.py", str(shared_data), str(tmp_path / "unseen.csv")]
-    monkeypatch.setattr("sys.argv", written)
-    runpy.run_path(str(ROOT / "examples" / "unseen_images.py"), run_name="__main__")
+    for name, made in made_before.items():
+        monkeypatch.setenv(name, made)
     assert read_plan(recipe).steps
 
 

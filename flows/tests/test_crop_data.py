@@ -100,10 +100,8 @@ def test_positions_of_a_name_are_read_and_not_kept_and_enlarged_crops_are_counte
     assert _rows(named) == _rows(plain)
     assert list(_rows(named)[0]) == ["path", "split", "patient"]
     for row in _rows(named):
-        written = [
-            np.asarray(Image.open(made.manifest.parent / row["path"])) for made in (plain, named)
-        ]
-        assert np.array_equal(*written)
+        one, other = (Image.open(made.manifest.parent / row["path"]) for made in (plain, named))
+        assert np.array_equal(np.asarray(one), np.asarray(other))
     assert len(named.enlarged) == named.crops and max(named.enlarged) < 96
 
 
