@@ -94,28 +94,6 @@ def test_the_error_for_a_missing_plugin_names_the_broken_ones(tmp_path: Path):
                 look_up()
 
 
-def test_two_plugins_with_one_name_are_refused_with_both_distributions(tmp_path: Path):
-    one, two = (TECHNIQUE.format(name="do-nothing") for _ in range(2))
-    message = r"Two plugins are named 'do-nothing': one of registry_\w+-dist, one of registry_\w+"
-    with (
-        pytest.raises(PupilaError, match=message) as raised,
-        environment(tmp_path, registry_one=one, registry_two=two),
-    ):
-        pass
-    assert "registry_one-dist" in str(raised.value)
-    assert "registry_two-dist" in str(raised.value)
-
-
-def test_a_technique_and_an_exporter_may_not_share_a_name(tmp_path: Path):
-    technique = TECHNIQUE.format(name="do-nothing")
-    exporter = technique.replace("Technique", "Exporter").replace("techniques", "exporters")
-    with (
-        pytest.raises(PupilaError, match="Two plugins are named 'do-nothing'"),
-        environment(tmp_path, registry_one=technique, registry_two=exporter),
-    ):
-        pass
-
-
 def test_a_distribution_found_twice_on_the_path_counts_once(tmp_path: Path):
     code = TECHNIQUE.format(name="do-nothing")
     with (

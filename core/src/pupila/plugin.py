@@ -98,6 +98,11 @@ class Plugin:
     version of a browser or of JavaScript packages. When the text changes, results are made again.
     """
 
+    @classmethod
+    def namespace(cls) -> str:
+        """Return the kind of plugins among which a name must be unique."""
+        return cls.kind
+
     def load(self) -> Callable[..., Any]:
         """Import and return the plugin's implementation."""
         return import_object(self.implementation)
@@ -143,6 +148,11 @@ class StepPlugin(Plugin):
     output is compared with the teacher of the last one."""
     uses_workers: bool = False
     """Whether the step runs subtasks in `Step.worker_pool` and mostly waits for them."""
+
+    @classmethod
+    def namespace(cls) -> str:
+        """Return the namespace that techniques and exporters share: a step may name either."""
+        return "step"
 
     def can_do(self, task: str) -> bool:
         """Return whether the step works on data and models of a task."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 from importlib.metadata import distribution as distribution_of
 from pathlib import Path
-from typing import Any, TypeVar
-
-import pluggy
+from typing import TypeVar
 
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError, join_names, nearest
-from pupila.hookspecs import PROJECT, Hooks
+from pupila.hookspecs import PROJECT
 from pupila.paths import is_special
 from pupila.plugin import (
     ANY_FORMAT,
@@ -28,6 +26,8 @@ from pupila.plugin import (
     Task,
     import_object,
 )
+from pupila.plugin_loading import BrokenPlugin, RegisteredPlugin, load_entry_points
+from pupila.plugin_names import NameClash, find_clashes, normalized, qualified, qualify, title
 from pupila.requirements import CORE, versions
 
 PluginT = TypeVar("PluginT", bound=Plugin)
@@ -51,52 +51,31 @@ def preferred_plugins() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class RegisteredPlugin:
-    """A plugin's descriptor, and the distribution that it came from."""
-
-    plugin: Plugin
-    distribution: str
-    version: str
-
-
-@dataclass(frozen=True)
-class BrokenPlugin:
-    """An entry point that could not be imported, or whose hooks yielded no valid descriptors."""
-
-    name: str
-    distribution: str
-    error: str
-
-    def __str__(self) -> str:
-        return f"Plugin {self.name!r} of {self.distribution} is skipped: {self.error}"
-
-
-@dataclass(frozen=True)
 class PluginRegistry:
     """All installed plugins, and the entry points that failed to load."""
 
     plugins: tuple[RegisteredPlugin, ...]
     broken: tuple[BrokenPlugin, ...] = ()
+    clashes: tuple[NameClash, ...] = field(init=False)
+    """Names that several distributions gave to their plugins. In `plugins`, the names of these
+    plugins begin with their distribution, so that all names differ."""
     _by_name: dict[tuple[str, str], RegisteredPlugin] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        formats = frozenset(self.formats())
-        plugins = tuple(_with_formats(entry, formats) for entry in self.plugins)
-        object.__setattr__(self, "plugins", plugins)
+        formats, clashes = frozenset(self.formats()), find_clashes(self.plugins)
+        plugins = tuple(_with_formats(entry, formats) for entry in qualify(self.plugins, clashes))
         table: dict[tuple[str, str], RegisteredPlugin] = {}
-        for entry in self.plugins:
-            key = (_namespace(entry.plugin), entry.plugin.name)
-            if key in table:
-                raise PupilaError(
-                    f"Two plugins are named {entry.plugin.name!r}: one of "
-                    f"{table[key].distribution}, one of {entry.distribution}. Uninstall one."
-                )
-            table[key] = entry
+        for entry in plugins:
+            name = entry.plugin.name
+            for written in (name, qualified(entry.distribution, name)):
+                table[entry.plugin.namespace(), written] = entry
+        object.__setattr__(self, "plugins", plugins)
+        object.__setattr__(self, "clashes", clashes)
         object.__setattr__(self, "_by_name", table)
 
     def origin(self, plugin: Plugin) -> RegisteredPlugin:
         """Return the entry of a plugin, with the distribution and version that it came from."""
-        return self._by_name[_namespace(plugin), plugin.name]
+        return self._by_name[plugin.namespace(), plugin.name]
 
     def code_of(self, *plugins: Plugin) -> tuple[str, ...]:
         """Return texts for a cache key: all code that the results of these plugins depend on.
@@ -121,9 +100,9 @@ class PluginRegistry:
         """Return the technique or exporter of that name.
 
         Raises:
-            PupilaError: no technique or exporter of that name is installed.
+            PupilaError: no technique or exporter of that name is installed, or several are.
         """
-        return self._find(StepPlugin, name, "technique or exporter")
+        return self._find(StepPlugin, name)
 
     def student(self, name: str) -> Student:
         """Return the student, a small architecture, of that name.
@@ -131,7 +110,7 @@ class PluginRegistry:
         Raises:
             PupilaError: no student of that name is installed.
         """
-        return self._find(Student, name, "student")
+        return self._find(Student, name)
 
     def task(self, name: str) -> Task:
         """Return the task of that name.
@@ -139,7 +118,7 @@ class PluginRegistry:
         Raises:
             PupilaError: no task of that name is installed.
         """
-        return self._find(Task, name, "task")
+        return self._find(Task, name)
 
     def shift(self, name: str) -> Shift:
         """Return the family of alterations of that name.
@@ -147,7 +126,7 @@ class PluginRegistry:
         Raises:
             PupilaError: no family of alterations of that name is installed.
         """
-        return self._find(Shift, name, "shift")
+        return self._find(Shift, name)
 
     def runner(self, format: str) -> Runner:
         """Return the runner that evaluates artifacts of this format.
@@ -178,7 +157,7 @@ class PluginRegistry:
         Raises:
             PupilaError: no runner of that name is installed.
         """
-        return self._find(Runner, name, "runtime")
+        return self._find(Runner, name)
 
     def loader(self, source: Path) -> Loader:
         """Return the loader that recognises a model file, by content rather than name.
@@ -217,8 +196,8 @@ class PluginRegistry:
         Taking the first by name would not be safe: any package could then put itself in front.
         """
         value = os.environ.get(variable, "")
-        named = {name.strip() for name in value.split(",")}
-        preferred = [plugin for plugin in candidates if plugin.name in named]
+        named = [self.get(type(candidates[0]), name.strip()) for name in value.split(",")]
+        preferred = [plugin for plugin in candidates if plugin in named]
         for plugins in (candidates, preferred):
             if len(plugins) == 1:
                 return plugins[0]
@@ -229,14 +208,24 @@ class PluginRegistry:
             f"but one, or name the one to use: {variable}={candidates[-1].name}.{says}"
         )
 
-    def _find(self, kind: type[PluginT], name: str, title: str) -> PluginT:
-        known = self.all(kind)
-        for plugin in known:
-            if plugin.name == name:
-                return plugin
-        names = [plugin.name for plugin in known]
+    def get(self, kind: type[PluginT], name: str) -> PluginT | None:
+        """Return the plugin of a kind and a name, such as `distill` or `pupila-distill/distill`.
+
+        It is None if there is no such plugin, or if the name is that of several.
+        """
+        entry = self._by_name.get((kind.namespace(), normalized(name)))
+        return entry.plugin if entry and isinstance(entry.plugin, kind) else None
+
+    def _find(self, kind: type[PluginT], name: str) -> PluginT:
+        plugin = self.get(kind, name)
+        if plugin:
+            return plugin
+        for clash in self.clashes:
+            if (clash.namespace, clash.name) == (kind.namespace(), name):
+                raise PupilaError(str(clash))
+        names = [plugin.name for plugin in self.all(kind)]
         raise PupilaError(
-            f"No {title} named {name!r}.{nearest(name, names)}"
+            f"No {title(kind.namespace())} named {name!r}.{nearest(name, names)}"
             f" Installed: {join_names(names) or 'none'}.{self.skipped()}"
         )
 
@@ -250,11 +239,7 @@ class PluginRegistry:
 
 @cache
 def installed() -> PluginRegistry:
-    """Return all plugins of the installed distributions; they are loaded at the first call.
-
-    Raises:
-        PupilaError: two distributions have plugins of the same name.
-    """
+    """Return all plugins of the installed distributions; they are loaded at the first call."""
     entries = [
         (distribution, entry)
         for distribution in distributions()
@@ -270,60 +255,7 @@ def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistr
 
     An entry point that fails becomes a `BrokenPlugin` and does not stop the others.
     """
-    plugins: list[RegisteredPlugin] = []
-    broken: list[BrokenPlugin] = []
-    seen: set[tuple[str, str]] = set()
-    for name, distribution, entry in _sorted(entries):
-        if (name, entry.name) in seen:  # the same distribution twice on sys.path
-            continue
-        seen.add((name, entry.name))
-        try:
-            module = entry.load()
-            descriptors = list(_descriptors(module))
-        except (Exception, SystemExit) as error:  # a third party's import may raise anything
-            broken.append(BrokenPlugin(entry.name, name, f"{type(error).__name__}: {error}"))
-            continue
-        version = _metadata(distribution, "Version") or "unknown"
-        plugins += [RegisteredPlugin(plugin, name, version) for plugin in descriptors]
-    return PluginRegistry(tuple(plugins), tuple(broken))
-
-
-def _sorted(
-    entries: Iterable[tuple[Distribution, EntryPoint]],
-) -> list[tuple[str, Distribution, EntryPoint]]:
-    """Sort entry points by distribution and name; damaged metadata may lack a name."""
-    named = [
-        (_metadata(distribution, "Name") or "(unnamed)", distribution, entry)
-        for distribution, entry in entries
-    ]
-    return sorted(named, key=lambda item: (item[0], item[2].name))
-
-
-def _metadata(distribution: Distribution, field: str) -> str | None:
-    try:
-        return distribution.metadata[field]
-    except FileNotFoundError:  # once anyone imports the backport importlib_metadata
-        return None
-
-
-def _descriptors(module: Any) -> Iterator[Plugin]:
-    """Call every hook of one plugin module and check what it yields."""
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(Hooks)
-    manager.register(module)
-    manager.check_pending()
-    callers = manager.get_hookcallers(module) or []
-    if not callers:
-        raise TypeError(f"it implements no hook: mark its functions with `@{PROJECT}.hookimpl`")
-    for name in (caller.name for caller in callers):
-        answers = getattr(manager.hook, name)()
-        if not answers:
-            raise TypeError(f"{name} returned nothing: yield the descriptors, or return a list")
-        for yielded in answers:
-            for plugin in yielded:
-                if not isinstance(plugin, Plugin):
-                    raise TypeError(f"{name} yielded {plugin!r}, which is not a descriptor")
-                yield plugin
+    return PluginRegistry(*load_entry_points(entries))
 
 
 def _with_formats(entry: RegisteredPlugin, formats: frozenset[str]) -> RegisteredPlugin:
@@ -332,8 +264,3 @@ def _with_formats(entry: RegisteredPlugin, formats: frozenset[str]) -> Registere
     if isinstance(plugin, StepPlugin) and plugin.accepts == ANY_FORMAT:
         return replace(entry, plugin=replace(plugin, accepts=formats))
     return entry
-
-
-def _namespace(plugin: Plugin) -> str:
-    """Return the namespace of a plugin's name; techniques and exporters share one, `step`."""
-    return "step" if isinstance(plugin, StepPlugin) else plugin.kind

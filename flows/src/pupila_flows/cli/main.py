@@ -179,9 +179,12 @@ def plugins(as_json: AsJson = False) -> None:
     registry = installed()
     rows = plugin_rows(registry)
     if as_json:
-        print(json.dumps({"plugins": rows, "broken": list(map(str, registry.broken))}))
+        clashes, broken = (list(map(str, texts)) for texts in (registry.clashes, registry.broken))
+        print(json.dumps({"plugins": rows, "clashes": clashes, "broken": broken}))
         return
     print_table(rows)
+    for clash in registry.clashes:
+        say(f"warning: {clash}", file=sys.stderr)
     _warn_of_broken_plugins()
 
 

@@ -47,10 +47,22 @@ Settings = Annotated[
 DataPath = Annotated[
     Path, typer.Argument(help="Class-per-folder tree or CSV manifest.", show_default=False)
 ]
+
+
+def _task_name(task: str | None) -> str | None:
+    """Return the name of a task as its descriptor has it."""
+    from pupila.plugin import Task
+    from pupila_flows.recipe.plugin_name import plugin_name
+
+    return plugin_name(Task)(task) if task else task
+
+
 LearnedTask = Annotated[
     str | None,
     typer.Option(
-        "--task", help="What models have learned (see `pupila plugins`); by default classes."
+        "--task",
+        help="What models have learned (see `pupila plugins`); by default classes.",
+        callback=_task_name,
     ),
 ]
 HERE = Path(DEFAULT)

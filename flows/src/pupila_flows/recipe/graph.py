@@ -53,12 +53,11 @@ class Graph:
     @classmethod
     def of_entries(cls, entries: Iterable[Entry], plugins: PluginRegistry) -> Graph:
         """Return the graph of the steps among the entries of a result."""
-        known = {plugin.name: plugin for plugin in plugins.all(StepPlugin)}
         return cls(
             {
                 entry.name: Vertex(
                     entry.inputs,
-                    known.get(entry.uses),
+                    plugins.get(StepPlugin, entry.uses),
                     bool(entry.excluded),
                     entry.control,
                     entry.against,

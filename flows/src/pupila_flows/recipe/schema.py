@@ -21,11 +21,12 @@ from pydantic import (
 
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY
 from pupila.names import lower_case_name_fault, name_fault
-from pupila.plugin import CLASSIFICATION
+from pupila.plugin import CLASSIFICATION, Runner, StepPlugin, Task
 from pupila.threads import DEFAULT_THREADS
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.recipe.external import ExternalSection
 from pupila_flows.recipe.gate import GateSection
+from pupila_flows.recipe.plugin_name import plugin_name
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.recipe.section import Section
 from pupila_flows.recipe.shift import ShiftSection
@@ -56,6 +57,7 @@ NodeName = Annotated[str, AfterValidator(_node_name)]
 """Name of a teacher or step; its log files and table rows are named after it."""
 ClassNames = Annotated[tuple[str, ...], AfterValidator(_check_classes)]
 """Names of classes; how many there must be depends on the task: see `plan.task_fields`."""
+TaskName = Annotated[str, AfterValidator(plugin_name(Task))]
 
 
 _LAST_SEED = 2**32 - 1
@@ -85,7 +87,7 @@ class DataSection(Section):
     """Where the images are, and what must be true of them."""
 
     path: str = Field(min_length=1, description="A class-per-folder tree or a CSV manifest.")
-    task: str = Field(
+    task: TaskName = Field(
         default=CLASSIFICATION,
         description="What the labels mean, and models learn (see `pupila plugins`).",
     )
@@ -137,7 +139,7 @@ class TeacherSection(Section):
         description="Kind of output: softmax (the default), logits or sigmoid; in other tasks, a "
         "kind of the task. An artifact or a stored teacher needs none, as its record has it.",
     )
-    task: str | None = Field(
+    task: TaskName | None = Field(
         default=None, description="What the model has learned, if that is not the data's task."
     )
     unproven: bool = Field(
@@ -167,7 +169,10 @@ class StepSection(Section):
     )
     former_names: ClassVar[Mapping[str, str]] = {"without": "exclude"}
 
-    use: str = Field(description="Name of a technique or exporter (see `pupila plugins`).")
+    use: Annotated[str, AfterValidator(plugin_name(StepPlugin))] = Field(
+        description="Name of a technique or exporter (see `pupila plugins`). If several packages "
+        "have one of this name, it is `package/name`; so are the names of other plugins."
+    )
     inputs: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = Field(
         default=(), alias="from", description="Teachers or steps that the step works on, in order."
     )
@@ -230,7 +235,7 @@ class EvaluateSection(Section):
         ge=5,
         description="Number of timed inferences of one image, after warm-up.",
     )
-    runtimes: tuple[str, ...] = Field(
+    runtimes: tuple[Annotated[str, AfterValidator(plugin_name(Runner))], ...] = Field(
         default=(),
         description="Other runtimes in which every artifact of a fitting format is checked, on "
         "some test images: browsers, a microcontroller's interpreter (see `pupila plugins`).",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pupila.fidelity import LEAST_IMAGES
+from pupila.plugin import Shift
 from pupila.shift import FAMILIES
 from pupila.shift_suite import IMAGES
+from pupila_flows.recipe.plugin_name import plugin_name
 from pupila_flows.recipe.section import Section
+
+_Family = Annotated[str, AfterValidator(plugin_name(Shift))]
 
 
 class ShiftSection(Section):
     """Compares pupils with their teachers on images altered to resemble those of other places."""
 
-    families: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    families: Annotated[tuple[_Family, ...], Field(min_length=1)] = Field(
         default=FAMILIES,
         description="Families of alterations, by name (see `pupila plugins`); by default Pupila's "
         "own.",

@@ -165,9 +165,7 @@ class Training(Schedule):
     @field_validator("student")
     @classmethod
     def _is_installed(cls, student: str | Beginning) -> str | Beginning:
-        if isinstance(student, str):
-            _check_student(student)
-        return student
+        return _installed_student(student) if isinstance(student, str) else student
 
     def for_task(self, task: Task) -> Self:
         """Return these settings; the default views are not mixed if the task has no mixtures."""
@@ -189,9 +187,10 @@ class Training(Schedule):
         return () if isinstance(self.student, Beginning) else (installed().student(self.student),)
 
 
-def _check_student(name: str) -> None:
+def _installed_student(name: str) -> str:
+    """Return the name of an installed student as its descriptor has it."""
     try:
-        installed().student(name)
+        return installed().student(name).name
     except PupilaError as error:
         raise ValueError(str(error)) from None
 
@@ -386,8 +385,7 @@ class EvolutionaryDistillation(SoftTargets, Training):
     @field_validator("teacher")
     @classmethod
     def _teacher_is_installed(cls, name: str) -> str:
-        _check_student(name)
-        return name
+        return _installed_student(name)
 
     @property
     def evolving(self) -> Student:
