@@ -84,8 +84,9 @@ def test_an_installed_wheel_is_listed_without_importing_a_framework(path: Path):
 
 def test_a_broken_package_beside_it_is_named_and_stops_nothing(path: Path):
     listed = answer(fresh_python(path, "-c", LIST))
+    line = f"({path / 'broken_plugin.py'}, line 1)"
     assert listed["broken"]["broken-for-pupila"] == (
-        "ModuleNotFoundError: No module named 'no_such_library'"
+        f"ModuleNotFoundError: No module named 'no_such_library' {line}"
     )
     assert {"average-weights", "distill", "export-tflite"} <= set(listed["names"])
 

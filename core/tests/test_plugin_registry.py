@@ -80,7 +80,7 @@ def test_a_broken_plugin_is_named_and_the_rest_work(tmp_path: Path, code: str, m
         (broken,) = (plugin for plugin in registry.broken if plugin.name == "registry_bad")
         assert broken.distribution == "registry_bad-dist"
         assert message in broken.error
-        assert str(broken).startswith("Plugin 'registry_bad' of registry_bad-dist is skipped: ")
+        assert str(broken).startswith("Plugin 'registry_bad' of registry_bad-dist 1.0 is skipped: ")
 
 
 def test_the_error_for_a_missing_plugin_names_the_broken_ones(tmp_path: Path):

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from pupila.errors import PupilaError
+from pupila.errors import PluginFailed, PupilaError
 
 _MB = 1_000_000
 _FULL_BYTES = 10 * _MB
@@ -106,6 +106,8 @@ def explain_disk_error(error: BaseException, folder: Path) -> str | None:
 
     `folder` is the folder to name if the error names no file.
     """
+    while isinstance(error, PluginFailed) and error.__cause__:
+        error = error.__cause__
     number = _number(error)
     if number is None and _is_full(folder):
         number = errno.ENOSPC

@@ -16,6 +16,13 @@ class PupilaError(Exception):
     """
 
 
+class PluginFailed(RuntimeError):
+    """An error in the code of a plugin; the message names the plugin, its package and version.
+
+    Its cause is what the code raised.
+    """
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the known name closest to `name`, or an empty string."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -210,9 +210,10 @@ def check_runtime(
 
 @contextmanager
 def _naming_runner(runner: Runner) -> Generator[None]:
-    """Turn values of a wrong type from a runner into an error that names the runner."""
+    """Name the runner in its errors, and in an error for values of a wrong type from it."""
     try:
-        yield
+        with installed().calling(runner, ValidationError):
+            yield
     except ValidationError as error:
         raise PupilaError(f"{_title(runner)} returned wrong values: {misfits(error)}.") from None
 

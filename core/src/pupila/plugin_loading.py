@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint
@@ -9,6 +10,7 @@ from typing import Any
 
 import pluggy
 
+from pupila.descriptors import descriptor_fault
 from pupila.hookspecs import PROJECT, Hooks
 from pupila.plugin import Plugin
 
@@ -21,6 +23,12 @@ class RegisteredPlugin:
     distribution: str
     version: str
 
+    @property
+    def title(self) -> str:
+        """The plugin's kind and name, its distribution and version, to begin a sentence."""
+        kind, name = self.plugin.kind.capitalize(), self.plugin.name
+        return f"{kind} {name!r} of {self.distribution} {self.version}"
+
 
 @dataclass(frozen=True)
 class BrokenPlugin:
@@ -29,9 +37,11 @@ class BrokenPlugin:
     name: str
     distribution: str
     error: str
+    version: str
 
     def __str__(self) -> str:
-        return f"Plugin {self.name!r} of {self.distribution} is skipped: {self.error}"
+        who = f"{self.name!r} of {self.distribution} {self.version}"
+        return f"Plugin {who} is skipped: {self.error}"
 
 
 def load_entry_points(
@@ -45,22 +55,29 @@ def load_entry_points(
         if (name, entry.name) in seen:  # the same distribution twice on sys.path
             continue
         seen.add((name, entry.name))
+        version = _metadata(distribution, "Version") or "unknown"
         try:
             module = entry.load()
             descriptors = list(_descriptors(module))
         except (Exception, SystemExit) as error:  # a third party's import may raise anything
-            broken.append(BrokenPlugin(entry.name, name, f"{type(error).__name__}: {error}"))
+            broken.append(BrokenPlugin(entry.name, name, _describe(error), version))
             continue
-        version = _metadata(distribution, "Version") or "unknown"
         for plugin in descriptors:
-            key = (name, plugin.namespace(), plugin.name)
-            if key in seen:
-                again = f"it yields {plugin.kind} {plugin.name!r} a second time: rename one of them"
-                broken.append(BrokenPlugin(entry.name, name, again))
+            fault, key = descriptor_fault(plugin), (name, plugin.namespace(), str(plugin.name))
+            if fault is None and key in seen:
+                fault = f"it yields {plugin.kind} {plugin.name!r} a second time: rename one of them"
+            if fault:
+                broken.append(BrokenPlugin(entry.name, name, fault, version))
                 continue
             seen.add(key)
             plugins.append(RegisteredPlugin(plugin, name, version))
     return tuple(plugins), tuple(broken)
+
+
+def _describe(error: BaseException) -> str:
+    """Return an error with the last line of code that it came through."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"{type(error).__name__}: {error} ({frame.f_code.co_filename}, line {line})"
 
 
 def _sorted(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 from importlib.metadata import distribution as distribution_of
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError, join_names, nearest
@@ -26,11 +27,13 @@ from pupila.plugin import (
     Task,
     import_object,
 )
+from pupila.plugin_failures import naming
 from pupila.plugin_loading import BrokenPlugin, RegisteredPlugin, load_entry_points
 from pupila.plugin_names import NameClash, find_clashes, normalized, qualified, qualify, title
 from pupila.requirements import CORE, versions
 
 PluginT = TypeVar("PluginT", bound=Plugin)
+ResultT = TypeVar("ResultT")
 
 RUNNERS_VARIABLE = "PUPILA_RUNNERS"
 LOADERS_VARIABLE = "PUPILA_LOADERS"
@@ -77,6 +80,17 @@ class PluginRegistry:
         """Return the entry of a plugin, with the distribution and version that it came from."""
         return self._by_name[plugin.namespace(), plugin.name]
 
+    def calling(
+        self, plugin: Plugin, *expected: type[Exception]
+    ) -> AbstractContextManager[None, bool | None]:
+        """Name the plugin in errors of its code, which the `with` block calls: see `naming`."""
+        entry = self._by_name.get((plugin.namespace(), plugin.name))
+        return naming(entry.title if entry else f"{plugin.kind} {plugin.name!r}", *expected)
+
+    def _call(self, plugin: Plugin, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        with self.calling(plugin, OSError):  # an unreadable file is reported as such
+            return function(*arguments)
+
     def code_of(self, *plugins: Plugin) -> tuple[str, ...]:
         """Return texts for a cache key: all code that the results of these plugins depend on.
 
@@ -87,7 +101,7 @@ class PluginRegistry:
         entries = [self.origin(plugin) for plugin in plugins]
         return (
             *(f"{entry.plugin.name} of {entry.distribution} {entry.version}" for entry in entries),
-            *(plugin.environment() for plugin in plugins if plugin.environment),
+            *(self._call(plugin, plugin.environment) for plugin in plugins if plugin.environment),
             *versions(CORE, *(entry.distribution for entry in entries)),
         )
 
@@ -170,7 +184,9 @@ class PluginRegistry:
             raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
         if is_special(source):
             raise PupilaError(f"{str(source)!r} is a pipe or a device: give the path of a file.")
-        loaders = [loader for loader in self.all(Loader) if loader.recognises(source)]
+        loaders = [
+            loader for loader in self.all(Loader) if self._call(loader, loader.recognises, source)
+        ]
         if loaders:
             return self._only(loaders, f"recognise {str(source)!r}", LOADERS_VARIABLE)
         known = ", ".join(loader.summary for loader in self.all(Loader)) or "no loader at all"
@@ -188,7 +204,8 @@ class PluginRegistry:
         """
         for runner in self.all(Runner):
             if runner.check and runner.format == artifact.format:
-                import_object(runner.check)(artifact)
+                with self.calling(runner):
+                    import_object(runner.check)(artifact)
 
     def _only(self, candidates: Sequence[PluginT], what: str, variable: str) -> PluginT:
         """Return the only candidate, or the only one that the environment variable names.

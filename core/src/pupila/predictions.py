@@ -238,7 +238,8 @@ def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
     """
     runner = installed().runner(artifact.format)
     installed().check(artifact)
-    return runner.load()(artifact, threads or model_threads())
+    with installed().calling(runner):
+        return runner.load()(artifact, threads or model_threads())
 
 
 def check_outputs(
@@ -274,7 +275,9 @@ def _open_runner(artifact: Artifact) -> Generator[_ReportingCompute]:
         predict = model.predict
 
         def predict_checked(pictures: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-            return check_outputs(predict(pictures, progress), artifact, runner, len(pictures))
+            with installed().calling(runner):
+                outputs = predict(pictures, progress)
+            return check_outputs(outputs, artifact, runner, len(pictures))
 
         yield predict_checked
 

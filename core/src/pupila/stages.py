@@ -41,7 +41,8 @@ def evaluate_stages(
     runner = installed().runner(artifact.format)
     if runner.stages is None:
         return ()
-    stages: Sequence[Stage] = import_object(runner.stages)(artifact)
+    with installed().calling(runner):
+        stages: Sequence[Stage] = import_object(runner.stages)(artifact)
     (rows,) = predictions.compute(
         artifact,
         images,

@@ -340,7 +340,9 @@ def methods_of(task: str) -> TaskMethods:
     Raises:
         PupilaError: no installed plugin has such a task.
     """
-    return installed().task(task).load()()
+    plugin = installed().task(task)
+    with installed().calling(plugin):
+        return plugin.load()()
 
 
 def answers_of_outputs(output: OutputSpec, outputs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -74,7 +74,8 @@ def alter(
     Raises:
         PupilaError: the family's plugin returns another shape, or values that are not finite.
     """
-    altered = np.asarray(family.load()(images, severity, random))
+    with installed().calling(family):
+        altered = np.asarray(family.load()(images, severity, random))
     if altered.shape != images.shape or not np.isfinite(altered).all():
         raise PupilaError(
             f"Shift {family.name!r} of {installed().origin(family).distribution} made an array of "

@@ -31,7 +31,8 @@ def build_student(student: Student, input: InputSpec, classes: int) -> Any:
     Raises:
         PupilaError: the plugin refuses the input size, or builds another kind of model.
     """
-    model = student.load()(input, classes)
+    with installed().calling(student):
+        model = student.load()(input, classes)
     fault = _fault(model, input, classes)
     if fault:
         raise PupilaError(

@@ -135,8 +135,10 @@ class TaskTraining(ABC):
 
 def training_of(images: Dataset) -> TaskTraining:
     """Return how the task of these images is learned."""
-    training: Any = import_object(installed().task(images.task).training)
-    return training.of(images)
+    task = installed().task(images.task)
+    with installed().calling(task):
+        training: Any = import_object(task.training)
+        return training.of(images)
 
 
 def free_name(taken: set[str]) -> Any:

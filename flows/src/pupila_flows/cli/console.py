@@ -7,8 +7,11 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from traceback import format_exception
 from typing import TYPE_CHECKING, TextIO
 
+from pupila.errors import PluginFailed
 from pupila_flows.printable import printable
 
 if TYPE_CHECKING:
@@ -49,6 +52,19 @@ class _Warnings(logging.Handler):
 def say(*texts: object, sep: str = " ", file: TextIO | None = None) -> None:
     """Print texts immediately, with control characters escaped."""
     print(*(printable(str(text)) for text in texts), sep=sep, file=file, flush=True)
+
+
+def explain_failure(error: Exception) -> str | None:
+    """Return which plugin failed, and the log with the traceback; None if it was no plugin."""
+    from pupila.plugin_failures import blame
+    from pupila.plugin_registry import installed
+
+    failed = error if isinstance(error, PluginFailed) else blame(error, installed().plugins)
+    if failed is None:
+        return None
+    with NamedTemporaryFile("w", prefix="pupila-", suffix=".log", delete=False) as log:
+        log.writelines(format_exception(error))
+    return f"{failed}. Its log: {log.name}"
 
 
 def say_if_synthetic(data: Path) -> None:

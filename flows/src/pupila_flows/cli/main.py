@@ -14,7 +14,13 @@ import typer
 
 from pupila.errors import PupilaError
 from pupila_flows.cli import crop, du, evaluate, gc, registry, station, teacher
-from pupila_flows.cli.console import print_table, say, say_if_synthetic, working
+from pupila_flows.cli.console import (
+    explain_failure,
+    print_table,
+    say,
+    say_if_synthetic,
+    working,
+)
 from pupila_flows.cli.options import (
     HERE,
     AsJson,
@@ -48,12 +54,22 @@ app.command(name="gc")(gc.collect)
 
 
 def main() -> None:
-    """Run the command line; on a user's mistake, print one message and exit with code 2."""
+    """Run the command line; on a user's mistake, print one message and exit with code 2.
+
+    If the code of a plugin fails, the message names the plugin and a file with the traceback, and
+    the exit code is 1.
+    """
     try:
         app()
     except PupilaError as error:
         say(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Exception as error:
+        failed = explain_failure(error)
+        if failed is None:
+            raise
+        say(f"error: {failed}", file=sys.stderr)
+        sys.exit(1)
 
 
 @app.command()

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pupila import disk
-from pupila.errors import PupilaError
+from pupila.errors import PluginFailed, PupilaError
 from pupila.plain import plain, unwritable
 from pupila.runtime import Progress
 from pupila.threads import DEFAULT_THREADS
@@ -276,6 +276,8 @@ def main() -> None:
 
 
 def _crash(error: BaseException) -> str:
+    if isinstance(error, PluginFailed):
+        return str(error)
     if not isinstance(error, SystemExit):
         return f"{type(error).__name__}: {error}".rstrip(": ")
     where = traceback.extract_tb(error.__traceback__)[-1]

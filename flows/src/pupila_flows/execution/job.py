@@ -13,6 +13,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from pupila.digest import digest_json
+from pupila.errors import PluginFailed, PupilaError
+from pupila.plugin_failures import blame
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila_flows.workspace import Workspace
 
@@ -99,8 +102,22 @@ class Job(BaseModel, ABC, Generic[ResultT]):
 
     @classmethod
     def call(cls, *, progress: Progress, **arguments: Any) -> dict[str, Any]:
-        """Entry point of the job's process: read the fields, do the job, return JSON."""
-        return cls.to_json(cls.model_validate(arguments).run(progress))
+        """Entry point of the job's process: read the fields, do the job, return JSON.
+
+        Raises:
+            PupilaError: the input of the job is wrong.
+            PluginFailed: the code of a plugin raised anything else.
+        """
+        job = cls.model_validate(arguments)
+        try:
+            return cls.to_json(job.run(progress))
+        except PupilaError:
+            raise
+        except Exception as error:
+            failed = error if isinstance(error, PluginFailed) else blame(error, installed().plugins)
+            if failed is None:
+                raise
+            raise PluginFailed(f"{failed}, in {job.title!r}") from error
 
     @classmethod
     def to_json(cls, result: ResultT) -> dict[str, Any]:

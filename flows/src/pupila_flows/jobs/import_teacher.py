@@ -71,7 +71,8 @@ class ImportTeacher(ArtifactJob):
         progress(0, 1, f"reading {self.path.name}")
         store = self.workspace.store
         with store.draft() as folder:
-            loaded = loader.load()(self.path, self.output, folder)
+            with installed().calling(loader):
+                loaded = loader.load()(self.path, self.output, folder)
             product = check_format(loaded, loader, loader.produces)
             origin = origin_of(loader, source=digest_tree(self.path))
             artifact = store.add(folder, **record_fields(product, origin))

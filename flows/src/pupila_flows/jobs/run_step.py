@@ -61,6 +61,8 @@ class RunStep(ArtifactJob):
         """
         plugin = node.plugin
         seen = exclude.images_for_step(dataset, node.exclude) if plugin.needs_data else None
+        with installed().calling(plugin):
+            uses = node.config.uses()
         return cls(
             workspace=workspace,
             title=node.name,
@@ -68,7 +70,7 @@ class RunStep(ArtifactJob):
             config=node.config.model_dump(mode="json"),
             seed=node.seed,
             images=None if seen is None else Images.of(seen, workspace),
-            code=code_of(plugin, *node.config.uses()),
+            code=code_of(plugin, *uses),
             unproven=unproven,
             timeout_minutes=node.timeout_minutes,
             uses_workers=plugin.uses_workers,
@@ -119,7 +121,9 @@ class RunStep(ArtifactJob):
                 input_metrics=self.figures,
             )
             declared = plugin.output_format([artifact.format for artifact in step.inputs])
-            product = check_format(plugin.load()(step), plugin, declared)
+            with installed().calling(plugin):
+                returned = plugin.load()(step)
+            product = check_format(returned, plugin, declared)
             origin = origin_of(
                 plugin,
                 config=step.config.model_dump(mode="json"),

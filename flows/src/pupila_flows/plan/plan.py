@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError, nearest
 from pupila.plugin import Config, StepPlugin
-from pupila.plugin_registry import PluginRegistry
+from pupila.plugin_registry import PluginRegistry, installed
 from pupila.spec import OutputSpec
 from pupila.store import read_artifact
 from pupila_flows.data.external.listing import Listing
@@ -152,7 +154,8 @@ def configure(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Conf
             within[name] = mapping(within.get(name))
             within = within[name]
         within[path[-1]] = value
-    return step.plugin.config.model_validate(config)
+    with installed().calling(step.plugin, ValidationError):
+        return step.plugin.config.model_validate(config)
 
 
 def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> PlannedTeacher:

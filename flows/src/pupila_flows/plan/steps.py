@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pupila.errors import PupilaError, nearest
 from pupila.plugin import Config, StepPlugin, Technique
+from pupila.plugin_registry import installed
 from pupila_flows.plan.facts import Checking, RecipeFacts
 from pupila_flows.plan.plan import PlannedStep
 from pupila_flows.plan.view import RecipeView, ValidSection
@@ -45,9 +46,9 @@ def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
             continue
         within = (*location, "with")
         can_do = plugin.can_do(facts.task_name)  # if not, `checks.steps.tasks` refuses it
-        fitted = (yield from fit_task(facts, within, config)) if can_do else config
-        classes_fit = not can_do or (yield from fits_classes(facts, within, config))
-        inputs_fit = count_fits and (yield from fits_inputs(within, config, section))
+        fitted = (yield from fit_task(facts, within, plugin, config)) if can_do else config
+        classes_fit = not can_do or (yield from fits_classes(facts, within, plugin, config))
+        inputs_fit = count_fits and (yield from fits_inputs(within, plugin, config, section))
         planned[name] = PlannedStep(name, section, plugin, fitted or config, control)
         misfits |= set() if fitted and classes_fit and inputs_fit else {name}
     return PlannedSteps(planned, frozenset(misfits))
@@ -78,34 +79,43 @@ def order_steps(view: RecipeView) -> Checking[tuple[str, ...]]:
         return ()
 
 
-def fit_task(facts: RecipeFacts, location: Location, config: Config) -> Checking[Config | None]:
+def fit_task(
+    facts: RecipeFacts, location: Location, plugin: StepPlugin, config: Config
+) -> Checking[Config | None]:
     """Return settings as they are for the data's task; None if they do not fit it."""
     task = facts.task.value
     try:
-        return config.for_task(task) if task else config
+        with installed().calling(plugin):
+            return config.for_task(task) if task else config
     except PupilaError as error:
         yield location, str(error)
         return None
 
 
-def fits_inputs(location: Location, config: Config, section: StepSection) -> Checking[bool]:
+def fits_inputs(
+    location: Location, plugin: StepPlugin, config: Config, section: StepSection
+) -> Checking[bool]:
     """Return whether the settings of a step fit the number of its inputs."""
     try:
-        config.check_inputs(len(section.inputs))
+        with installed().calling(plugin):
+            config.check_inputs(len(section.inputs))
     except PupilaError as error:
         yield location, str(error)
         return False
     return True
 
 
-def fits_classes(facts: RecipeFacts, location: Location, config: Config) -> Checking[bool]:
+def fits_classes(
+    facts: RecipeFacts, location: Location, plugin: StepPlugin, config: Config
+) -> Checking[bool]:
     """Return whether settings fit the classes of the data; True if the classes are unknown."""
     if type(config).check_classes is Config.check_classes:
         return True  # no setting depends on them: the data need not be read
     labels = yield from facts.labels.check()
     try:
-        if labels:
-            config.check_classes(labels)
+        with installed().calling(plugin):
+            if labels:
+                config.check_classes(labels)
     except PupilaError as error:
         yield location, str(error)
         return False
@@ -145,7 +155,8 @@ def _config(
 ) -> Checking[Config | None]:
     """Return a step's settings; None if they are wrong."""
     try:
-        return plugin.config.model_validate(valid.section.config)
+        with installed().calling(plugin, ValidationError):
+            return plugin.config.model_validate(valid.section.config)
     except ValidationError as error:
         if valid.says("config"):
             where = (*location, "with")

@@ -8,7 +8,7 @@ from pathlib import Path
 from pupila.errors import PupilaError
 from pupila.implementations import implementation_fault
 from pupila.plugin import Task
-from pupila.plugin_registry import PluginRegistry
+from pupila.plugin_registry import PluginRegistry, installed
 from pupila.spec import OutputSpec
 from pupila.store import is_artifact
 from pupila_flows.plan.facts import Checking, RecipeFacts
@@ -107,5 +107,6 @@ def _format(plugins: PluginRegistry, path: Path, spec: OutputSpec) -> str:
     except OSError as error:
         raise PupilaError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
     if not loader.produces and not implementation_fault(loader):  # `checks.plugins` reports that
-        loader.load()(path, spec, path.parent)
+        with installed().calling(loader):
+            loader.load()(path, spec, path.parent)
     return loader.produces

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pupila.errors import PupilaError, join_names
 from pupila.plugin import Exporter, StepPlugin
+from pupila.plugin_registry import installed
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.plan.plan import PlannedStep
@@ -43,7 +44,8 @@ def models(context: Context) -> Iterator[Mistake]:
         if name in context.steps.value.misfits:
             continue
         try:
-            step.config.check_models(context.given_models(step))
+            with installed().calling(step.plugin):
+                step.config.check_models(context.given_models(step))
         except PupilaError as error:
             yield ("steps", name, "from"), str(error)
 

@@ -66,9 +66,9 @@ def _values(
             yield location, problems[0].message
             continue
         if step.name not in context.steps.value.misfits:
-            yield from fit_task(context, location, config)
-            yield from fits_inputs(location, config, step.section)
-            yield from fits_classes(context, location, config)
+            yield from fit_task(context, location, step.plugin, config)
+            yield from fits_inputs(location, step.plugin, config, step.section)
+            yield from fits_classes(context, location, step.plugin, config)
         made = config.model_dump_json()
         if made in known:
             same = f"{value!r} is the same setting as {known[made]!r}: keep one of them."
