@@ -14,6 +14,7 @@ from pupila.hookspecs import Hooks
 from pupila.plugin import (
     ANY_TASK,
     CLASSIFICATION,
+    Command,
     Loader,
     Runner,
     Shift,
@@ -43,6 +44,7 @@ def reference(registry: PluginRegistry) -> str:
     parts += ["", "## Runners", "", *_listed(registry, Runner)]
     parts += ["", "## Tasks", "", *_listed(registry, Task)]
     parts += ["", "## Shifts", "", *_listed(registry, Shift)]
+    parts += ["", "## Commands", "", *_listed(registry, Command)]
     parts += ["", "## Hooks", ""]
     for name, hook in vars(Hooks).items():
         if name.startswith("pupila_"):

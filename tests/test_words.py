@@ -15,6 +15,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from pupila_flows.cli.group import ListedCommand
 from pupila_flows.cli.main import app
 
 ROOT = Path(__file__).parent.parent
@@ -151,8 +152,9 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]
     """Yield the words that start each command of a group, and those of its groups."""
     for name, command in group.commands.items():
         yield (*path, name)
-        if hasattr(command, "commands"):
-            yield from commands(command, (*path, name))
+        loaded = command.load() if isinstance(command, ListedCommand) else command
+        if hasattr(loaded, "commands"):
+            yield from commands(loaded, (*path, name))
 
 
 def test_names_in_code_say_what_they_hold_in_the_words_of_the_glossary():

@@ -10,6 +10,7 @@ from pupila.hookspecs import hookimpl
 from pupila.plugin import (
     ANY_FORMAT,
     ANY_TASK,
+    Command,
     Config,
     Exporter,
     Loader,
@@ -30,6 +31,7 @@ __all__ = [
     "ANY_FORMAT",
     "ANY_TASK",
     "Artifact",
+    "Command",
     "Config",
     "Dataset",
     "Exporter",

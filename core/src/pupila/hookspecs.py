@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from pupila.plugin import Exporter, Loader, Runner, Shift, Student, Task, Technique
+from pupila.plugin import Command, Exporter, Loader, Runner, Shift, Student, Task, Technique
 
 PROJECT = "pupila"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -100,4 +100,9 @@ class Hooks:
     @hookspec
     def pupila_shifts(self) -> Iterable[Shift]:
         """Yield families of alterations, on which pupils are compared with their teachers."""
+        return ()
+
+    @hookspec
+    def pupila_commands(self) -> Iterable[Command]:
+        """Yield commands, which run as `pupila NAME`; the help has a panel for each package."""
         return ()

@@ -293,6 +293,17 @@ class Task(Plugin):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Command(Plugin):
+    """A command of the command line, `pupila NAME`.
+
+    The implementation is a function with Typer's annotations, or a `typer.Typer` with several
+    commands. It is imported when the command is used: `pupila --help` lists name and summary.
+    """
+
+    kind: ClassVar[str] = "command"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shift(Plugin):
     """A family of alterations: one way in which images from another site differ from the data.
 

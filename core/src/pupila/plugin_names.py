@@ -17,6 +17,8 @@ from pupila.plugin import Technique
 from pupila.plugin_loading import RegisteredPlugin
 from pupila.requirements import CORE
 
+_PROGRAM = (CORE, "pupila-flows")
+"""Distributions of the program itself: their plugins keep their names, as nothing works without."""
 _TITLES = {"step": "technique or exporter", "runner": "runtime"}
 
 
@@ -28,10 +30,15 @@ class NameClash:
     name: str
     distributions: tuple[str, ...]
 
+    @property
+    def owner(self) -> str | None:
+        """The distribution that the name alone stands for: core or flows; None if it is neither."""
+        return next((who for who in self.distributions if who in _PROGRAM), None)
+
     def __str__(self) -> str:
         owners = join_names(self.distributions)
-        names = [qualified(owner, self.name) for owner in self.distributions if owner != CORE]
-        own = f"; {self.name!r} alone is that of {CORE}" if CORE in self.distributions else ""
+        names = [qualified(who, self.name) for who in self.distributions if who != self.owner]
+        own = f"; {self.name!r} alone is that of {self.owner}" if self.owner else ""
         return (
             f"Several packages have a {title(self.namespace)} named {self.name!r} ({owners}): "
             f"write {' or '.join(map(repr, names))}{own}."
@@ -68,16 +75,15 @@ def qualify(
 ) -> tuple[RegisteredPlugin, ...]:
     """Return the entries with qualified names where names clash, so that all names differ.
 
-    Core's own plugins keep their names, because nothing works without them. The control of a
-    technique is that of its own distribution, if that has one of this name.
+    The plugins of core and of flows keep their names. The control of a technique is that of its own
+    distribution, if that has one of this name.
     """
     owners = {(clash.namespace, clash.name): clash.distributions for clash in clashes}
 
     def unique(entry: RegisteredPlugin, namespace: str, name: str) -> str:
         is_own = entry.distribution in owners.get((namespace, name), ())
-        return (
-            qualified(entry.distribution, name) if is_own and entry.distribution != CORE else name
-        )
+        keeps = entry.distribution in _PROGRAM
+        return qualified(entry.distribution, name) if is_own and not keeps else name
 
     def renamed(entry: RegisteredPlugin) -> RegisteredPlugin:
         plugin = entry.plugin

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pupila.errors import PupilaError
-from pupila_flows.cli import crop, du, evaluate, gc, registry, station, teacher
+from pupila_flows.cli import du, registry
 from pupila_flows.cli.console import (
     explain_failure,
     print_table,
@@ -21,6 +21,7 @@ from pupila_flows.cli.console import (
     say_if_synthetic,
     working,
 )
+from pupila_flows.cli.group import CommandGroup
 from pupila_flows.cli.options import (
     HERE,
     AsJson,
@@ -38,19 +39,17 @@ if TYPE_CHECKING:
     from pupila_flows.results import Check, RunResult
 
 app = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Turn large image classifiers into small ones, and prove that they are good enough.",
 )
 
-app.add_typer(teacher.app, name="teacher")
-app.add_typer(station.app, name="station")
-registry.add_to(app)
-app.command(name="evaluate")(evaluate.evaluate)
-app.command(name="crop")(crop.crop)
-app.command(name="du")(du.show)
-app.command(name="gc")(gc.collect)
+
+@app.callback()
+def _group() -> None:
+    """Take no options of its own: its commands come from plugins (`cli.commands` has Pupila's)."""
 
 
 def main() -> None:
@@ -72,7 +71,6 @@ def main() -> None:
         sys.exit(1)
 
 
-@app.command()
 def demo(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
     """Compress a teacher from start to end.
 
@@ -88,7 +86,6 @@ def demo(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
     _run(recipe, opened.root, as_json)
 
 
-@app.command()
 def check(
     recipe: RecipeFile,
     settings: Settings = None,
@@ -128,7 +125,6 @@ def check(
         say(f"{recipe} is valid{learned}; it would run: {', '.join(steps)}")
 
 
-@app.command()
 def run(
     recipe: RecipeFile,
     settings: Settings = None,
@@ -139,7 +135,6 @@ def run(
     _run(recipe, workspace, as_json, settings)
 
 
-@app.command()
 def sweep(
     recipe: RecipeFile,
     settings: Settings = None,
@@ -150,7 +145,6 @@ def sweep(
     _run(recipe, workspace, as_json, settings, sweeps=True)
 
 
-@app.command()
 def validate(
     data: DataPath,
     classes: Annotated[
@@ -186,7 +180,6 @@ def validate(
     sys.exit(0 if summary.passed else 1)
 
 
-@app.command()
 def plugins(as_json: AsJson = False) -> None:
     """List what is installed: techniques, exporters, students, loaders, runners and tasks."""
     from pupila.plugin_registry import installed
@@ -204,7 +197,6 @@ def plugins(as_json: AsJson = False) -> None:
     _warn_of_broken_plugins()
 
 
-@app.command()
 def report(
     run: Annotated[
         Path | None,
@@ -222,7 +214,6 @@ def report(
     print(json.dumps({"report": str(page)})) if as_json else say(page)
 
 
-@app.command()
 def serve(
     site: Annotated[
         str, typer.Argument(help="Folder of a site, or its digest.", show_default=False)

@@ -35,12 +35,6 @@ Address = Annotated[
 Name = Annotated[str, typer.Argument(help="Name that was published.", show_default=False)]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the registry's commands to the command line `app`."""
-    for command in (publish, history, rollback, diff, verify):
-        app.command()(command)
-
-
 def publish(
     run: Annotated[
         Path, typer.Argument(help="Folder of a run, with its result.json.", show_default=False)
