@@ -15,6 +15,7 @@ from pupila.plugin import (
     ANY_TASK,
     CLASSIFICATION,
     Command,
+    DataCheck,
     Loader,
     Runner,
     Shift,
@@ -44,6 +45,7 @@ def reference(registry: PluginRegistry) -> str:
     parts += ["", "## Runners", "", *_listed(registry, Runner)]
     parts += ["", "## Tasks", "", *_listed(registry, Task)]
     parts += ["", "## Shifts", "", *_listed(registry, Shift)]
+    parts += ["", "## Data checks", "", *(_listed(registry, DataCheck) or ["None of our own."])]
     parts += ["", "## Commands", "", *_listed(registry, Command)]
     parts += ["", "## Hooks", ""]
     for name, hook in vars(Hooks).items():

@@ -4,6 +4,7 @@ Everything that a plugin author needs can be imported from here.
 """
 
 from pupila.artifact import Artifact, Threshold, ThresholdRule
+from pupila.data_checks import Fact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
@@ -12,6 +13,7 @@ from pupila.plugin import (
     ANY_TASK,
     Command,
     Config,
+    DataCheck,
     Exporter,
     Loader,
     Runner,
@@ -33,8 +35,10 @@ __all__ = [
     "Artifact",
     "Command",
     "Config",
+    "DataCheck",
     "Dataset",
     "Exporter",
+    "Fact",
     "InputSpec",
     "Loader",
     "MetricSettings",

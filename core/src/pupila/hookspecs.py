@@ -6,7 +6,17 @@ from collections.abc import Iterable
 
 import pluggy
 
-from pupila.plugin import Command, Exporter, Loader, Runner, Shift, Student, Task, Technique
+from pupila.plugin import (
+    Command,
+    DataCheck,
+    Exporter,
+    Loader,
+    Runner,
+    Shift,
+    Student,
+    Task,
+    Technique,
+)
 
 PROJECT = "pupila"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -105,4 +115,9 @@ class Hooks:
     @hookspec
     def pupila_commands(self) -> Iterable[Command]:
         """Yield commands, which run as `pupila NAME`; the help has a panel for each package."""
+        return ()
+
+    @hookspec
+    def pupila_checks(self) -> Iterable[DataCheck]:
+        """Yield checks of the images, which run before anything is trained on them."""
         return ()

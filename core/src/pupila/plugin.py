@@ -304,6 +304,27 @@ class Command(Plugin):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataCheck(Plugin):
+    """A check of all images before anything is trained on them, in every run with its package.
+
+    The implementation is `check(images: pandas.DataFrame, config) -> Fact`, and may return an
+    expectation of Great Expectations instead, which is then evaluated on the table. The table has a
+    row for each image, with its path, split and label, and the columns of
+    `pupila.scanning.NUMBERS`. A recipe sets the bounds, the fields of `config`, in
+    `data.expectations.checks`.
+    """
+
+    kind: ClassVar[str] = "check"
+    config: type[Config] = Config
+    tasks: frozenset[str] = ANY_TASK
+    """Names of the tasks whose data it can check; `ANY_TASK` for all."""
+
+    def can_check(self, task: str) -> bool:
+        """Return whether it can check the data of a task."""
+        return self.tasks == ANY_TASK or task in self.tasks
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shift(Plugin):
     """A family of alterations: one way in which images from another site differ from the data.
 

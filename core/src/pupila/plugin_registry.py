@@ -116,7 +116,7 @@ class PluginRegistry:
         Raises:
             PupilaError: no technique or exporter of that name is installed, or several are.
         """
-        return self._find(StepPlugin, name)
+        return self.find(StepPlugin, name)
 
     def student(self, name: str) -> Student:
         """Return the student, a small architecture, of that name.
@@ -124,7 +124,7 @@ class PluginRegistry:
         Raises:
             PupilaError: no student of that name is installed.
         """
-        return self._find(Student, name)
+        return self.find(Student, name)
 
     def task(self, name: str) -> Task:
         """Return the task of that name.
@@ -132,7 +132,7 @@ class PluginRegistry:
         Raises:
             PupilaError: no task of that name is installed.
         """
-        return self._find(Task, name)
+        return self.find(Task, name)
 
     def shift(self, name: str) -> Shift:
         """Return the family of alterations of that name.
@@ -140,7 +140,7 @@ class PluginRegistry:
         Raises:
             PupilaError: no family of alterations of that name is installed.
         """
-        return self._find(Shift, name)
+        return self.find(Shift, name)
 
     def runner(self, format: str) -> Runner:
         """Return the runner that evaluates artifacts of this format.
@@ -171,7 +171,7 @@ class PluginRegistry:
         Raises:
             PupilaError: no runner of that name is installed.
         """
-        return self._find(Runner, name)
+        return self.find(Runner, name)
 
     def loader(self, source: Path) -> Loader:
         """Return the loader that recognises a model file, by content rather than name.
@@ -233,7 +233,12 @@ class PluginRegistry:
         entry = self._by_name.get((kind.namespace(), normalized(name)))
         return entry.plugin if entry and isinstance(entry.plugin, kind) else None
 
-    def _find(self, kind: type[PluginT], name: str) -> PluginT:
+    def find(self, kind: type[PluginT], name: str) -> PluginT:
+        """Return the plugin of a kind and a name.
+
+        Raises:
+            PupilaError: there is none, or several packages have one.
+        """
         plugin = self.get(kind, name)
         if plugin:
             return plugin

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from pupila.dataset import Dataset
 from pupila.runtime import Progress
 from pupila_flows.data.validation import validate
+from pupila_flows.data.validation.plugin_checks import checks_for
 from pupila_flows.execution.job import NOT_KEYED, Job
 from pupila_flows.jobs.keys import Code, Images, code_of
 from pupila_flows.recipe.expectations import Bounds
@@ -65,7 +66,7 @@ class CheckData(Job[CheckedData]):
             positive=section.positive_class(dataset.classes),
             bounds=section.expectations,
             source=source,
-            code=code_of(packages=("pupila-flows",)),
+            code=code_of(*checks_for(dataset.task), packages=("pupila-flows",)),
         )
 
     def run(self, progress: Progress) -> CheckedData:

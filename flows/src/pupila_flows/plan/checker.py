@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pupila_flows.plan.checks import (
+    expectations,
     external,
     gate,
     images,
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     teachers.classes,
     images.positive,
     images.screen,
+    expectations.settings,
     images.excluded,
     images.open_set,
     runtimes.cluster,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from pupila.plugin import DataCheck
+from pupila_flows.recipe.plugin_name import plugin_name
 
 
 class Bounds(BaseModel):
@@ -50,6 +53,11 @@ class Bounds(BaseModel):
         gt=0.5,
         le=1,
         description="AUC above which size or mean colour alone is reported as a shortcut.",
+    )
+
+    checks: dict[Annotated[str, AfterValidator(plugin_name(DataCheck))], dict[str, Any]] = Field(
+        default_factory=dict[str, dict[str, Any]],
+        description="Settings of the checks that packages bring, by name (see `pupila plugins`).",
     )
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ import yaml
 
 from pupila.evaluation import Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
-from pupila.plugin import Loader, Plugin, Runner, Shift, StepPlugin, Student, Task
+from pupila.plugin import DataCheck, Loader, Plugin, Runner, Shift, StepPlugin, Student, Task
 from pupila.plugin_registry import PluginRegistry
 from pupila.task import TaskMethods
 from pupila_flows.gate.conditions import condition_of
@@ -273,4 +273,6 @@ def _formats(plugin: Plugin) -> dict[str, str]:
         return {"takes": ", ".join(plugin.label_columns), "gives": ", ".join(plugin.output_kinds)}
     if isinstance(plugin, Shift):
         return {"takes": "images", "gives": "images"}
+    if isinstance(plugin, DataCheck):
+        return {"takes": "manifest", "gives": "verdict"}
     return {"takes": "", "gives": "keras" if isinstance(plugin, Student) else ""}

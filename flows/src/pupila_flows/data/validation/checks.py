@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pupila.data_checks import Fact
 from pupila.dataset import UNLABELLED, Dataset
 from pupila.errors import check_class
 from pupila.plugin import CLASSIFICATION
 from pupila.scanning import NUMBERS
 from pupila.task import LabelRule, methods_of
 from pupila_flows.data.validation.data_docs import make_offline, write_index
-from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES, Fact, facts
+from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES, facts
 from pupila_flows.data.validation.great_expectations import Outcome, evaluate
 from pupila_flows.data.validation.image_checks import Limit, Rule, of_labels, rules
+from pupila_flows.data.validation.plugin_checks import Expected, plugin_checks
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.results import Check
 
@@ -39,11 +41,17 @@ def check_images(
         names, label_rules = (), _label_rules(plain, classes, docs_folder, task)
         plain = _with_faults(plain, label_rules)
     image_rules = (*rules(names, bounds), *map(of_labels, label_rules))
-    dataset_facts = tuple(facts(plain, names, positive, bounds))
-    outcomes = evaluate(plain, image_rules, dataset_facts, docs_folder)
+    theirs = tuple(plugin_checks(plain, bounds, task))
+    dataset_facts = (
+        *facts(plain, names, positive, bounds),
+        *(answer for answer in theirs if isinstance(answer, Fact)),
+    )
+    expected = tuple(answer for answer in theirs if isinstance(answer, Expected))
+    outcomes = evaluate(plain, image_rules, dataset_facts, docs_folder, expected)
     checks = (
         *(_check_of_rule(rule, outcomes[rule.name], plain) for rule in image_rules),
         *(_check_of_fact(fact, outcomes[fact.name]) for fact in dataset_facts),
+        *(_check_of_expected(check, outcomes[check.name]) for check in expected),
     )
     make_offline(docs_folder)
     return checks, write_index(docs_folder, source, checks)
@@ -108,6 +116,16 @@ def _describe(limit: Limit, outcome: Outcome, frame: pd.DataFrame) -> str:
         return f"all {values.count()} images"
     others = ", ".join(map(repr, dict.fromkeys(outcome.values[limit.column])))
     return f"{broken} of {values.count()} images: {limit.column} {others}"
+
+
+def _check_of_expected(expected: Expected, outcome: Outcome) -> Check:
+    return Check(
+        name=expected.name,
+        severity=expected.severity,
+        passed=outcome.passed,
+        observed=outcome.observed,
+        images=tuple(dict.fromkeys(outcome.images))[:SHOWN_IMAGES],
+    )
 
 
 def _check_of_fact(fact: Fact, outcome: Outcome) -> Check:

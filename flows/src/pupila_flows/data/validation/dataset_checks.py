@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from pupila.data_checks import Fact
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
 from pupila.errors import join_names
 from pupila_flows.data.validation.duplicates import in_two_splits, near_duplicates
-from pupila_flows.data.validation.image_checks import Severity
 from pupila_flows.data.validation.shortcuts import MINIMUM_IMAGES, colour_auc, size_auc
 from pupila_flows.recipe.expectations import Bounds
 
@@ -31,27 +30,6 @@ _MOVE = (
 
 _Counts = dict[str, dict[str, int]]
 """Numbers of images by split, then by class."""
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A value that describes all the data, and the range in which it passes.
-
-    The bounds `minimum` and `maximum` are inclusive; None means unbounded.
-    """
-
-    name: str
-    severity: Severity
-    column: str
-    """Name of the value in Data Docs."""
-    value: float
-    observed: str
-    advice: str
-    images: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    shortcut: bool = False
-    """Whether the value measures how well something other than the disease tells classes apart."""
 
 
 def facts(

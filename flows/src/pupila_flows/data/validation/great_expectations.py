@@ -17,8 +17,11 @@ from typing import Any
 
 import pandas as pd
 
-from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES, Fact
+from pupila.data_checks import Fact
+from pupila.errors import PupilaError
+from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES
 from pupila_flows.data.validation.image_checks import Limit, Rule
+from pupila_flows.data.validation.plugin_checks import Expected
 
 IMAGES_SUITE = "each_image"
 FACTS_SUITE = "all_images_together"
@@ -37,23 +40,39 @@ class Outcome:
     """The first values that break the rule, by column."""
     images: list[str] = field(default_factory=list[str])
     """Paths of the first images that break the rule."""
+    observed: str = ""
+    """What an expectation saw, in words."""
 
 
 def evaluate(
-    frame: pd.DataFrame, rules: Sequence[Rule], facts: Sequence[Fact], docs_folder: Path
+    frame: pd.DataFrame,
+    rules: Sequence[Rule],
+    facts: Sequence[Fact],
+    docs_folder: Path,
+    expected: Sequence[Expected] = (),
 ) -> dict[str, Outcome]:
-    """Return the outcome of each rule and fact by its name; write Data Docs into `docs_folder`."""
+    """Return the outcome of each check by its name; write Data Docs into `docs_folder`.
+
+    Raises:
+        PupilaError: an expectation in `expected` cannot be evaluated.
+    """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     for earlier in ("expectations", "validations"):
         shutil.rmtree(docs_folder / earlier, ignore_errors=True)
     context = _context(docs_folder)
     columns = ["path", *dict.fromkeys(limit.column for rule in rules for limit in rule.limits)]
+    columns = list(frame) if expected else columns
     results = [
-        *_run(context, IMAGES_SUITE, _escape(frame[columns]), _of_rules(rules)),
+        *_run(
+            context,
+            IMAGES_SUITE,
+            _escape(frame[columns]),
+            [*_of_rules(rules), *map(_of_expected, expected)],
+        ),
         *_run(context, FACTS_SUITE, _facts_frame(facts), _of_facts(facts)),
     ]
     context.build_data_docs()
-    outcomes = {check.name: Outcome() for check in (*rules, *facts)}
+    outcomes = {check.name: Outcome() for check in (*rules, *facts, *expected)}
     for result in results:
         _add(outcomes[result.expectation_config.meta["check"]], result)
     return outcomes
@@ -140,6 +159,15 @@ def _of_limit(rule: Rule, limit: Limit) -> Any:
     )
 
 
+def _of_expected(expected: Expected) -> Any:
+    return expected.expectation.copy(
+        update={
+            "description": _escape_text(expected.name),
+            "meta": {"check": expected.name},
+        }
+    )
+
+
 def _of_facts(facts: Sequence[Fact]) -> list[Any]:
     gxe: Any = import_module("great_expectations.expectations")
     return [
@@ -162,9 +190,31 @@ def _facts_frame(facts: Sequence[Fact]) -> pd.DataFrame:
 def _add(outcome: Outcome, result: Any) -> None:
     """Add the result of one expectation to the outcome of its rule or fact."""
     details = result.result
-    column = result.expectation_config.kwargs["column"]
+    column = result.expectation_config.kwargs.get("column", "")
+    if not details and not result.success:
+        name = result.expectation_config.meta["check"]
+        raise PupilaError(
+            f"The data check {name!r} cannot be evaluated ({_reason(result.exception_info)}): "
+            f"correct its plugin, or uninstall it."
+        )
+    outcome.observed = _observed(details)
     outcome.passed &= bool(result.success)
     outcome.unexpected[column] = details.get("unexpected_count", 0)
     outcome.values[column] = _unescape(details.get("partial_unexpected_list", []))
     images = details.get("partial_unexpected_index_list") or ()
     outcome.images += _unescape(image["path"] for image in images)
+
+
+def _observed(details: dict[str, Any]) -> str:
+    """Return what an expectation saw: its value, or how many images do not meet it."""
+    if "unexpected_count" in details:
+        return f"{details['unexpected_count']} of {details['element_count']} images do not meet it"
+    value = details.get("observed_value")
+    return f"the value is {value:.6g}" if isinstance(value, float) else f"the value is {value}"
+
+
+def _reason(exception_info: Any) -> str:
+    """Return the message of an exception as Great Expectations reports it, alone or by metric."""
+    infos = [exception_info, *(info for info in exception_info.values() if isinstance(info, dict))]
+    messages = (info.get("exception_message") for info in infos)  # pyright: ignore[reportUnknownMemberType]
+    return next(filter(None, map(str, filter(None, messages))), "no reason is given")

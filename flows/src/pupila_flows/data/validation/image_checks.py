@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from pupila.data_checks import Severity
 from pupila.errors import join_names
 from pupila.task import LabelRule
 from pupila_flows.recipe.expectations import Bounds
-
-Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)

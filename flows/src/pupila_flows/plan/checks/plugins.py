@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pupila.errors import PupilaError
 from pupila.implementations import implementation_fault
-from pupila.plugin import Plugin
+from pupila.plugin import DataCheck, Plugin
 from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.plan.checks.runtimes import evaluated_formats
 from pupila_flows.plan.context import Context
@@ -49,6 +49,9 @@ def _called(context: Context) -> Iterator[_Called]:
             yield ("steps", name, "use"), plugin, plugins
         for plugin in step.config.uses():
             yield ("steps", name, "with"), plugin, installed()
+    for check in plugins.all(DataCheck):
+        if check.can_check(context.task_name):
+            yield ("data",), check, plugins
     yield from _swept(context)
     yield from _shifts(context)
     for location, made in evaluated_formats(context):
