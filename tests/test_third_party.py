@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from email import message_from_string
@@ -69,7 +70,7 @@ def test_the_wheel_depends_on_the_core_and_on_what_computes(wheel: Path):
         for requirement in fields.get_all("Requires-Dist", [])
         if "extra ==" not in requirement
     ]
-    assert needs == ["keras>=3.15", "pupila-core", "tensorflow==2.19.*"]
+    assert needs == ["keras>=3.15", "pupila-core", "tensorflow==2.19.*", "typer"]
     assert "average_weights/py.typed" in names
     assert not [name for name in names if "test" in name]
 
@@ -89,6 +90,19 @@ def test_a_broken_package_beside_it_is_named_and_stops_nothing(path: Path):
         f"ModuleNotFoundError: No module named 'no_such_library' {line}"
     )
     assert {"average-weights", "distill", "export-tflite"} <= set(listed["names"])
+
+
+def test_its_command_and_its_check_work_beside_the_broken_package(path: Path, tmp_path: Path):
+    helped = fresh_python(path, "-m", "pupila_flows", "weights-distance", "--help")
+    assert "how far the weights of two Keras models" in helped.stdout
+    counts = {"train": 6, "validation": 6, "test": 6}
+    write_images(tmp_path / "images", counts, seed=1, progress=ignore_progress, size=64)
+    command = ("-m", "pupila_flows", "validate", "images", "--json")
+    ended = fresh_python(path, *command, folder=tmp_path)
+    checks = json.loads(ended.stdout.splitlines()[-1])["checks"]
+    (grey,) = (check for check in checks if "grey-images of average-weights" in check["name"])
+    assert grey["passed"]
+    assert grey["observed"] == "0 of 36 images are grey"
 
 
 @pytest.mark.long

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from average_weights import AverageWeights
+from average_weights import AverageWeights, GreyImages
+from average_weights.distance import show
+from average_weights.grey import check
 from average_weights.soup import average
+from PIL import Image
 
 from pupila import (
     Artifact,
@@ -18,11 +21,15 @@ from pupila import (
     keras_files,
 )
 from pupila.artifact import Origin
+from pupila.manifest import read
 from pupila.plugin_registry import installed
+from pupila.scanning import scan
 from pupila.shift import SEVERITIES, alter
 from pupila.store import Store
 from pupila.testing import (
     INPUT,
+    CommandContract,
+    DataCheckContract,
     TechniqueContract,
     draw_images,
     ignore_progress,
@@ -35,6 +42,40 @@ from pupila.testing import (
 
 class TestAverageWeights(TechniqueContract):
     plugin = "average-weights"
+
+
+class TestGreyImages(DataCheckContract):
+    plugin = "grey-images"
+    config: ClassVar = {"maximum": 1}
+    failing: ClassVar = {"least_difference": 256}
+
+
+class TestWeightsDistance(CommandContract):
+    plugin = "weights-distance"
+
+    @classmethod
+    def arguments(cls, folder: Path) -> tuple[str, str]:
+        paths = tuple(str(folder / f"{seed}.keras") for seed in (1, 2))
+        for seed, path in enumerate(paths):
+            keras_model(2, seed=seed).save(path)
+        return paths
+
+
+def test_the_distance_of_a_model_from_itself_is_0(tmp_path: Path, capsys: Any):
+    path = tmp_path / "model.keras"
+    keras_model(2).save(path)
+    show(path, path)
+    assert capsys.readouterr().out == "0.0000\n"
+
+
+def test_grey_pictures_are_counted_and_named(tmp_path: Path):
+    for name, colour in (("grey", (90, 90, 90)), ("red", (90, 20, 20))):
+        (tmp_path / "train" / "a").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), colour).save(tmp_path / "train" / "a" / f"{name}.png")
+    images = scan(read(tmp_path), tmp_path / "cache", ignore_progress)
+    fact = check(images, GreyImages())
+    assert (fact.value, fact.maximum) == (0.5, 0)
+    assert [Path(path).name for path in fact.images] == ["grey.png"]
 
 
 @pytest.fixture(scope="module")

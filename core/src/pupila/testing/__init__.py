@@ -15,7 +15,7 @@ class TestSparsify(TechniqueContract):
 Install the plugin (`pip install --editable .`), then run `pytest`: each property that Pupila relies
 on is one test, named as a sentence. `ExporterContract` does the same for exporters, and checks that
 the exported model, run by the runner of its format, gives the same answers. `TaskContract` tests a
-task. As in a flow, a step
+task, `DataCheckContract` a check of the images, `CommandContract` a command. As in a flow, a step
 does not get the test images; a step that asks for them fails.
 
 The contract makes the input itself: a tiny image classifier in a format that the plugin accepts,
@@ -29,11 +29,14 @@ from __future__ import annotations
 import pytest
 
 # before the contracts are imported: a failed assertion then shows what was compared
-pytest.register_assert_rewrite("pupila.testing.contracts", "pupila.testing.task_contract")
+_CONTRACTS = ("contracts", "task_contract", "command_contract", "data_check_contract")
+pytest.register_assert_rewrite(*(f"pupila.testing.{name}" for name in _CONTRACTS))
 
 from pupila.runtime import ignore_progress  # noqa: E402
 from pupila.testing.browsing import flatbuffer_with_lacking_operator, skip_without  # noqa: E402
+from pupila.testing.command_contract import CommandContract  # noqa: E402
 from pupila.testing.contracts import ExporterContract, TechniqueContract  # noqa: E402
+from pupila.testing.data_check_contract import DataCheckContract  # noqa: E402
 from pupila.testing.disc_steps import DiscSteps, mean_shift  # noqa: E402
 from pupila.testing.discs import DISC, disc_dataset, disc_locator, store_locator  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
@@ -63,6 +66,8 @@ __all__ = [
     "CLASSES",
     "DISC",
     "INPUT",
+    "CommandContract",
+    "DataCheckContract",
     "DiscSteps",
     "ExporterContract",
     "StepMaker",

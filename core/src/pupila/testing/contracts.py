@@ -152,7 +152,7 @@ class _StepContract:
 
     def test_it_is_listed_without_importing_a_framework(self) -> None:
         plugin = _descriptor(type(self))
-        listed, heavy = _listed_afresh(installed().origin(plugin).distribution)
+        listed, heavy = list_afresh(installed().origin(plugin).distribution)
         assert plugin.name in listed
         assert not heavy, f"listing this plugin imports {heavy}: import them where they are used"
 
@@ -306,7 +306,7 @@ def _undescribed(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 @cache
-def _listed_afresh(distribution: str) -> tuple[list[str], list[str]]:
+def list_afresh(distribution: str) -> tuple[list[str], list[str]]:
     """List one distribution's plugins in a new interpreter.
 
     Return the names of the plugins, and of the frameworks that listing them imported.

@@ -1,4 +1,4 @@
-"""A plugin for Pupila: a technique that averages the weights of models, and a family of shifts."""
+"""A plugin for Pupila: a technique, a family of alterations, a check of the images, a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pupila import Config, Shift, Technique, hookimpl
+from pupila import Command, Config, DataCheck, Shift, Technique, hookimpl
 
 
 class AverageWeights(Config):
@@ -16,6 +16,19 @@ class AverageWeights(Config):
     choice: Literal["greedy", "uniform"] = Field(
         default="greedy",
         description="Average all inputs (uniform), or those that help on validation (greedy).",
+    )
+
+
+class GreyImages(Config):
+    """Bounds of `grey-images`."""
+
+    least_difference: float = Field(
+        default=2.0,
+        ge=0,
+        description="Difference of the mean colours below which an image is grey.",
+    )
+    maximum: float = Field(
+        default=0.0, ge=0, le=1, description="Largest fraction of the images that may be grey."
     )
 
 
@@ -42,4 +55,25 @@ def pupila_shifts() -> Iterator[Shift]:
         name="reflection",
         summary="A bright spot, as of a lamp that the lens reflects",
         implementation="average_weights.shifts:reflection",
+    )
+
+
+@hookimpl
+def pupila_checks() -> Iterator[DataCheck]:
+    """Yield the one check of this package."""
+    yield DataCheck(
+        name="grey-images",
+        summary="No photograph of a colour camera is grey",
+        config=GreyImages,
+        implementation="average_weights.grey:check",
+    )
+
+
+@hookimpl
+def pupila_commands() -> Iterator[Command]:
+    """Yield the one command of this package."""
+    yield Command(
+        name="weights-distance",
+        summary="Show how far the weights of two Keras models are from each other.",
+        implementation="average_weights.distance:show",
     )

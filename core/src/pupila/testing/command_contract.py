@@ -1,0 +1,78 @@
+"""The contract of commands: what Pupila relies on in everything that runs as `pupila NAME`."""
+# ruff: noqa: S101 - these are tests
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from pupila.plugin import Command
+from pupila.plugin_registry import installed
+from pupila.testing.contracts import list_afresh
+
+
+class CommandContract:
+    """Tests of a command: inherit as `class TestMine(CommandContract)` and set `plugin`.
+
+    They need Typer, which the package of a command requires.
+    """
+
+    plugin: ClassVar[str]
+    """Name of the installed command."""
+
+    @classmethod
+    def arguments(cls, folder: Path) -> Sequence[str]:
+        """Return arguments with which it ends well; files for it may be made in `folder`."""
+        del folder
+        return ()
+
+    @pytest.fixture
+    def command(self) -> Command:
+        return installed().find(Command, self.plugin)
+
+    def test_it_is_listed_without_importing_a_framework(self, command: Command) -> None:
+        listed, heavy = list_afresh(installed().origin(command).distribution)
+        assert command.name in listed
+        assert not heavy, f"listing this command imports {heavy}: import them where they are used"
+
+    def test_it_is_listed_without_importing_its_implementation(self, command: Command) -> None:
+        module = command.implementation.partition(":")[0]
+        program = f"import sys, pupila; pupila.installed(); print({module!r} in sys.modules)"
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ended.stdout.splitlines()[-1] == "False", "put the command into a module of its own"
+
+    def test_its_help_says_what_it_does(self, command: Command) -> None:
+        ended = _invoke(command, "--help")
+        assert ended.exit_code == 0, ended.output
+        code = command.load()
+        text = inspect.getdoc(code) if inspect.isfunction(code) else code.info.help  # pyright: ignore[reportFunctionMemberAccess] - of a Typer app
+        assert text, "write a docstring, or `help` of the Typer app"
+
+    def test_it_runs(self, command: Command, tmp_path: Path) -> None:
+        ended = _invoke(command, *self.arguments(tmp_path))
+        assert ended.exit_code == 0, ended.output
+
+
+def _invoke(command: Command, *arguments: str) -> Any:
+    from typer import Typer
+    from typer.testing import CliRunner
+
+    code: Any = command.load()
+    app = code
+    if not isinstance(code, Typer):
+        app = Typer()
+        app.command()(code)
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
