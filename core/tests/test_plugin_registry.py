@@ -11,7 +11,8 @@ import pytest
 
 from pupila.errors import PupilaError
 from pupila.plugin import ANY_FORMAT, Runner, Technique
-from pupila.plugin_registry import PluginRegistry, RegisteredPlugin, installed
+from pupila.plugin_loading import RegisteredPlugin
+from pupila.plugin_registry import PluginRegistry, installed
 from pupila.testing import plugin_installed
 
 TECHNIQUE = """

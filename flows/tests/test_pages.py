@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pupila.plugin import Exporter, Loader, Runner, Technique
-from pupila.plugin_registry import PluginRegistry, RegisteredPlugin
+from pupila.plugin_loading import RegisteredPlugin
+from pupila.plugin_registry import PluginRegistry
 from pupila_flows.plan.expand import expand
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan

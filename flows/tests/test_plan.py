@@ -13,7 +13,8 @@ from pydantic import Field
 
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Runner, Technique
-from pupila.plugin_registry import PluginRegistry, RegisteredPlugin
+from pupila.plugin_loading import RegisteredPlugin
+from pupila.plugin_registry import PluginRegistry
 from pupila.spec import OutputSpec
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan

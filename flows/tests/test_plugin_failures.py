@@ -6,8 +6,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from pupila.artifact import Origin
 from pupila.spec import InputSpec, OutputSpec
 from pupila.testing import CLASSES, draw_images, plugin_installed, read_images
 from pupila_flows.execution.child import ChildFailed
+from pupila_flows.execution.job import Job
 from pupila_flows.execution.session import perform, session
 from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.jobs.import_teacher import ImportTeacher
@@ -171,7 +173,7 @@ def evaluate(workspace: Workspace) -> Evaluate:
     return Evaluate.of(workspace, "pupil", model, dataset, CLASSES[0], EvaluateSection())
 
 
-JOBS = {
+JOBS: dict[str, Callable[[Workspace], Job[Any]]] = {
     "Technique 'raises' of glass-dist 2.1 raised TypeError: object of type 'int' has no len(), in "
     "'step-raises'. Its log: ": lambda workspace: step(workspace, "raises"),
     "Technique 'takes_two' of glass-dist 2.1 raised TypeError: takes_two() missing 1 required "
@@ -192,9 +194,8 @@ JOBS = {
 
 @pytest.mark.parametrize(("message", "make"), JOBS.items(), ids=[text[:24] for text in JOBS])
 def test_a_job_says_whose_code_failed_and_its_log_has_the_traceback(
-    workspace: Workspace, message: str, make: object
+    workspace: Workspace, message: str, make: Callable[[Workspace], Job[Any]]
 ):
-    assert callable(make)
     with session(workspace, workers=1), pytest.raises(ChildFailed) as raised:
         perform(make(workspace))
     text = str(raised.value)

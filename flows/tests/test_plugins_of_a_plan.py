@@ -11,7 +11,8 @@ import pytest
 
 from pupila.dataset import LABELLED_SPLITS
 from pupila.plugin import Config, Exporter, Loader, Plugin, Runner
-from pupila.plugin_registry import PluginRegistry, RegisteredPlugin, installed
+from pupila.plugin_loading import RegisteredPlugin
+from pupila.plugin_registry import PluginRegistry, installed
 from pupila.testing import plugin_installed
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError

@@ -11,7 +11,8 @@ from textwrap import dedent
 import pytest
 
 from pupila.plugin import ANY_TASK, Exporter, Loader, Runner, Technique
-from pupila.plugin_registry import PluginRegistry, RegisteredPlugin
+from pupila.plugin_loading import RegisteredPlugin
+from pupila.plugin_registry import PluginRegistry
 from pupila.task import ErrorMeasure
 from pupila.testing.spots import SPOTS, Spots, draw_spots, spots_installed
 from pupila.training.schedule import Schedule

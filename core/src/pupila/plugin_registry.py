@@ -69,8 +69,7 @@ class PluginRegistry:
         plugins = tuple(_with_formats(entry, formats) for entry in qualify(self.plugins, clashes))
         table: dict[tuple[str, str], RegisteredPlugin] = {}
         for entry in plugins:
-            name = entry.plugin.name
-            for written in (name, qualified(entry.distribution, name)):
+            for written in (entry.plugin.name, qualified(entry.distribution, entry.plugin.name)):
                 table[entry.plugin.namespace(), written] = entry
         object.__setattr__(self, "plugins", plugins)
         object.__setattr__(self, "clashes", clashes)
@@ -80,9 +79,7 @@ class PluginRegistry:
         """Return the entry of a plugin, with the distribution and version that it came from."""
         return self._by_name[plugin.namespace(), plugin.name]
 
-    def calling(
-        self, plugin: Plugin, *expected: type[Exception]
-    ) -> AbstractContextManager[None, bool | None]:
+    def calling(self, plugin: Plugin, *expected: type[Exception]) -> AbstractContextManager[None]:
         """Name the plugin in errors of its code, which the `with` block calls: see `naming`."""
         entry = self._by_name.get((plugin.namespace(), plugin.name))
         return naming(entry.title if entry else f"{plugin.kind} {plugin.name!r}", *expected)

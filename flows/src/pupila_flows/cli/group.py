@@ -48,8 +48,10 @@ class ListedCommand(TyperCommand):
         super().__init__(name=plugin.name, help=plugin.summary, rich_help_panel=panel)
         self._plugin = plugin
 
-    def make_context(self, info_name: str | None, args: list[str], **more: Any) -> Any:
-        return self.load().make_context(info_name, args, **more)
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        return self.load().make_context(info_name, args, parent, **extra)
 
     def load(self) -> Any:
         """Return the command of a Typer app or of a function."""

@@ -213,8 +213,8 @@ def _observed(details: dict[str, Any]) -> str:
     return f"the value is {value:.6g}" if isinstance(value, float) else f"the value is {value}"
 
 
-def _reason(exception_info: Any) -> str:
+def _reason(exception_info: dict[str, Any]) -> str:
     """Return the message of an exception as Great Expectations reports it, alone or by metric."""
-    infos = [exception_info, *(info for info in exception_info.values() if isinstance(info, dict))]
-    messages = (info.get("exception_message") for info in infos)  # pyright: ignore[reportUnknownMemberType]
-    return next(filter(None, map(str, filter(None, messages))), "no reason is given")
+    infos: list[Any] = [exception_info, *exception_info.values()]
+    messages = [info.get("exception_message") for info in infos if isinstance(info, dict)]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - untyped
+    return next((str(message) for message in messages if message), "no reason is given")  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - untyped

@@ -46,7 +46,7 @@ def plugin_checks(frame: pd.DataFrame, bounds: Bounds, task: str) -> Iterator[Fa
         yield _named(check, answer)
 
 
-def _named(check: DataCheck, answer: object) -> Fact | Expected:
+def _named(check: DataCheck, answer: Any) -> Fact | Expected:
     """Return an answer whose name says which check of which package it is from."""
     expectations: Any = import_module("great_expectations.expectations")
     origin = installed().origin(check)
@@ -61,8 +61,8 @@ def _named(check: DataCheck, answer: object) -> Fact | Expected:
         )
     if isinstance(answer, expectations.Expectation):
         title = getattr(answer, "description", None) or check.summary
-        severity = "error" if answer.severity == "critical" else "warning"  # pyright: ignore[reportAttributeAccessIssue] - untyped
-        return Expected(f"{title} {source}", severity, answer)
+        stops = bool(answer.severity == "critical")
+        return Expected(f"{title} {source}", "error" if stops else "warning", answer)
     raise PupilaError(
         f"{origin.title} answered {answer!r}, where a `Fact` with a finite value or an expectation "
         f"of Great Expectations was expected: correct the plugin, or uninstall it."
