@@ -10,15 +10,12 @@ import gc
 import tempfile
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pupila import Config, PupilaError, Step, StepResult, keras_files
-from pupila.measured import Measured, ProbeComparison
+from pupila import Config, Step, StepResult, keras_files
+from pupila.measured import Measured
+from pupila.probes import compare_outputs, draw_probes
 from pupila.runtime import ignore_progress
 from pupila.threads import model_threads
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
-from pupila_tflite.probes import draw_probes
 from pupila_tflite.runner import LiteRTModel
 from pupila_tflite.saving import save_static
 
@@ -26,7 +23,7 @@ tf = keras_files.import_tensorflow()
 
 _STAGES = 3
 _TOLERANCE = 1e-4
-"""Largest allowed difference of outputs; a fraction of the largest output if that exceeds 1."""
+"""Largest allowed difference of outputs: see `compare_outputs`."""
 
 
 def export(step: Step[Config]) -> StepResult:
@@ -47,7 +44,13 @@ def export(step: Step[Config]) -> StepResult:
         _free_model()
         target.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
     step.progress(2, _STAGES, "stages")
-    difference = _difference(target, probes, expected)
+    comparison = compare_outputs(
+        LiteRTModel(target, model_threads()).predict(probes, ignore_progress),
+        expected,
+        _TOLERANCE,
+        what="flatbuffer",
+        advice="Remove layers that behave differently in inference, or report the model's layers.",
+    )
     step.progress(3, _STAGES, "stages")
     graph = Graph(target)
     return StepResult.like(
@@ -55,7 +58,7 @@ def export(step: Step[Config]) -> StepResult:
         format="tflite",
         parameters=graph.parameters,
         macs=graph.macs,
-        measured=Measured(ProbeComparison(max_difference=difference, probe_images=len(probes))),
+        measured=Measured(comparison),
     )
 
 
@@ -63,21 +66,3 @@ def _free_model() -> None:
     """Free the memory of the Keras model, as the converter makes its own copies of the weights."""
     keras_files.import_keras().utils.clear_session()
     gc.collect()
-
-
-def _difference(target: Path, probes: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
-    """Return the largest absolute difference of the flatbuffer's outputs from `expected`.
-
-    Raises:
-        PupilaError: the difference is too large.
-    """
-    outputs = LiteRTModel(target, model_threads()).predict(probes, ignore_progress)
-    difference = float(np.abs(outputs - expected.reshape(outputs.shape)).max())
-    limit = _TOLERANCE * max(1.0, float(np.abs(expected).max()))
-    if not difference <= limit:  # refuses NaN too
-        raise PupilaError(
-            f"The flatbuffer's outputs differ from the model's by up to {difference:.3g} on "
-            f"{len(probes)} drawn images: expected at most {limit:.3g}. Remove layers that behave "
-            f"differently in inference, or report the model's layers."
-        )
-    return difference

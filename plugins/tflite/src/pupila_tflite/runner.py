@@ -15,7 +15,7 @@ from pupila import Artifact, Progress, PupilaError
 from pupila.litert.interpreter import Interpreter
 from pupila.litert.tensor_io import TensorIO, read_tensor_io
 from pupila.memory import peak_memory_bytes
-from pupila_tflite.pinning import pin
+from pupila.pinning import pin
 
 LITERT = f"LiteRT {version('ai-edge-litert')}"
 

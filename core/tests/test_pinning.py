@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pupila_tflite.pinning import pin
+from pupila.pinning import pin
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
 
