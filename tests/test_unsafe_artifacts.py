@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from pupila_flows.workspace import Workspace
 ROOT = Path(__file__).parents[1]
 OPENING = re.compile(
     r"\b(keras_files\.load|load_model|saved_model\.load|Interpreter|Interpreter\.from_file|Calibrator"
-    r"|from_saved_model|read_model|load_weights|import_graph_def|pickle\.loads?)\("
+    r"|InferenceSession|from_saved_model|read_model|load_weights|import_graph_def|pickle\.loads?)\("
 )
 OPENS: dict[str, str] = {
     "core/src/pupila/keras_files.py": "`load`: for runners and steps, whose inputs are checked",
@@ -38,6 +39,10 @@ OPENS: dict[str, str] = {
     "plugins/micro/src/pupila_micro/probe_arena.py": "for the runner and the exporter",
     "plugins/micro/src/pupila_micro/comparison.py": "the input of a step",
     "plugins/micro/src/pupila_micro/runner.py": "a runner",
+    "plugins/onnx/src/pupila_onnx/converter.py": "the input of a step",
+    "plugins/onnx/src/pupila_onnx/runner.py": "a runner",
+    "plugins/openvino/src/pupila_openvino/export.py": "the input of a step",
+    "plugins/openvino/src/pupila_openvino/runner.py": "a runner",
     "plugins/prune/src/pupila_prune/rounds.py": "what the step itself wrote",
     "plugins/quantize/src/pupila_quantize/calibration.py": "the input of a step",
     "plugins/quantize/src/pupila_quantize/comparing.py": "the input of a step, and what it made",
@@ -117,10 +122,33 @@ def keras(folder: Path, written: str) -> None:
             archive.writestr(name, content)
 
 
+def onnx(folder: Path, written: str) -> None:
+    helper: Any = import_module("onnx").helper  # which has no complete annotations
+    number, external = 1, 1  # TensorProto.FLOAT, TensorProto.EXTERNAL
+    weights = helper.make_tensor("weights", number, (2,), [1.0, 1.0])
+    weights.data_location = external
+    weights.external_data.add(key="location", value=written)
+    image, answer = (
+        helper.make_tensor_value_info(name, number, shape)
+        for name, shape in (("image", (1, 4, 4, 3)), ("answer", (1, 2)))
+    )
+    node = helper.make_node("Add", ["image", "weights"], ["answer"])
+    graph = helper.make_graph([node], "given", [image], [answer], [weights])
+    (folder / "model.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+
+
+def openvino(folder: Path, written: str) -> None:
+    layer = f'<layer id="0" name="{written}" type="Write" version="extension"/>'
+    (folder / "model.xml").write_text(f'<net name="x" version="11"><layers>{layer}</layers></net>')
+    (folder / "model.bin").touch()
+
+
 CASES: list[tuple[Write, str]] = [
     (savedmodel, "its graph holds WriteFile"),
     (tflite, "the operators FlexWriteFile"),
     (keras, "a TFSMLayer layer 'flat', which opens other files"),
+    (onnx, "reads its weights from"),
+    (openvino, "the operators 'Write', which are not OpenVINO's own"),
 ]
 
 

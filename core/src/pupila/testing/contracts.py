@@ -31,7 +31,10 @@ from pupila.store import Store, digest_of
 from pupila.testing.steps import StepRun, run_step
 from pupila.testing.tiny import draw_images, keras_artifact, read_images
 
-_HEAVY = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tensorflowjs", "jax")
+_HEAVY = (
+    *("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tensorflowjs", "jax"),
+    *("onnx", "onnxruntime", "openvino"),
+)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUM_ERROR = 0.02
 """Most by which the sum of an image's probabilities may differ from 1: 8-bit outputs are rounded.

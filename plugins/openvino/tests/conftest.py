@@ -1,0 +1,71 @@
+"""Steps on a small classifier, up to its OpenVINO form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pupila import Artifact
+from pupila.dataset import Dataset
+from pupila.plugin_registry import installed
+from pupila.predictions import Predictions
+from pupila.runtime import ignore_progress
+from pupila.store import Store
+from pupila.testing import draw_images, keras_artifact, read_images, run_step
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Runs steps on a small classifier."""
+
+    folder: Path
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.folder / "store")
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        return read_images(draw_images(self.folder / "images", images=12), self.folder / "cache")
+
+    @cached_property
+    def onnx(self) -> Artifact:
+        return self.run("export-onnx", keras_artifact(self.store))
+
+    @cached_property
+    def int8_onnx(self) -> Artifact:
+        flatbuffer = self.run("export-tflite", keras_artifact(self.store))
+        return self.run("export-onnx", self.run("quantize-int8", flatbuffer, calibration_images=16))
+
+    def run(self, step: str, model: Artifact, **settings: Any) -> Artifact:
+        plugin = installed().step(step)
+        config = plugin.config.model_validate(settings)
+        folder = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
+        return run_step(
+            plugin, config, [model], folder, store=self.store, dataset=self.dataset
+        ).artifact
+
+    def answers(self, artifact: Artifact) -> np.ndarray:
+        predictions = Predictions(self.folder / "predictions")
+        return predictions.of(artifact, self.dataset.select("test"), ignore_progress)
+
+
+@pytest.fixture(scope="session")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+    return Steps(tmp_path_factory.mktemp("openvino"))
+
+
+@pytest.fixture(scope="session")
+def openvino_model(steps: Steps) -> Artifact:
+    return steps.run("export-openvino", steps.onnx)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """Return uint8 images that fit the model."""
+    return np.random.default_rng(1).integers(0, 256, (6, 32, 32, 3), np.uint8)
