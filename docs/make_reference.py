@@ -24,6 +24,7 @@ from pupila.plugin import (
     Task,
 )
 from pupila.plugin_registry import PluginRegistry, installed
+from pupila.result_plugins import GateCondition, Metric, ReportSection
 from pupila_flows.recipe.schema import Recipe, model_in
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -47,6 +48,9 @@ def reference(registry: PluginRegistry) -> str:
     parts += ["", "## Shifts", "", *_listed(registry, Shift)]
     parts += ["", "## Data checks", "", *(_listed(registry, DataCheck) or ["None of our own."])]
     parts += ["", "## Commands", "", *_listed(registry, Command)]
+    parts += ["", "## Metrics", "", *_listed(registry, Metric)]
+    parts += ["", "## Conditions", "", *_listed(registry, GateCondition)]
+    parts += ["", "## Sections of the report", "", *_listed(registry, ReportSection)]
     parts += ["", "## Hooks", ""]
     for name, hook in vars(Hooks).items():
         if name.startswith("pupila_"):

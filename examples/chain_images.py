@@ -2,9 +2,9 @@
 
     python examples/chain_images.py DATA CROPS MANIFEST
 
-DATA holds `glaucoma.csv` and `discs/discs.csv` with crops of the original photographs. CROPS is the folder that
-`pupila crop` made of `discs/discs.csv`: crops of the photographs at 512 pixels, which are blurred. Of
-IDRiD only the split `train` is taken.
+DATA holds `glaucoma.csv` and `discs/discs.csv`, with crops of the original photographs. CROPS is
+the folder that `pupila crop` made of `discs/discs.csv`: crops of the photographs at 512 pixels,
+which are blurred. Of IDRiD only the split `train` is taken.
 """
 
 from __future__ import annotations

@@ -43,7 +43,13 @@ steps:
   second: {use: train, with: {student: conv-32-64-8, size: 32, epochs: 2}}
   soup: {use: average-weights, from: [first, second], with: {choice: uniform}}
   tflite: {use: export-tflite, from: soup}
+gate:
+  steps: [tflite]
+  margins: {}
+  fidelity: null
+  limits: {wrong_and_sure: 0.99}
 """
+SECTIONS = ("soups", "bytes-for-accuracy")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def test_the_wheel_depends_on_the_core_and_on_what_computes(wheel: Path):
         if "extra ==" not in requirement
     ]
     assert needs == ["keras>=3.15", "pupila-core", "tensorflow==2.19.*", "typer"]
-    assert "average_weights/py.typed" in names
+    assert {"average_weights/py.typed", "average_weights/pages/soup.html"} <= {*names}
     assert not [name for name in names if "test" in name]
 
 
@@ -80,6 +86,7 @@ def test_an_installed_wheel_is_listed_without_importing_a_framework(path: Path):
     assert listed["distribution"] == "average-weights-for-pupila"
     assert listed["version"] == "0.1.0"
     assert listed["settings"] == ["choice"]
+    assert {"true_class_probability", "wrong_and_sure", *SECTIONS} <= {*listed["names"]}
     assert listed["heavy"] == []
 
 
@@ -116,6 +123,20 @@ def test_a_recipe_runs_with_the_installed_plugin_beside_the_broken_one(path: Pat
     assert entries["soup"]["record"]["origin"]["distribution"] == "average-weights-for-pupila"
     assert len(entries["soup"]["record"]["measured"]["ingredients"]) == 2
     assert entries["tflite"]["evaluation"]["runtime"].startswith("LiteRT")
+    added = entries["tflite"]["evaluation"]["metrics"]["added"]
+    values = {figure["name"]: figure["estimate"]["value"] for figure in added}
+    assert 0 <= values["true_class_probability"] <= 1
+    (verdict,) = result["gate"]["artifacts"]
+    findings = {finding["condition"]: finding for finding in verdict["findings"]}
+    known = findings["wrong_and_sure"]
+    assert known["verdict"] in ("pass", "inconclusive") and known["interval"]
+    (report,) = tmp_path.glob(".pupila/runs/*/*/report.html")
+    text = report.read_text()
+    assert "probability of the true class" in text and "Wrong and sure answers is" in text
+    soups, costs = (text.split(f'<section id="added-{name}">')[1] for name in SECTIONS)
+    assert "<summary>Ingredients</summary>" in soups.split("</section>")[0]
+    assert "Bytes a point" in costs.split("</section>")[0]
+    assert "cannot be drawn" not in text
 
 
 @pytest.mark.slow

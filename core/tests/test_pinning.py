@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="ne
 
 
 @pytest.fixture
-def other_thread():
+def other_thread() -> Iterator[int]:
     """Yield the system's id of a thread that lives as long as the test."""
     done, known = threading.Event(), threading.Event()
-    ids = []
+    ids: list[int] = []
 
-    def live():
+    def live() -> None:
         ids.append(threading.get_native_id())
         known.set()
         done.wait()
@@ -30,7 +31,7 @@ def other_thread():
     thread.join()
 
 
-def test_all_threads_stay_on_one_core_and_are_free_again_after(other_thread):
+def test_all_threads_stay_on_one_core_and_are_free_again_after(other_thread: int) -> None:
     before = os.sched_getaffinity(0)
     with pytest.raises(RuntimeError), pin(1):
         assert os.sched_getaffinity(0) == os.sched_getaffinity(other_thread) == {min(before)}
@@ -38,7 +39,7 @@ def test_all_threads_stay_on_one_core_and_are_free_again_after(other_thread):
     assert os.sched_getaffinity(0) == os.sched_getaffinity(other_thread) == before
 
 
-def test_a_thread_that_ends_meanwhile_is_not_an_error():
+def test_a_thread_that_ends_meanwhile_is_not_an_error() -> None:
     thread = threading.Thread(target=threading.Event().wait, args=(0.05,))
     thread.start()
     with pin(1):

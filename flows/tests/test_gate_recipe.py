@@ -86,6 +86,24 @@ def test_the_exports_at_the_ends_are_checked_unless_others_are_named(tmp_path: P
             "{margins: {acuracy: 0.1}}",
             "gate.margins.acuracy is not a known field. Did you mean 'accuracy'?",
         ),
+        ("{margins: {log_loss: 0.05}, published: {log_loss: 0.1}}", "has no `publish`"),
+        ("{margins: {log_loss: 0.05}}", None),
+        (
+            "{margins: {log_los: 0.05}}",
+            "gate.margins.log_los is not a known field. Did you mean 'log_loss'? Known: accuracy, "
+            "auc, sensitivity, specificity, log_loss.",
+        ),
+        ("{margins: {log_loss: 0}}", "gate.margins.log_loss is 0: must be greater than 0"),
+        (
+            "{margins: {log_loss: 6}}",
+            "gate.margins.log_loss is 6: expected less than 5.54518, as log loss lies between 0 "
+            "and 5.54518.",
+        ),
+        (
+            "{margins: {balanced_accuracy: 0.05}}",
+            "gate.margins.balanced_accuracy: the gate cannot compare two models by balanced "
+            "accuracy, which needs a value for each image with bounds: leave it out.",
+        ),
         ("{margins: {accuracy: 0}}", "gate.margins.accuracy"),
         ("{margins: {error: 0}}", "gate.margins.error is 0: must be greater than 0"),
         (

@@ -237,3 +237,28 @@ def test_every_job_that_trains_or_asks_a_model_has_the_number_of_threads_in_its_
         *("AdoptArtifact", "AskGate", "CheckData", "CompareExternal", "DrawReport"),
         *("MakeCorruptions", "MakeHardNegatives", "Publish"),
     }
+
+
+METRIC = """
+from pupila import Metric, hookimpl
+
+
+@hookimpl
+def pupila_metrics():
+    yield Metric(name="sure", summary="Highest probability", implementation="sure:sure", title="s")
+"""
+
+
+def test_another_version_of_a_metric_evaluates_again(
+    tmp_path: Path, workspace: Workspace, dataset: Dataset, beads: Artifact
+):
+    known: list[dict[str, str]] = []
+    for version in ("1.0", "1.1"):
+        with (
+            packages(tmp_path / version),
+            plugin_installed(tmp_path / f"metric {version}", "sure", "sure", METRIC, version),
+        ):
+            known.append(keys(workspace, dataset, beads))
+    before, after = known
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"evaluate", "evaluate elsewhere"}

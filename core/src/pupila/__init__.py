@@ -4,8 +4,10 @@ Everything that a plugin author needs can be imported from here.
 """
 
 from pupila.artifact import Artifact, Threshold, ThresholdRule
+from pupila.condition import CheckedModel
 from pupila.data_checks import Fact
 from pupila.dataset import Dataset
+from pupila.drawing import Drawing
 from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
 from pupila.plugin import (
@@ -24,6 +26,8 @@ from pupila.plugin import (
 )
 from pupila.plugin_registry import PluginRegistry, installed
 from pupila.predictions import Predictions
+from pupila.reported import ReportedRun
+from pupila.result_plugins import GateCondition, MeasuredSection, Metric, ReportSection
 from pupila.runtime import OpenModel, Progress
 from pupila.spec import InputSpec, OutputSpec
 from pupila.step import Step, StepResult, SubTaskFailed, WorkerPool
@@ -33,14 +37,19 @@ __all__ = [
     "ANY_FORMAT",
     "ANY_TASK",
     "Artifact",
+    "CheckedModel",
     "Command",
     "Config",
     "DataCheck",
     "Dataset",
+    "Drawing",
     "Exporter",
     "Fact",
+    "GateCondition",
     "InputSpec",
     "Loader",
+    "MeasuredSection",
+    "Metric",
     "MetricSettings",
     "OpenModel",
     "OutputSpec",
@@ -48,6 +57,8 @@ __all__ = [
     "Predictions",
     "Progress",
     "PupilaError",
+    "ReportSection",
+    "ReportedRun",
     "Runner",
     "Shift",
     "Step",

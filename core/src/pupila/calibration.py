@@ -1,6 +1,8 @@
-"""Calibration error and Brier score of a classifier's probabilities, with rough intervals."""
+"""Calibration error, Brier score and log loss of a classifier's probabilities."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +20,8 @@ from pupila.intervals import (
 
 BINS = 15
 """Number of bins of the expected calibration error, as in Guo et al. 2017."""
+LEAST_PROBABILITY = 1 / 256
+"""Smallest probability in a log loss: the step of an 8-bit output, which says 0 below it."""
 
 
 def calibration(
@@ -62,3 +66,13 @@ def calibration(
         resampling_interval(ece, mirrored, 1, independent, f"basic bootstrap, {how}"),
         resampling_interval(brier, draws[:, 1], 2, independent, f"percentile bootstrap, {how}"),
     )
+
+
+def log_loss(scores: Floats, truth: Integers, classes: Sequence[str]) -> Floats:
+    """Return minus the logarithm of the true class's probability, `(images,)`, in nats.
+
+    Probabilities below `LEAST_PROBABILITY` count as that. So a value is at most `-ln(1/256)`, 5.5,
+    and files that differ by their rounding alone are alike.
+    """
+    chosen = scores[np.arange(len(truth)), truth]
+    return -np.log(np.clip(chosen, LEAST_PROBABILITY, 1))

@@ -6,6 +6,7 @@ Its answers are probabilities `(images, classes)`, its truths the columns of the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pupila import ties
 from pupila.artifact import Threshold
+from pupila.calibration import LEAST_PROBABILITY
 from pupila.chance import ChanceCheck, check_chance
 from pupila.dataset import Dataset
 from pupila.errors import list_names
@@ -21,6 +23,7 @@ from pupila.fidelity import logits_of
 from pupila.hookspecs import hookimpl
 from pupila.metrics import answers_of, check_answers, metrics_of
 from pupila.plugin import CLASSIFICATION, LABEL_COLUMNS, Task
+from pupila.result_plugins import Metric
 from pupila.roc import mean_auc
 from pupila.spec import OutputSpec
 from pupila.task import Answers, Bools, MetricSettings, TaskMethods, Truths, misfit_of_rows
@@ -49,6 +52,29 @@ def pupila_tasks() -> Iterator[Task]:
         mixable=True,
         min_classes=2,
         max_classes=None,
+    )
+
+
+@hookimpl
+def pupila_metrics() -> Iterator[Metric]:
+    """Yield the metrics of classifiers that come in as those of any package do."""
+    yield Metric(
+        name="balanced_accuracy",
+        summary="Mean over classes of the fraction of their images answered right",
+        implementation="pupila.metrics:balanced_accuracy",
+        title="balanced accuracy",
+        per_image=False,
+        decided=True,
+        bounds=(0.0, 1.0),
+    )
+    yield Metric(
+        name="log_loss",
+        summary="Mean of minus the logarithm of the true class's probability",
+        implementation="pupila.calibration:log_loss",
+        title="log loss",
+        unit="nats",
+        lower_is_better=True,
+        bounds=(0.0, -math.log(LEAST_PROBABILITY)),
     )
 
 

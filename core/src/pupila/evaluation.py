@@ -47,7 +47,7 @@ class OperatingPoint(_FrozenModel):
 
 
 class Figure(_FrozenModel):
-    """A figure of a task other than classification, such as the median error of a position."""
+    """A figure of a task other than classification, or of a metric that a plugin adds."""
 
     name: str = Field(description="Of the figure in recipes and results: `error`.")
     title: str = Field(description="As tables show it: `median error`.")
@@ -60,7 +60,8 @@ class Metrics(_FrozenModel):
     """Quality of one model's answers on one set of images.
 
     Every task has an `accuracy`: the fraction of images that are answered right. Figures of other
-    tasks are in `figures`; what only a classification has is then empty.
+    tasks are in `figures`; what only a classification has is then empty. The metrics of
+    plugins are in `added`.
     """
 
     images: int
@@ -103,6 +104,9 @@ class Metrics(_FrozenModel):
         description="Largest fraction of images that share the highest probability of a class.",
     )
     figures: tuple[Figure, ...] = Field(default=(), description="Of other tasks.")
+    added: tuple[Figure, ...] = Field(
+        default=(), description="Of the installed metrics: see `pupila.plugin.Metric`."
+    )
 
     @property
     def point(self) -> OperatingPoint | None:

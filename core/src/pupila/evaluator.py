@@ -29,6 +29,7 @@ from pupila.intervals import share
 from pupila.openset import OpenSetImages, evaluate_open_set
 from pupila.plain import misfits, plain
 from pupila.plugin import Runner
+from pupila.plugin_metrics import metrics_of_answers
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions, check_outputs, open_model
 from pupila.runtime import OpenModel, OpenPage, Progress
@@ -101,11 +102,12 @@ def evaluate(
     return Evaluation(
         **dict(measured),
         split=split,
-        metrics=task.metrics(answers, truths, settings(patients=patients)),
+        metrics=metrics_of_answers(dataset.task, answers, truths, settings(patients=patients)),
         validation=_validation_accuracy(validation, artifact, dataset),
         groups={
             column: {
-                value: task.metrics(
+                value: metrics_of_answers(
+                    dataset.task,
                     answers[rows],
                     truths[rows],
                     settings(patients=None if patients is None else patients[rows]),

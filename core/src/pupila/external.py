@@ -19,6 +19,7 @@ from pupila.dataset import UNLABELLED, Dataset
 from pupila.evaluation import Evaluation, Measurement, Metrics, StageFigures
 from pupila.evaluator import measure
 from pupila.fidelity import LEAST_IMAGES, Fidelity, fidelity
+from pupila.plugin_metrics import metrics_of_answers
 from pupila.predictions import Predictions
 from pupila.runtime import Progress
 from pupila.stages import evaluate_stages
@@ -153,7 +154,7 @@ def evaluate_external(
                 validation=chosen_by,
                 shipped=artifact.record.threshold,
             )
-            metrics = task.metrics(answers[rows], truths[rows], settings)
+            metrics = metrics_of_answers(images.task, answers[rows], truths[rows], settings)
         if teacher and len(rows) >= LEAST_IMAGES:
             to_teacher = fidelity(
                 teacher[0],

@@ -17,6 +17,7 @@ from pupila.plugin import (
     Task,
     Technique,
 )
+from pupila.result_plugins import GateCondition, Metric, ReportSection
 
 PROJECT = "pupila"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -120,4 +121,19 @@ class Hooks:
     @hookspec
     def pupila_checks(self) -> Iterable[DataCheck]:
         """Yield checks of the images, which run before anything is trained on them."""
+        return ()
+
+    @hookspec
+    def pupila_metrics(self) -> Iterable[Metric]:
+        """Yield metrics: figures of a model's answers, which a gate may set margins for."""
+        return ()
+
+    @hookspec
+    def pupila_conditions(self) -> Iterable[GateCondition]:
+        """Yield conditions of the gate: limits that a recipe may set for every artifact."""
+        return ()
+
+    @hookspec
+    def pupila_sections(self) -> Iterable[ReportSection]:
+        """Yield sections of the report: of a whole run, or of a model of measured values."""
         return ()

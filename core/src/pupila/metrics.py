@@ -171,6 +171,17 @@ def confusion(answers: Integers, truth: Integers, classes: int) -> tuple[tuple[i
     return tuple(tuple(int(count) for count in row) for row in pairs.reshape(classes, classes))
 
 
+def balanced_accuracy(decided: Floats, truth: Integers, classes: Sequence[str]) -> float:
+    """Return the mean over classes of the fraction of their images that get the right class.
+
+    `decided` is 1 for the class that an image gets, `(images, classes)`. The result is NaN if a
+    class has no image (Brodersen et al. 2010, ICPR, section II).
+    """
+    images = np.bincount(truth, minlength=len(classes))
+    right = np.bincount(truth, decided[np.arange(len(truth)), truth], minlength=len(classes))
+    return float((right / images).mean()) if images.all() else float("nan")
+
+
 def threshold_at(scores: Floats, is_positive: Bools, specificity: float) -> float:
     """Return the threshold with the best sensitivity whose specificity is at least `specificity`.
 

@@ -31,6 +31,7 @@ from pupila.plugin_failures import naming
 from pupila.plugin_loading import BrokenPlugin, RegisteredPlugin, load_entry_points
 from pupila.plugin_names import NameClash, find_clashes, normalized, qualified, qualify, title
 from pupila.requirements import CORE, versions
+from pupila.result_plugins import Metric
 
 PluginT = TypeVar("PluginT", bound=Plugin)
 ResultT = TypeVar("ResultT")
@@ -43,6 +44,7 @@ plugins fit, the named one is used."""
 
 _OWN = (
     EntryPoint("classification", "pupila.classification", PROJECT),
+    EntryPoint("conditions", "pupila.condition", PROJECT),
     EntryPoint("shift", "pupila.shift", PROJECT),
 )
 """Entry points of the core's own plugins, which are registered like any others."""
@@ -138,6 +140,10 @@ class PluginRegistry:
             PupilaError: no family of alterations of that name is installed.
         """
         return self.find(Shift, name)
+
+    def metrics(self, task: str) -> list[Metric]:
+        """Return the metrics that measure answers of a task, sorted by name."""
+        return [metric for metric in self.all(Metric) if metric.fits(task)]
 
     def runner(self, format: str) -> Runner:
         """Return the runner that evaluates artifacts of this format.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from pupila.drawing import Drawing
 from pupila.measured.base import Count, Difference, Fraction, MeasuredFields
 
 
@@ -15,6 +16,20 @@ class MicrocontrollerMemory(MeasuredFields):
     arena_bytes: Count = Field(description="The smallest arena that the model runs in.")
     activation_bytes: Count = Field(description="Bytes of the arena for images and feature maps.")
     persistent_bytes: Count = Field(description="Bytes of the arena that operators keep.")
+
+    def drawing(self) -> Drawing:
+        """Return the memory as a table, for `pupila.MeasuredSection`."""
+        named = {
+            "flash: the flatbuffer": self.flash_bytes,
+            "arena: the smallest that the model runs in": self.arena_bytes,
+            "of it, images and feature maps": self.activation_bytes,
+            "of it, what operators keep": self.persistent_bytes,
+        }
+        return Drawing(
+            lead="Measured with TFLite Micro on the computer of the run.",
+            columns=("Memory", "Bytes"),
+            rows=[(name, f"{size:,}") for name, size in named.items()],
+        )
 
 
 class ProbeComparison(MeasuredFields):

@@ -14,8 +14,8 @@ Moldovan 2008, Stat Med 27:3540) has slightly more power for much more work.
 
 Areas under the ROC curve, mean errors, and proportions on data with several images of one patient,
 are compared by bootstrap tilting (DiCiccio and Romano 1990): the contributions of images or
-patients are reweighted. See `compare_auc`, `compare_errors`, `pupila.noninferiority.clustered` and
-`pupila.noninferiority.tilting`.
+patients are reweighted. See `compare_auc`, `compare_errors`, `compare_means`,
+`pupila.noninferiority.clustered` and `pupila.noninferiority.tilting`.
 
 If several figures are tested and all must pass, each is tested at the full `LEVEL`. The probability
 that all of them pass falsely is at most the probability that a single one does
@@ -34,6 +34,7 @@ from pupila.noninferiority.limits import (
     proportion_interval,
 )
 from pupila.noninferiority.mean_error import PairedErrors, compare_errors
+from pupila.noninferiority.mean_value import compare_means
 from pupila.noninferiority.proportions import (
     compare_proportions,
     critical_score,
@@ -55,6 +56,7 @@ __all__ = [
     "check_proportion",
     "compare_auc",
     "compare_errors",
+    "compare_means",
     "compare_proportions",
     "critical_score",
     "exact_p_value",

@@ -15,8 +15,9 @@ class TestSparsify(TechniqueContract):
 Install the plugin (`pip install --editable .`), then run `pytest`: each property that Pupila relies
 on is one test, named as a sentence. `ExporterContract` does the same for exporters, and checks that
 the exported model, run by the runner of its format, gives the same answers. `TaskContract` tests a
-task, `DataCheckContract` a check of the images, `CommandContract` a command. As in a flow, a step
-does not get the test images; a step that asks for them fails.
+task, `DataCheckContract` a check of the images, `CommandContract` a command; `MetricContract`,
+`ConditionContract` and `SectionContract` test what a package adds to the results of a run. As in a
+flow, a step does not get the test images; a step that asks for them fails.
 
 The contract makes the input itself: a tiny image classifier in a format that the plugin accepts,
 and a few synthetic images. If the plugin does not accept `keras`, an installed exporter converts
@@ -29,7 +30,10 @@ from __future__ import annotations
 import pytest
 
 # before the contracts are imported: a failed assertion then shows what was compared
-_CONTRACTS = ("contracts", "task_contract", "command_contract", "data_check_contract")
+_CONTRACTS = (
+    *("contracts", "task_contract", "command_contract", "data_check_contract"),
+    "result_contracts",
+)
 pytest.register_assert_rewrite(*(f"pupila.testing.{name}" for name in _CONTRACTS))
 
 from pupila.runtime import ignore_progress  # noqa: E402
@@ -40,6 +44,11 @@ from pupila.testing.data_check_contract import DataCheckContract  # noqa: E402
 from pupila.testing.disc_steps import DiscSteps, mean_shift  # noqa: E402
 from pupila.testing.discs import DISC, disc_dataset, disc_locator, store_locator  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
+from pupila.testing.result_contracts import (  # noqa: E402
+    ConditionContract,
+    MetricContract,
+    SectionContract,
+)
 from pupila.testing.steps import (  # noqa: E402
     StepMaker,
     StepRun,
@@ -67,9 +76,12 @@ __all__ = [
     "DISC",
     "INPUT",
     "CommandContract",
+    "ConditionContract",
     "DataCheckContract",
     "DiscSteps",
     "ExporterContract",
+    "MetricContract",
+    "SectionContract",
     "StepMaker",
     "StepRun",
     "TaskContract",

@@ -35,7 +35,7 @@ _HEAVY = (
     *("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tensorflowjs", "jax"),
     *("onnx", "onnxruntime", "openvino"),
 )
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUM_ERROR = 0.02
 """Most by which the sum of an image's probabilities may differ from 1: 8-bit outputs are rounded.
 """
@@ -123,7 +123,7 @@ class _StepContract:
         assert isinstance(_descriptor(type(self)), self._kind)
 
     def test_its_name_is_lower_case_words_joined_by_dashes(self) -> None:
-        assert _NAME.fullmatch(_descriptor(type(self)).name)
+        assert NAME.fullmatch(_descriptor(type(self)).name)
 
     def test_its_summary_is_one_line(self) -> None:
         summary = _descriptor(type(self)).summary

@@ -1,4 +1,4 @@
-"""A plugin for Pupila: a technique, a family of alterations, a check of the images, a command."""
+"""A plugin for Pupila: a technique that averages weights, and one of most other things."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from pupila import Command, Config, DataCheck, Shift, Technique, hookimpl
+from pupila import (
+    Command,
+    Config,
+    DataCheck,
+    GateCondition,
+    MeasuredSection,
+    Metric,
+    ReportSection,
+    Shift,
+    Technique,
+    hookimpl,
+)
 
 
 class AverageWeights(Config):
@@ -70,10 +81,54 @@ def pupila_checks() -> Iterator[DataCheck]:
 
 
 @hookimpl
+def pupila_metrics() -> Iterator[Metric]:
+    """Yield the one metric of this package."""
+    yield Metric(
+        name="true_class_probability",
+        summary="Mean probability of the true class",
+        title="probability of the true class",
+        bounds=(0.0, 1.0),
+        implementation="average_weights.results:true_class_probability",
+    )
+
+
+@hookimpl
 def pupila_commands() -> Iterator[Command]:
     """Yield the one command of this package."""
     yield Command(
         name="weights-distance",
         summary="Show how far the weights of two Keras models are from each other.",
         implementation="average_weights.distance:show",
+    )
+
+
+@hookimpl
+def pupila_conditions() -> Iterator[GateCondition]:
+    """Yield the one condition of this package."""
+    yield GateCondition(
+        name="wrong_and_sure",
+        summary="Fraction of images answered wrong with a probability of over 0.9",
+        title="wrong and sure answers",
+        has_interval=True,
+        advice="Average more models, or train with a higher temperature.",
+        tasks=frozenset({"classification"}),
+        implementation="average_weights.results:wrong_and_sure",
+    )
+
+
+@hookimpl
+def pupila_sections() -> Iterator[ReportSection]:
+    """Yield the sections of this package: of what it measured, and of a whole run."""
+    yield MeasuredSection(
+        name="soups",
+        summary="Which models were averaged, and how good they are",
+        title="Averaged weights",
+        implementation="average_weights.results:Soup",
+        template="average_weights:pages/soup.html",
+    )
+    yield ReportSection(
+        name="bytes-for-accuracy",
+        summary="Bytes that ship for each point of accuracy",
+        title="What a point of accuracy costs",
+        implementation="average_weights.results:bytes_for_accuracy",
     )

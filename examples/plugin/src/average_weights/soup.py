@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from average_weights import AverageWeights
+from average_weights.results import Soup
 from pupila import Artifact, Dataset, PupilaError, Step, StepResult, keras_files
 from pupila.digest import short_digest
 from pupila.measured import Measured
@@ -42,12 +43,12 @@ def average(step: Step[AverageWeights]) -> StepResult:
         step.inputs[0],
         format="keras",
         measured=Measured(
-            {
-                "ingredients": [step.inputs[number].digest for number in chosen],
-                "validation_accuracy": _accuracy(models[0], step.inputs[0], validation),
-                "validation_accuracy_of_inputs": alone,
-                "validation_images": len(validation),
-            }
+            Soup(
+                ingredients=tuple(step.inputs[number].digest for number in chosen),
+                validation_accuracy=_accuracy(models[0], step.inputs[0], validation),
+                validation_accuracy_of_inputs=tuple(alone),
+                validation_images=len(validation),
+            )
         ),
     )
 

@@ -4,19 +4,23 @@ A recipe sets margins (`gate.margins.FIELD`) and limits (`gate.limits.FIELD`). F
 is one condition. A condition has the rule that compares an artifact with the margin or the limit,
 the words of the finding, and the kind of plot in the report. To add a condition, write an object
 here, list it in `CONDITIONS`, and add its field to `pupila_flows.recipe.gate`. Some conditions have
-another title and unit in each task: `condition_of` returns a condition in the words of a task.
+another title and unit in each task: `condition_of` returns a condition in the words of a task. The
+metrics and the conditions that packages add (`pupila.result_plugins`) are conditions as these are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pupila.errors import PupilaError, nearest
 from pupila.plugin import CLASSIFICATION
+from pupila.plugin_registry import installed
+from pupila.result_plugins import GateCondition, Metric
 from pupila.task import TaskMethods, methods_of
+from pupila_flows.gate.added import added_limit
 from pupila_flows.gate.fidelity import FidelityAtLeast
-from pupila_flows.gate.mean_error import ErrorMargin
+from pupila_flows.gate.means import ErrorMargin, metric_margin
 from pupila_flows.gate.predictions import Bools, ModelPredictions, Rows
 from pupila_flows.gate.rules import (
     OTHER_IMAGES,
@@ -30,6 +34,9 @@ from pupila_flows.gate.rules import (
 )
 from pupila_flows.gate.units import AREA, BYTES, FRACTION, MILLISECONDS, Unit, percent, quantity
 from pupila_flows.results import Finding
+
+ADDED_DIGITS = 3
+"""Digits after the point of a value that a package measures."""
 
 
 def _in_any_task(condition: Condition, task: TaskMethods) -> Condition:
@@ -236,7 +243,7 @@ def condition_of(field: str, task: str = CLASSIFICATION) -> Condition:
     Raises:
         PupilaError: no condition has that field, or no plugin that task.
     """
-    fields = {condition.field: condition for condition in CONDITIONS}
+    fields = {condition.field: condition for condition in (*CONDITIONS, *_of_plugins())}
     if field not in fields:
         raise PupilaError(
             f"The gate has no condition {field!r}: it has {', '.join(fields)}."
@@ -244,6 +251,21 @@ def condition_of(field: str, task: str = CLASSIFICATION) -> Condition:
         )
     condition = fields[field]
     return condition.in_task(condition, methods_of(task))
+
+
+def _of_plugins() -> Iterator[Condition]:
+    """Yield the conditions of installed packages; metrics without bounds take no margin."""
+    for metric in installed().all(Metric):
+        margin, unit = metric_margin(metric), _unit(metric.unit)
+        yield Condition(field=metric.name, title=metric.title, unit=unit, margin=margin)
+    for added in installed().all(GateCondition):
+        limit, unit = added_limit(added), _unit(added.unit)
+        yield Condition(field=added.name, title=added.title, unit=unit, limit=limit)
+
+
+def _unit(name: str) -> Unit:
+    known = {"": AREA, "bytes": BYTES, "ms": MILLISECONDS}
+    return known.get(name) or quantity(name, ADDED_DIGITS)
 
 
 def margin_rule(field: str) -> MarginRule:

@@ -8,7 +8,7 @@ from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila_flows.gate.inputs import GateInputs, GateModel
 from pupila_flows.gate.predictions import ModelPredictions
-from pupila_flows.gate.rules import ImageSubset, LimitResult, LimitRule, Ranking
+from pupila_flows.gate.rules import ImageSubset, LimitResult, LimitRule, Plot, Ranking
 from pupila_flows.gate.units import AREA, Unit
 
 _PICTURES = ImageSubset("images of each family (`shift.images`)", lambda _, rows: rows)
@@ -22,9 +22,9 @@ class FidelityAtLeast(LimitRule):
     whole interval is below it, and else inconclusive.
     """
 
-    bound = "at least"
-    missed = "less than required:"
-    plot = "interval"
+    bound: str = "at least"
+    missed: str = "less than required:"
+    plot: Plot = "interval"
 
     needs_teacher: bool = True
     advice: str = (

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pupila.chance import ChanceCheck
 from pupila.classification import Classification
 from pupila.errors import PupilaError
+from pupila.plugin_metrics import values_of_images
+from pupila.result_plugins import Metric
 from pupila.task import Errors, TaskMethods, Truths, methods_of
 from pupila_flows.gate.inputs import GateInputs, GateModel, Images
 from pupila_flows.gate.operating import AppliedThreshold, Floats, matching_threshold, own_threshold
@@ -149,6 +151,16 @@ class ModelPredictions:
             )
         return errors
 
+    def values_of(self, metric: Metric) -> Floats:
+        """Return what a metric says of each image, `(images,)`; NaN where it has no value.
+
+        Raises:
+            PupilaError: the metric's plugin returns wrong values, or it measures decisions and the
+                model has no threshold.
+        """
+        answers = self.decided if metric.decided else self.scores
+        return values_of_images(metric, answers, self.truths, self.classes)
+
     def worst_first(self, rows: Rows) -> Rows:
         """Return rows in the order of `losses`, the largest first."""
         return rows[np.argsort(-self.losses[rows], kind="stable")]
@@ -180,6 +192,13 @@ class ModelPredictions:
     @property
     def _has_classes(self) -> bool:
         return isinstance(self.task, Classification)
+
+    @property
+    def decided(self) -> Floats:
+        """What the model decides: of a classifier, 1 for the class in `chosen`, 0 for others."""
+        if self._has_classes:
+            return np.eye(len(self.classes))[self.chosen]
+        return np.asarray(self.task.decided(self.scores, self.classes, None), np.float64)
 
     @property
     def _described(self) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -171,12 +171,11 @@ class LimitResult:
 class LimitRule(ABC):
     """Compares a metric with a limit."""
 
-    bound: ClassVar[str]
+    bound: str
     """Kind of limit, in words: `at most` or `at least`."""
-    missed: ClassVar[str]
+    missed: str
     """Words of a failed finding after the missing amount, such as `more than allowed:`."""
-    plot: ClassVar[Plot]
-
+    plot: Plot
     advice: str = _IMPROVE
     """What to try after a failure."""
     more: str = "Add test images."
@@ -217,9 +216,9 @@ class LimitRule(ABC):
 class AtMost(LimitRule):
     """Passes if a cost, such as size or time, is not larger than the limit."""
 
-    bound = "at most"
-    missed = "more than allowed:"
-    plot = "bar"
+    bound: str = "at most"
+    missed: str = "more than allowed:"
+    plot: Plot = "bar"
 
     cost: Callable[[GateModel], float]
     """Returns the cost of a model in the unit of the condition, such as bytes."""
@@ -241,9 +240,9 @@ class AtLeast(LimitRule):
     The verdict depends on the whole interval of the fraction, not only on its value.
     """
 
-    bound = "at least"
-    missed = "less than required:"
-    plot = "interval"
+    bound: str = "at least"
+    missed: str = "less than required:"
+    plot: Plot = "interval"
 
     correct: Callable[[ModelPredictions, ModelPredictions | None], Bools]
     """Returns which images count for the fraction, `(images,)`.

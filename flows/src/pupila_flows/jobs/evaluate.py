@@ -127,7 +127,7 @@ class Evaluate(Job[Evaluation | Measurement]):
             open_set=OpenSetJobImages.of(open_set, workspace) if open_set else None,
             cpu=cpu_name(),
             cores=os.cpu_count(),
-            code=code_of(installed().runner(artifact.format)),
+            code=code_of(installed().runner(artifact.format), *installed().metrics(dataset.task)),
         )
 
     def run(self, progress: Progress) -> Evaluation | Measurement:

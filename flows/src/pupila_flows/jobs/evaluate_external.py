@@ -75,7 +75,7 @@ class EvaluateExternal(Job[ExternalEvaluation]):
             reference=reference,
             latency_repeats=latency_repeats,
             cpu=f"{os.cpu_count()} {cpu_name()}" if latency_repeats else None,
-            code=code_of(installed().runner(artifact.format)),
+            code=code_of(installed().runner(artifact.format), *installed().metrics(images.task)),
         )
 
     def run(self, progress: Progress) -> ExternalEvaluation:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pupila.runtime import Progress
 from pupila_flows.execution.job import Job, Keyed
+from pupila_flows.gate.added import checks_of
 from pupila_flows.gate.inputs import GateInputs
 from pupila_flows.jobs.keys import Code, code_of
 from pupila_flows.results import GateResult
@@ -23,7 +24,7 @@ class AskGate(Job[GateResult]):
     @classmethod
     def of(cls, workspace: Workspace, inputs: GateInputs) -> AskGate:
         """Return the job that runs the gate on `inputs`."""
-        code = code_of(packages=("pupila-flows",))
+        code = code_of(*checks_of(inputs.section.names), packages=("pupila-flows",))
         return cls(workspace=workspace, title="gate", inputs=inputs, code=code)
 
     def run(self, progress: Progress) -> GateResult:

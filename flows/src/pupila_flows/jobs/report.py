@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from pupila.digest import digest_json
-from pupila.plugin import CLASSIFICATION
+from pupila.plugin import CLASSIFICATION, Plugin
 from pupila.plugin_registry import installed
+from pupila.result_plugins import GateCondition, Metric, ReportSection
 from pupila.runtime import Progress
 from pupila_flows.execution.job import NOT_KEYED, Job
 from pupila_flows.jobs.keys import Code, code_of
@@ -23,6 +25,12 @@ class ReportPage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     report: Path
+
+
+def _shown() -> Iterator[Plugin]:
+    """Yield the plugins whose sections and titles a report shows."""
+    for kind in (ReportSection, Metric, GateCondition):
+        yield from installed().all(kind)
 
 
 class DrawReport(Job[ReportPage]):
@@ -49,7 +57,7 @@ class DrawReport(Job[ReportPage]):
             title="report",
             result=path,
             content=content,
-            code=code_of(installed().task(task), packages=("pupila-flows",)),
+            code=code_of(installed().task(task), *_shown(), packages=("pupila-flows",)),
         )
 
     def run(self, progress: Progress) -> ReportPage:

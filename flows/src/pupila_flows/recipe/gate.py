@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat
 
 from pupila.errors import PupilaError
 from pupila.plugin import CLASSIFICATION
@@ -30,7 +30,15 @@ Anchor = Annotated[Literal["first", "none"] | int, BeforeValidator(_known_anchor
 
 
 class Margins(Section):
-    """The largest losses that are accepted; a metric without a margin is not checked."""
+    """The largest losses that are accepted; a metric without a margin is not checked.
+
+    Other fields are the names of metrics that packages add: see `pupila.Metric`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, PositiveFloat] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        init=False
+    )
 
     accuracy: Margin | None = Field(
         default=None,
@@ -75,7 +83,15 @@ def default_margins(task: str) -> Margins:
 
 
 class Limits(Section):
-    """Limits that an artifact must keep, independent of other models."""
+    """Limits that an artifact must keep, independent of other models.
+
+    Other fields are the names of conditions that packages add: see `pupila.GateCondition`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        init=False
+    )
 
     size_bytes: int | None = Field(
         default=None, gt=0, description="Largest size of the files that ship, in bytes."
@@ -135,7 +151,8 @@ class GateSection(Section):
         default=default_margins(CLASSIFICATION),
         description="Largest losses against the teacher on the same test images; by default 0.05 "
         "for each metric of the task, and for its error what the task says, even if only `limits` "
-        "are given. `{}` checks none.",
+        "are given. Metrics of installed packages, such as `log_loss`, are named in the same way. "
+        "`{}` checks none.",
     )
     fidelity: Margin | None = Field(
         default=FIDELITY,
@@ -160,7 +177,9 @@ class GateSection(Section):
         "each value of a column, and for those without a value.",
     )
     limits: Limits = Field(
-        default_factory=Limits, description="Limits on size, time, agreement and accuracy."
+        default_factory=Limits,
+        description="Limits on size, time, agreement and accuracy, and by name on what the "
+        "conditions of installed packages measure, such as `peak_memory_bytes`.",
     )
     external: ExternalGate = Field(
         default_factory=ExternalGate,
@@ -184,6 +203,12 @@ class GateSection(Section):
     def on_external(self) -> Margins:
         """The margins on external images: `external.margins`, or else `margins`."""
         return self.external.margins or self.margins
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all margins and limits that are set anywhere."""
+        sections = (self.margins, self.against_published, self.on_external, self.limits)
+        return frozenset(name for section in sections for name in section.asked)
 
     @property
     def words(self) -> str:

@@ -8,7 +8,7 @@ from pupila.evaluation import Estimate, Evaluation, Figure, Metrics
 from pupila.task import TaskMethods
 from pupila_flows.markdown import code, plain, table
 from pupila_flows.report import formatting
-from pupila_flows.report.figures import known_figures, titled, with_interval
+from pupila_flows.report.figures import known_added, known_figures, titled, with_interval
 from pupila_flows.results import Entry
 
 _POINT = ("sensitivity", "specificity", "at threshold")
@@ -22,12 +22,18 @@ def metrics_lines(entries: Sequence[Entry], specificity: float, task: TaskMethod
     if not evaluated:
         return ["## Metrics", "", "None of the published artifacts was evaluated by itself."]
     known = known_figures(evaluation.metrics for _, evaluation in evaluated)
+    added = known_added(evaluation.metrics for _, evaluation in evaluated)
     rows = [
-        [code(entry.name), *_metric_cells(evaluation, known, task)]
+        [
+            code(entry.name),
+            *_metric_cells(evaluation, known, task),
+            *_figures(evaluation.metrics.added, added),
+        ]
         for entry, evaluation in evaluated
     ]
     head = ["model", *_quality_head(known, task)]
     head += [*(_CALIBRATION if task.has_classes else ()), "agrees with the teacher"]
+    head += [plain(titled(figure)) for figure in added]
     split, independence = evaluated[0][1].split, formatting.independence(evaluated[0][1].metrics)
     sentences = [
         f"On the {split} images, each artifact in its own runtime; 95 % intervals in parentheses.",
@@ -83,9 +89,7 @@ def _metric_cells(evaluation: Evaluation, known: Sequence[Figure], task: TaskMet
 def _quality(metrics: Metrics, known: Sequence[Figure], task: TaskMethods) -> list[str]:
     right = [str(metrics.images), _percent(metrics.accuracy)]
     if not task.has_classes:
-        own = {figure.name: figure for figure in metrics.figures}
-        figures = [own.get(figure.name) for figure in known]
-        return right + [with_interval(figure) if figure else formatting.NONE for figure in figures]
+        return right + _figures(metrics.figures, known)
     point = metrics.point
     return [
         *right,
@@ -94,6 +98,13 @@ def _quality(metrics: Metrics, known: Sequence[Figure], task: TaskMethods) -> li
         _percent(point.specificity) if point else formatting.NONE,
         formatting.threshold(metrics),
     ]
+
+
+def _figures(own: Sequence[Figure], known: Sequence[Figure]) -> list[str]:
+    """Return a cell for each of the `known` figures, given those that a model has."""
+    by_name = {figure.name: figure for figure in own}
+    figures = [by_name.get(figure.name) for figure in known]
+    return [with_interval(figure) if figure else formatting.NONE for figure in figures]
 
 
 def group_lines(entries: Sequence[Entry], task: TaskMethods) -> list[str]:

@@ -8,7 +8,7 @@ from pupila.evaluation import Estimate, Metrics
 from pupila.external import ExternalMetrics
 from pupila.task import TaskMethods
 from pupila_flows.report import formatting
-from pupila_flows.report.figures import figure_row
+from pupila_flows.report.figures import figure_row, number, titled
 from pupila_flows.results import Entry, ExternalSet, RunResult
 
 _COMPARED = {"accuracy": "accuracy", "error": "error", "auc": "AUC"}
@@ -59,10 +59,10 @@ def metrics_row(
 
 
 def quality_row(metrics: Metrics, task: TaskMethods) -> dict[str, str]:
-    """Return the metrics of one model as text: the fraction right, and the task's figures."""
+    """Return the metrics of one model as text: the fraction right, then all figures."""
     right = {task.right_title: interval(metrics.accuracy)}
     if not task.has_classes:
-        return right | figure_row(metrics.figures)
+        return right | figure_row((*metrics.figures, *metrics.added))
     point = metrics.point
     return right | {
         "AUC": interval(metrics.auc) if metrics.auc else "",
@@ -70,6 +70,7 @@ def quality_row(metrics: Metrics, task: TaskMethods) -> dict[str, str]:
         "specificity": interval(point.specificity) if point else "",
         "at threshold": formatting.threshold(metrics) if point else "",
         "ECE": f"{metrics.ece.value:.3f}" if metrics.ece else "",
+        **{titled(figure): number(figure.estimate.value, figure.unit) for figure in metrics.added},
     }
 
 

@@ -10,6 +10,7 @@ from pupila.task import TaskMethods
 from pupila_flows.report import formatting
 
 AUC = "AUC"
+ECE = "calibration error (ECE)"
 _DECIMALS, _MOST_DECIMALS = 2, 4
 """Decimals of a figure with a unit: two, or more for two significant digits."""
 
@@ -21,6 +22,21 @@ def known_figures(all_metrics: Iterable[Metrics]) -> list[Figure]:
         for figure in metrics.figures:
             figures.setdefault(figure.name, figure)
     return list(figures.values())
+
+
+def known_added(all_metrics: Iterable[Metrics]) -> list[Figure]:
+    """Return the figure of every metric of a plugin that some model has."""
+    figures = [figure for metrics in all_metrics for figure in metrics.added]
+    return list({figure.name: figure for figure in reversed(figures)}.values())[::-1]
+
+
+def listed_figures(metrics: Metrics) -> list[Figure]:
+    """Return the figures that are listed in one cell: the calibration error, or the task's figures.
+
+    The metrics of plugins follow.
+    """
+    ece = [Figure(name="ece", title=ECE, unit="", estimate=metrics.ece)] if metrics.ece else []
+    return [*ece, *metrics.figures, *metrics.added]
 
 
 def main_figure(metrics: Metrics) -> Figure | None:

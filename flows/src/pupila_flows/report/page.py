@@ -25,6 +25,7 @@ from pupila_flows.report.sections import (
 from pupila_flows.report.sections import (
     results_table as tables,
 )
+from pupila_flows.report.sections.added import added_sections
 from pupila_flows.report.sections.disagreements import disagreements
 from pupila_flows.report.sections.external import external_panels
 from pupila_flows.report.sections.gains import gains
@@ -90,6 +91,7 @@ def render(result: RunResult, folder: Path) -> str:
         curves=pruning_curves(lineage, task),
         layers=sensitive_layers(lineage),
         searches=searches(lineage),
+        added=added_sections(result, lineage),
         evaluated=lineage.evaluated(),
         missing=[
             artifact.name

@@ -10,6 +10,7 @@ from pupila.evaluation import Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
 from pupila.plugin import DataCheck, Loader, Plugin, Runner, Shift, StepPlugin, Student, Task
 from pupila.plugin_registry import PluginRegistry
+from pupila.result_plugins import GateCondition, Metric, ReportSection
 from pupila.task import TaskMethods
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
@@ -271,6 +272,12 @@ def _formats(plugin: Plugin) -> dict[str, str]:
         return {"takes": plugin.format, "gives": "predictions"}
     if isinstance(plugin, Task):
         return {"takes": ", ".join(plugin.label_columns), "gives": ", ".join(plugin.output_kinds)}
+    if isinstance(plugin, Metric):
+        return {"takes": "answers", "gives": "a number"}
+    if isinstance(plugin, GateCondition):
+        return {"takes": "a model", "gives": "a verdict"}
+    if isinstance(plugin, ReportSection):
+        return {"takes": "a result", "gives": "a section"}
     if isinstance(plugin, Shift):
         return {"takes": "images", "gives": "images"}
     if isinstance(plugin, DataCheck):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pupila import Exporter, Runner, hookimpl
+from pupila import Exporter, MeasuredSection, Runner, hookimpl
 from pupila.plugin import ANY_TASK
 
 
@@ -31,4 +31,15 @@ def pupila_runners() -> Iterable[Runner]:
         threaded=False,
         implementation="pupila_micro.runner:open_artifact",
         check="pupila_micro.check:check",
+    )
+
+
+@hookimpl
+def pupila_sections() -> Iterable[MeasuredSection]:
+    """Yield the section with the memory that each exported model needs."""
+    yield MeasuredSection(
+        name="microcontroller-memory",
+        summary="Flash and arena of each model for microcontrollers",
+        title="Memory on a microcontroller",
+        implementation="pupila.measured:MicrocontrollerMemory",
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pupila.errors import join_names, nearest
+from pupila.result_plugins import GateCondition, Metric
 from pupila_flows.data.exclude import unknown_column
+from pupila_flows.gate.added import checks_of
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.plan.task_fields import find_task
 from pupila_flows.recipe.errors import dotted
-from pupila_flows.recipe.gate import GateSection, default_margins
+from pupila_flows.recipe.gate import GateSection, Limits, Margins, default_margins
 from pupila_flows.recipe.graph import Graph
 
 
@@ -94,26 +96,70 @@ def groups(context: Context) -> Iterator[Mistake]:
             yield ("gate", "groups", number), message
 
 
-def tasks(context: Context) -> Iterator[Mistake]:
-    """Check that the gate asks for no margin that the data's task lacks."""
+def margins(context: Context) -> Iterator[Mistake]:
+    """Check that models of the data's task have what the gate sets margins for."""
     section, task = _section(context), context.task_name
     if section is None or find_task(task) is None:
         return
-    known = default_margins(task).asked
-    margins = {
+    sections = {
         ("margins",): section.margins,
         ("published",): section.published,
         ("external", "margins"): section.external.margins,
     }
-    for path, asked in margins.items():
-        for field in asked.asked if asked else ():
-            if field not in known:
-                location = ("gate", *path, field)
-                yield (
-                    location,
-                    f"{dotted(location)}: models of the task {task!r} have no {field}, only "
-                    f"{join_names(known)}: leave it out.",
-                )
+    for path, asked in sections.items():
+        for field, margin in asked.asked.items() if asked else ():
+            location = ("gate", *path, field)
+            fault = _fault_of_margin(field, margin, task, context.plugins.all(Metric))
+            if fault:
+                yield location, f"{dotted(location)}{fault}"
+
+
+def limits(context: Context) -> Iterator[Mistake]:
+    """Check that the gate's limits are conditions that are installed, for the data's task."""
+    section, task = _section(context), context.task_name
+    conditions = {plugin.name: plugin for plugin in context.plugins.all(GateCondition)}
+    for field in section.limits.asked if section else ():
+        location = ("gate", "limits", field)
+        if field in Limits.model_fields:
+            continue
+        if field not in conditions:
+            names = [*Limits.model_fields, *conditions]
+            hint = nearest(field, names)
+            known = join_names(names)
+            yield location, f"{dotted(location)} is not a known field.{hint} Known: {known}."
+        elif not conditions[field].fits(task):
+            yield (
+                location,
+                f"{dotted(location)}: {field} cannot check models of the task {task!r}, only of "
+                f"{join_names(sorted(conditions[field].tasks))}: leave it out.",
+            )
+
+
+def _fault_of_margin(field: str, margin: float, task: str, metrics: Sequence[Metric]) -> str | None:
+    """Say what is wrong with a margin, after the name of its location; None if nothing is."""
+    known = default_margins(task).asked
+    metric = next((metric for metric in metrics if metric.name == field), None)
+    if field in known:
+        return None
+    if metric is None and field not in Margins.model_fields:
+        usable = [metric.name for metric in metrics if metric.fits(task) and metric.takes_margin]
+        names = [*known, *usable]
+        return f" is not a known field.{nearest(field, names)} Known: {join_names(names)}."
+    if metric is None or not metric.fits(task):
+        only = f", only {join_names(known)}" if metric is None else ""
+        return f": models of the task {task!r} have no {field}{only}: leave it out."
+    if not metric.takes_margin or metric.bounds is None:
+        return (
+            f": the gate cannot compare two models by {metric.title}, which needs a value for each "
+            f"image with bounds: leave it out."
+        )
+    width = metric.bounds[1] - metric.bounds[0]
+    if margin >= width:
+        return (
+            f" is {margin:g}: expected less than {width:g}, as {metric.title} lies between "
+            f"{metric.bounds[0]:g} and {metric.bounds[1]:g}."
+        )
+    return None
 
 
 def _section(context: Context) -> GateSection | None:
@@ -138,4 +184,6 @@ def _objection(name: str, section: GateSection, graph: Graph) -> str | None:
 
 def _compares(section: GateSection) -> bool:
     """Whether the gate compares with a teacher."""
-    return bool(section.margins.asked) or section.limits.agreement is not None
+    limits = [*checks_of(frozenset(section.limits.asked))]
+    needs = any(isinstance(limit, GateCondition) and limit.needs_teacher for limit in limits)
+    return bool(section.margins.asked) or section.limits.agreement is not None or needs

@@ -10,6 +10,7 @@ from pupila.errors import PupilaError
 from pupila.implementations import implementation_fault
 from pupila.plugin import DataCheck, Plugin
 from pupila.plugin_registry import PluginRegistry, installed
+from pupila.result_plugins import GateCondition
 from pupila_flows.plan.checks.runtimes import evaluated_formats
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
@@ -54,6 +55,7 @@ def _called(context: Context) -> Iterator[_Called]:
             yield ("data",), check, plugins
     yield from _swept(context)
     yield from _shifts(context)
+    yield from _of_results(context)
     for location, made in evaluated_formats(context):
         try:
             yield location, plugins.runner(made), plugins
@@ -74,6 +76,16 @@ def _shifts(context: Context) -> Iterator[_Called]:
             yield ("shift", "families", number), context.plugins.shift(name), context.plugins
         except PupilaError:
             continue  # another check reports it
+
+
+def _of_results(context: Context) -> Iterator[_Called]:
+    """Yield the metrics that all models are evaluated by, and what the gate's limits name."""
+    for metric in context.plugins.metrics(context.task_name):
+        yield ("evaluate",), metric, context.plugins
+    gate = context.recipe.gate if context.recipe else None
+    for condition in context.plugins.all(GateCondition):
+        if gate and condition.name in gate.limits.asked:
+            yield ("gate", "limits", condition.name), condition, context.plugins
 
 
 def _swept(context: Context) -> Iterator[_Called]:

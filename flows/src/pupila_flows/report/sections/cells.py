@@ -11,7 +11,7 @@ from pupila.evaluation import Figure
 from pupila_flows.report import figures, formatting
 
 FIGURES = "Figures"
-"""Title of the column that lists the figures of a task without classes."""
+"""Title of the column that lists several figures."""
 
 
 @dataclass(frozen=True)

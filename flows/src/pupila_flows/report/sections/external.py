@@ -10,13 +10,14 @@ from pupila.evaluation import Estimate
 from pupila.external import ExternalEvaluation, ImageDisagreement
 from pupila.task import TaskMethods
 from pupila_flows.report import external, formatting
+from pupila_flows.report.figures import listed_figures
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import locate
 from pupila_flows.report.sections.cells import FIGURES, Cell, figure_cell, listed
 from pupila_flows.results import ExternalResult, ExternalSet, RunResult
 
-_OF_CLASSES = ("AUC", "Sensitivity", "Specificity", "Calibration error (ECE)")
+_OF_CLASSES = ("AUC", "Sensitivity", "Specificity", FIGURES)
 _FIDELITY_COLUMNS = 4
 _PUPILS = 3
 """Most models whose images are shown for one external set."""
@@ -173,8 +174,9 @@ def _quality(external_result: ExternalResult, task: TaskMethods) -> list[Cell]:
         return (f"difference {external.signed(difference)}",) if difference else ()
 
     right = _percent(metrics.accuracy, *paired("accuracy"))
+    figures = listed(map(figure_cell, listed_figures(metrics)))
     if not task.has_classes:
-        return [right, listed(map(figure_cell, metrics.figures))]
+        return [right, figures]
     point = metrics.point
     return [
         right,
@@ -185,7 +187,7 @@ def _quality(external_result: ExternalResult, task: TaskMethods) -> list[Cell]:
             *paired("sensitivity"),
         ),
         _percent(point and point.specificity, *paired("specificity")),
-        _score(metrics.ece),
+        figures,
     ]
 
 

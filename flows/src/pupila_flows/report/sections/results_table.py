@@ -44,7 +44,7 @@ def columns(lineage: Lineage, task: TaskMethods) -> tuple[str, ...]:
     )
 
 
-_OF_CLASSES = ("AUC", "Sensitivity and specificity", "Calibration error (ECE)")
+_OF_CLASSES = ("AUC", "Sensitivity and specificity", FIGURES)
 
 
 def results(lineage: Lineage, chosen: str | None, task: TaskMethods) -> list[Row]:
@@ -107,9 +107,8 @@ def _estimates(evaluation: Evaluation) -> dict[str, Estimate]:
         "auc": metrics.auc,
         "sensitivity": point and point.sensitivity,
         "specificity": point and point.specificity,
-        "ece": metrics.ece,
         "agreement": evaluation.agreement and evaluation.agreement.labels,
-        **{figure.name: figure.estimate for figure in metrics.figures},
+        **{figure.name: figure.estimate for figure in figures.listed_figures(metrics)},
     }
     return {name: estimate for name, estimate in estimates.items() if estimate}
 
@@ -139,22 +138,21 @@ def _metrics(evaluation: Evaluation | None, bars: _Bars, task: TaskMethods) -> t
         none = [Cell(formatting.NONE)] * (1 + len(_OF_CLASSES if task.has_classes else [FIGURES]))
         return (Cell("not measured", notes=("untrained",)), *none)
     metrics = evaluation.metrics
-    if task.has_classes:
-        shown = _of_classes(evaluation, bars)
-    else:
-        shown = (listed(map(bars.figure, metrics.figures)),)
+    shown = _of_classes(evaluation, bars) if task.has_classes else (_listed(metrics, bars),)
     return bars.percent("accuracy", metrics.accuracy), *shown, _agreement(evaluation, bars)
 
 
+def _listed(metrics: Metrics, bars: _Bars) -> Cell:
+    return listed(map(bars.figure, figures.listed_figures(metrics)))
+
+
 def _of_classes(evaluation: Evaluation, bars: _Bars) -> tuple[Cell, Cell, Cell]:
-    """Return AUC, operating point and calibration error."""
+    """Return AUC, operating point and the other figures."""
     estimates = _estimates(evaluation)
     return (
         bars.score("auc", estimates["auc"]) if "auc" in estimates else Cell(formatting.NONE),
         _operating_point(evaluation.metrics, bars),
-        bars.score("ece", evaluation.metrics.ece)
-        if evaluation.metrics.ece
-        else Cell(formatting.NONE),
+        _listed(evaluation.metrics, bars),
     )
 
 

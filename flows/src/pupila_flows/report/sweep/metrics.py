@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pupila.evaluation import Evaluation
 from pupila.task import TaskMethods
-from pupila_flows.report.figures import known_figures
+from pupila_flows.report.figures import known_added, known_figures
 from pupila_flows.report.sweep.axis import write_value
 from pupila_flows.report.sweep.lines import roles
 from pupila_flows.results import Entry, RunResult
@@ -20,6 +20,7 @@ def metrics_csv(result: RunResult) -> str:
     task = result.data.methods
     known = known_figures(evaluation.metrics for _, evaluation in evaluated)
     names = ["auc"] if task.has_classes else [figure.name for figure in known]
+    names += [figure.name for figure in known_added(entry.metrics for _, entry in evaluated)]
     columns = _columns(names, task)
     stream = io.StringIO()
     table = csv.writer(stream)
@@ -49,7 +50,7 @@ def _columns(names: Sequence[str], task: TaskMethods) -> list[str]:
 
 def _values(entry: Entry, evaluation: Evaluation, names: Sequence[str]) -> list[object]:
     metrics, validation, shift = evaluation.metrics, evaluation.validation, entry.shift
-    figures = {figure.name: figure.estimate.value for figure in metrics.figures}
+    figures = {figure.name: figure.estimate.value for figure in (*metrics.figures, *metrics.added)}
     if metrics.auc:
         figures["auc"] = metrics.auc.value
     return [
