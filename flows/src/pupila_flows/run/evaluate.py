@@ -177,7 +177,7 @@ def _check_runtimes(
         results.append(RuntimeResult(runtime=runner.name, threads=threads, **outcome))
     failures = [f"{result.runtime}: {result.failure}" for result in results if result.failure]
     error = "; ".join(dict.fromkeys(failures)) or None
-    return entry.model_copy(update={"tried": tuple(results), "error": error})
+    return entry.model_copy(update={"runtimes": tuple(results), "error": error})
 
 
 def _reference(teacher: Entry | None) -> tuple[str, str] | None:
