@@ -152,9 +152,7 @@ class PluginRegistry:
             PupilaError: no runner of the format is installed, or several are and `PUPILA_RUNNERS`
                 names none of them.
         """
-        runners = [
-            runner for runner in self.all(Runner) if runner.primary and runner.format == format
-        ]
+        runners = [one for one in self.all(Runner) if one.primary and one.format == format]
         if runners:
             what = f"evaluate artifacts of format {format!r}"
             return self._only(runners, what, RUNNERS_VARIABLE)
@@ -187,9 +185,7 @@ class PluginRegistry:
             raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
         if is_special(source):
             raise PupilaError(f"{str(source)!r} is a pipe or a device: give the path of a file.")
-        loaders = [
-            loader for loader in self.all(Loader) if self._call(loader, loader.recognises, source)
-        ]
+        loaders = [one for one in self.all(Loader) if self._call(one, one.recognises, source)]
         if loaders:
             return self._only(loaders, f"recognise {str(source)!r}", LOADERS_VARIABLE)
         known = ", ".join(loader.summary for loader in self.all(Loader)) or "no loader at all"
