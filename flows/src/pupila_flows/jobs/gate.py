@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila_flows.execution.job import Job, Keyed
 from pupila_flows.gate.added import checks_of
@@ -24,7 +25,8 @@ class AskGate(Job[GateResult]):
     @classmethod
     def of(cls, workspace: Workspace, inputs: GateInputs) -> AskGate:
         """Return the job that runs the gate on `inputs`."""
-        code = code_of(*checks_of(inputs.section.names), packages=("pupila-flows",))
+        task = installed().task(inputs.task)  # says what is compared
+        code = code_of(task, *checks_of(inputs.section.names), packages=("pupila-flows",))
         return cls(workspace=workspace, title="gate", inputs=inputs, code=code)
 
     def run(self, progress: Progress) -> GateResult:
