@@ -36,9 +36,9 @@ def ignore(done: int, total: int, what: str) -> None:
 
 
 def picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
-    """Return a smooth random picture: recompressed, it is still the same to the eye."""
+    """Return a random picture without edges: recompressed, it is still the same to the eye."""
     random = np.random.default_rng(seed)
-    coarse = random.integers(40, 215, (8, 8, 3), dtype=np.uint8)
+    coarse = random.integers(40, 215, (16, 16, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 

@@ -10,7 +10,8 @@ HASH_BITS = 256
 With 64 bits, the usual number, other eyes look like near-duplicates: of IDRiD's 514 photographs,
 115 differ by 4 bits or less from one in another split. With 256 bits, the nearest photographs of
 different eyes differ by 30, and 95 % of the photographs by 12 or less after JPEG at quality 50,
-halving, or a change of brightness, gamma or sharpness.
+halving, or a change of brightness, gamma or sharpness. The bits of a picture that has nothing but
+soft shapes are less stable.
 """
 
 
