@@ -160,12 +160,12 @@ class Clinic:
 
     def latest(self) -> RunResult:
         """Return the result of the last run."""
-        folder = max((self.folder / ".pupila" / "runs" / "clinic").iterdir())
+        folder = (self.folder / ".pupila" / "runs" / "clinic" / "latest").resolve()
         return RunResult.model_validate_json((folder / "result.json").read_text())
 
     def report(self) -> str:
         """Return the report of the last run."""
-        folder = max((self.folder / ".pupila" / "runs" / "clinic").iterdir())
+        folder = (self.folder / ".pupila" / "runs" / "clinic" / "latest").resolve()
         return (folder / "report.html").read_text()
 
     def current(self) -> int:

@@ -38,7 +38,7 @@ publish: {{}}
         (tmp_path / "recipe.yaml").write_text(recipe.replace("LIMIT", str(limit)))
         done = run_pupila(tmp_path, "run", "recipe.yaml", code=None)
         runs = tmp_path / ".pupila" / "runs" / "gated"
-        latest = max(runs.iterdir())
+        latest = (runs / "latest").resolve()
         result = RunResult.model_validate_json((latest / "result.json").read_text())
         shutil.rmtree(latest)
         return done, result

@@ -35,7 +35,7 @@ def test_a_release_is_compared_by_its_rule_with_the_version_before_and_with_the_
     def released(rule: str) -> GateResult:
         (tmp_path / "recipe.yaml").write_text(RECIPE.format(teacher=teacher.path, rule=rule))
         run_pupila(tmp_path, "run", "recipe.yaml")
-        latest = max((tmp_path / ".pupila" / "runs" / "releases").iterdir())
+        latest = (tmp_path / ".pupila" / "runs" / "releases" / "latest").resolve()
         result = RunResult.model_validate_json((latest / "result.json").read_text())
         shutil.rmtree(latest)
         assert result.gate
