@@ -10,22 +10,19 @@ which are blurred. Of IDRiD only the split `train` is taken.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+import manifests
 from unseen_images import rows as images_of_both_hospitals
 
-_COLUMNS = ("path", "label", "split", "source")
 
-
-def rows(data: Path, crops: Path) -> Iterator[tuple[str, str, str, str]]:
+def rows(data: Path, crops: Path) -> Iterator[manifests.Row]:
     """Yield path, label, split and source of every image."""
     yield from images_of_both_hospitals(data)
-    with (crops / "crops.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row["split"] == "train":
-                yield str(crops / row["path"]), "", "unlabelled", f"{row['source']}-512"
+    for row in manifests.read(crops / "crops.csv"):
+        if row["split"] == "train":
+            yield str(crops / row["path"]), "", "unlabelled", f"{row['source']}-512"
 
 
 def main() -> None:
@@ -35,10 +32,7 @@ def main() -> None:
     parser.add_argument("crops", type=Path)
     parser.add_argument("manifest", type=Path)
     given = parser.parse_args()
-    with given.manifest.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        writer.writerows(rows(given.data.resolve(), given.crops.resolve()))
+    manifests.write(given.manifest, rows(given.data.resolve(), given.crops.resolve()))
 
 
 if __name__ == "__main__":

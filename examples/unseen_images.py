@@ -9,23 +9,20 @@ in `validation` is for choosing, and `test` for evaluating, by `external`.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-_COLUMNS = ("path", "label", "split", "source")
+import manifests
 
 
-def rows(data: Path) -> Iterator[tuple[str, str, str, str]]:
+def rows(data: Path) -> Iterator[manifests.Row]:
     """Yield path, label, split and source of every image."""
-    with (data / "glaucoma.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            yield str(data / row["path"]), row["label"], row["split"], row["source"]
-    with (data / "discs" / "discs.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row["split"] == "train":
-                crop = data / "discs" / "crops" / Path(row["path"]).name
-                yield str(crop), "", "unlabelled", row["source"]
+    for row in manifests.read(data / "glaucoma.csv"):
+        yield str(data / row["path"]), row["label"], row["split"], row["source"]
+    for row in manifests.read(data / "discs" / "discs.csv"):
+        if row["split"] == "train":
+            crop = data / "discs" / "crops" / Path(row["path"]).name
+            yield str(crop), "", "unlabelled", row["source"]
 
 
 def main() -> None:
@@ -34,10 +31,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("manifest", type=Path)
     given = parser.parse_args()
-    with given.manifest.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        writer.writerows(rows(given.data.resolve()))
+    manifests.write(given.manifest, rows(given.data.resolve()))
 
 
 if __name__ == "__main__":

@@ -8,31 +8,25 @@ DATA holds `glaucoma.csv`, `fundus_or_not.csv` and `discs/discs.csv`. Every imag
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-_COLUMNS = ("path", "label", "split", "source")
+import manifests
 
 
-def rows(data: Path) -> Iterator[tuple[str, str, str, str]]:
+def rows(data: Path) -> Iterator[manifests.Row]:
     """Yield path, label, split and source of every image."""
-    for row in _read(data / "glaucoma.csv"):
+    for row in manifests.read(data / "glaucoma.csv"):
         yield str(data / row["path"]), "crop", row["split"], row["source"]
-    for row in _read(data / "fundus_or_not.csv"):
+    for row in manifests.read(data / "fundus_or_not.csv"):
         if row["source"] != "acrima":
             label = "photograph" if row["label"] == "fundus" else "other"
             yield str(data / row["path"]), label, row["split"], row["source"]
-    for row in _read(data / "discs" / "discs.csv"):
+    for row in manifests.read(data / "discs" / "discs.csv"):
         photograph = data / "discs" / row["path"]
         yield str(photograph), "photograph", row["split"], row["source"]
         crop = data / "discs" / "crops" / photograph.name
         yield str(crop), "crop", row["split"], row["source"]
-
-
-def _read(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(newline="") as file:
-        yield from csv.DictReader(file)
 
 
 def main() -> None:
@@ -41,10 +35,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("manifest", type=Path)
     given = parser.parse_args()
-    with given.manifest.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        writer.writerows(rows(given.data.resolve()))
+    manifests.write(given.manifest, rows(given.data.resolve()))
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ class PluginRegistry:
     def get(self, kind: type[PluginT], name: str) -> PluginT | None:
         """Return the plugin of a kind and a name, such as `distill` or `pupila-distill/distill`.
 
-        It is None if there is no such plugin, or if the name is that of several.
+        None if no plugin, or more than one, has this name.
         """
         entry = self._by_name.get((kind.namespace(), normalized(name)))
         return entry.plugin if entry and isinstance(entry.plugin, kind) else None

@@ -3,61 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from pupila import Artifact
-from pupila.dataset import Dataset
-from pupila.plugin_registry import installed
-from pupila.predictions import Predictions
-from pupila.runtime import ignore_progress
-from pupila.store import Store
-from pupila.testing import draw_images, keras_artifact, read_images, run_step
+from pupila.testing import ClassifierSteps
 
 CALIBRATION = {"calibration_images": 16}
 
 
-@dataclass(frozen=True)
-class Steps:
-    """Runs steps on a small classifier; each step is run once for the same inputs and settings."""
-
-    folder: Path
-
-    @cached_property
-    def store(self) -> Store:
-        return Store(self.folder / "store")
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        return read_images(draw_images(self.folder / "images", images=12), self.folder / "cache")
-
-    @cached_property
-    def keras(self) -> Artifact:
-        return keras_artifact(self.store)
+class Steps(ClassifierSteps):
+    """Steps on a small classifier in Keras and TFLite."""
 
     @cached_property
     def tflite(self) -> Artifact:
-        return self.run("export-tflite", self.keras)
+        return self.make("export-tflite")
 
     def quantized(self, name: str) -> Artifact:
-        return self.run(name, self.tflite, **(CALIBRATION if name != "quantize-dynamic" else {}))
-
-    def run(self, step: str, model: Artifact, **settings: Any) -> Artifact:
-        plugin = installed().step(step)
-        config = plugin.config.model_validate(settings)
-        folder = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
-        return run_step(
-            plugin, config, [model], folder, store=self.store, dataset=self.dataset
-        ).artifact
-
-    def answers(self, artifact: Artifact) -> np.ndarray:
-        predictions = Predictions(self.folder / "predictions")
-        return predictions.of(artifact, self.dataset.select("test"), ignore_progress)
+        settings = CALIBRATION if name != "quantize-dynamic" else {}
+        return self.make(name, self.tflite, **settings)
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +33,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
 
 @pytest.fixture(scope="session")
 def onnx_model(steps: Steps) -> Artifact:
-    return steps.run("export-onnx", steps.keras)
+    return steps.make("export-onnx", steps.student)
 
 
 @pytest.fixture

@@ -49,14 +49,14 @@ def test_it_is_one_file_that_onnx_finds_valid(onnx_model):
 
 @pytest.mark.parametrize("opset", [13, 18])
 def test_the_opset_is_the_one_that_was_set(opset, steps):
-    exported = steps.run("export-onnx", steps.keras, opset=opset)
+    exported = steps.make("export-onnx", steps.student, opset=opset)
     (imported,) = onnx.load(exported.file("model.onnx")).opset_import
     assert (imported.domain, imported.version) == ("", opset)
-    np.testing.assert_allclose(steps.answers(exported), steps.answers(steps.keras), atol=1e-5)
+    np.testing.assert_allclose(steps.answers(exported), steps.answers(steps.student), atol=1e-5)
 
 
 def test_weights_and_multiplications_can_be_counted_in_the_file(steps, onnx_model):
-    record, given = onnx_model.record, steps.keras.record
+    record, given = onnx_model.record, steps.student.record
     assert (record.parameters, record.macs) == (given.parameters, given.macs)
     graph = Graph(onnx.load(onnx_model.file("model.onnx")))
     normalisation = 4 * 8  # four numbers per channel become part of the kernel and its bias
@@ -67,15 +67,15 @@ def test_weights_and_multiplications_can_be_counted_in_the_file(steps, onnx_mode
 
 
 def test_a_float_flatbuffer_gives_the_same_answers(steps):
-    exported = steps.run("export-onnx", steps.tflite)
-    np.testing.assert_allclose(steps.answers(exported), steps.answers(steps.keras), atol=1e-5)
-    assert Graph(onnx.load(exported.file("model.onnx"))).macs == steps.keras.record.macs
+    exported = steps.make("export-onnx", steps.tflite)
+    np.testing.assert_allclose(steps.answers(exported), steps.answers(steps.student), atol=1e-5)
+    assert Graph(onnx.load(exported.file("model.onnx"))).macs == steps.student.record.macs
 
 
 @pytest.mark.parametrize("name", ["quantize-int8", "quantize-mixed"])
 def test_an_int8_flatbuffer_gives_the_same_answers_with_the_same_scales(name, steps):
     quantized = steps.quantized(name)
-    exported = steps.run("export-onnx", quantized)
+    exported = steps.make("export-onnx", quantized)
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators(exported)
     np.testing.assert_allclose(steps.answers(exported), steps.answers(quantized), atol=5e-3)
     graph = Graph(onnx.load(exported.file("model.onnx")))
@@ -86,21 +86,21 @@ def test_an_int8_flatbuffer_gives_the_same_answers_with_the_same_scales(name, st
 
 def test_a_flatbuffer_of_int8_weights_keeps_them(steps):
     quantized = steps.quantized("quantize-dynamic")
-    exported = steps.run("export-onnx", quantized)
+    exported = steps.make("export-onnx", quantized)
     assert "QuantizeLinear" not in operators(exported), "activations stay in float"
     np.testing.assert_allclose(steps.answers(exported), steps.answers(quantized), atol=0.02)
 
 
 def test_a_flatbuffer_of_integer_ends_is_refused_with_the_setting_to_change(steps):
-    quantized = steps.run("quantize-int8", steps.tflite, io_type="int8", calibration_images=16)
+    quantized = steps.make("quantize-int8", steps.tflite, io_type="int8", calibration_images=16)
     with pytest.raises(PupilaError, match=r"takes int8 and gives int8.*`io_type: float`"):
-        steps.run("export-onnx", quantized)
+        steps.make("export-onnx", quantized)
 
 
 def test_a_type_that_onnx_lacks_is_refused_in_one_sentence(steps):
     quantized = steps.quantized("quantize-int16x8")
     with pytest.raises(PupilaError, match=r"ONNX|tf2onnx") as refused:
-        steps.run("export-onnx", quantized)
+        steps.make("export-onnx", quantized)
     assert "\n" not in str(refused.value)
 
 
@@ -111,12 +111,12 @@ def test_an_operation_without_counterpart_is_refused_by_name(steps, tmp_path):
     pooled = keras.layers.GlobalAveragePooling2D()(spectrum)
     model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(pooled))
     with pytest.raises(PupilaError, match=r"FFT2D"):
-        steps.run("export-onnx", store_keras(steps.store, model))
+        steps.make("export-onnx", store_keras(steps.store, model))
 
 
 def test_other_answers_are_refused_with_the_difference(steps, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "_TOLERANCE", -1.0)
-    step = step_for(ExportOnnx(), [steps.keras], tmp_path)
+    step = step_for(ExportOnnx(), [steps.student], tmp_path)
     with pytest.raises(PupilaError, match=r"outputs differ .* by up to .* on 6 drawn"):
         exporting.export(step)
 

@@ -18,14 +18,14 @@ TRAINING = {
 
 
 def test_a_model_in_onnx_teaches_a_student(steps, onnx_model):
-    student = steps.run("distill", onnx_model, **TRAINING)
+    student = steps.make("distill", onnx_model, **TRAINING)
     assert student.format == "keras"
     assert student.record.output.classes == onnx_model.record.output.classes
     assert student.record.origin.inputs == (onnx_model.digest,)
 
 
 def test_a_threshold_ships_with_the_same_file(steps, onnx_model):
-    shipped = steps.run("threshold", onnx_model, positive="square")
+    shipped = steps.make("threshold", onnx_model, positive="square")
     assert shipped.format == "onnx"
     assert shipped.record.files == onnx_model.record.files
     assert shipped.record.threshold is not None
@@ -33,9 +33,9 @@ def test_a_threshold_ships_with_the_same_file(steps, onnx_model):
 
 @pytest.mark.parametrize("source", ["keras", "quantized"])
 def test_it_is_evaluated_in_onnx_runtime_beside_its_source(source, steps):
-    model = steps.keras if source == "keras" else steps.quantized("quantize-int8")
+    model = steps.student if source == "keras" else steps.quantized("quantize-int8")
     evaluation = evaluate(
-        steps.run("export-onnx", model),
+        steps.make("export-onnx", model),
         steps.dataset,
         positive="square",
         specificity=0.85,

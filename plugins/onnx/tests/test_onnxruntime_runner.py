@@ -34,7 +34,7 @@ def test_progress_counts_the_images_of_each_batch(onnx_model, images):
 
 
 def test_a_file_of_one_image_is_run_image_by_image(steps, images):
-    exported = steps.run("export-onnx", steps.tflite)
+    exported = steps.make("export-onnx", steps.tflite)
     one_by_one = open_model(exported).predict(images, ignore_progress)
     expected = open_model(steps.tflite).predict(images, ignore_progress)
     np.testing.assert_allclose(one_by_one, expected, atol=1e-5)

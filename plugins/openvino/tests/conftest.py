@@ -2,57 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from pupila import Artifact
-from pupila.dataset import Dataset
-from pupila.plugin_registry import installed
-from pupila.predictions import Predictions
-from pupila.runtime import ignore_progress
-from pupila.store import Store
-from pupila.testing import draw_images, keras_artifact, read_images, run_step
+from pupila.testing import ClassifierSteps
 
 
-@dataclass(frozen=True)
-class Steps:
-    """Runs steps on a small classifier."""
-
-    folder: Path
-
-    @cached_property
-    def store(self) -> Store:
-        return Store(self.folder / "store")
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        return read_images(draw_images(self.folder / "images", images=12), self.folder / "cache")
+class Steps(ClassifierSteps):
+    """Steps on a small classifier in ONNX."""
 
     @cached_property
     def onnx(self) -> Artifact:
-        return self.run("export-onnx", keras_artifact(self.store))
+        return self.make("export-onnx")
 
     @cached_property
     def int8_onnx(self) -> Artifact:
-        flatbuffer = self.run("export-tflite", keras_artifact(self.store))
-        return self.run("export-onnx", self.run("quantize-int8", flatbuffer, calibration_images=16))
-
-    def run(self, step: str, model: Artifact, **settings: Any) -> Artifact:
-        plugin = installed().step(step)
-        config = plugin.config.model_validate(settings)
-        folder = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
-        return run_step(
-            plugin, config, [model], folder, store=self.store, dataset=self.dataset
-        ).artifact
-
-    def answers(self, artifact: Artifact) -> np.ndarray:
-        predictions = Predictions(self.folder / "predictions")
-        return predictions.of(artifact, self.dataset.select("test"), ignore_progress)
+        flatbuffer = self.make("export-tflite")
+        int8 = self.make("quantize-int8", flatbuffer, calibration_images=16)
+        return self.make("export-onnx", int8)
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +32,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
 
 @pytest.fixture(scope="session")
 def openvino_model(steps: Steps) -> Artifact:
-    return steps.run("export-openvino", steps.onnx)
+    return steps.make("export-openvino", steps.onnx)
 
 
 @pytest.fixture

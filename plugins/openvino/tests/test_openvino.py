@@ -42,7 +42,7 @@ def test_it_is_a_graph_of_one_raw_image_and_its_weights(openvino_model, steps):
 
 
 def test_an_int8_file_stays_in_int8_with_the_same_answers(steps):
-    exported = steps.run("export-openvino", steps.int8_onnx)
+    exported = steps.make("export-openvino", steps.int8_onnx)
     np.testing.assert_allclose(steps.answers(exported), steps.answers(steps.int8_onnx), atol=5e-3)
     names = [layer.get("type") for layer in layers(exported)]
     assert "FakeQuantize" in names

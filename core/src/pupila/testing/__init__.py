@@ -44,6 +44,7 @@ from pupila.testing.data_check_contract import DataCheckContract  # noqa: E402
 from pupila.testing.disc_steps import DiscSteps, mean_shift  # noqa: E402
 from pupila.testing.discs import DISC, disc_dataset, disc_locator, store_locator  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
+from pupila.testing.model_steps import ClassifierSteps  # noqa: E402
 from pupila.testing.result_contracts import (  # noqa: E402
     ConditionContract,
     MetricContract,
@@ -75,6 +76,7 @@ __all__ = [
     "CLASSES",
     "DISC",
     "INPUT",
+    "ClassifierSteps",
     "CommandContract",
     "ConditionContract",
     "DataCheckContract",

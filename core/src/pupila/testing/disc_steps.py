@@ -7,8 +7,6 @@ They are for tests of plugins that work on other tasks than classification. The 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +16,12 @@ from numpy.typing import NDArray
 from pupila import keras_files
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
-from pupila.plugin_registry import installed
-from pupila.predictions import Predictions
 from pupila.runtime import ignore_progress
 from pupila.spec import InputSpec
 from pupila.store import Store
 from pupila.task import methods_of
 from pupila.testing.discs import disc_dataset, store_locator
-from pupila.testing.steps import StepRun, run_step
+from pupila.testing.model_steps import ModelSteps
 from pupila.views import AS_IS, Augmentation
 
 _INPUT = InputSpec(height=64, width=96)
@@ -33,47 +29,14 @@ _INPUT = InputSpec(height=64, width=96)
 _IMAGES = 24
 
 
-@dataclass(frozen=True)
-class DiscSteps:
-    """A student that locates the discs of `disc_dataset`, steps that work on it, and its answers.
+class DiscSteps(ModelSteps):
+    """A student that locates the discs of `disc_dataset`, and steps that work on it."""
 
-    `folder` is an empty folder for everything.
-    """
-
-    folder: Path
-
-    @cached_property
-    def store(self) -> Store:
-        return Store(self.folder / "store")
-
-    @cached_property
-    def dataset(self) -> Dataset:
+    def make_dataset(self) -> Dataset:
         return disc_dataset(self.folder / "images", images=_IMAGES)
 
-    @cached_property
-    def student(self) -> Artifact:
-        """The trained student, of format `keras`."""
+    def make_student(self) -> Artifact:
         return disc_student(self.store, self.dataset, self.folder / "training")
-
-    def run(self, step: str, *inputs: Artifact, **settings: Any) -> StepRun:
-        """Run an installed step on these inputs, by default on the student."""
-        plugin = installed().step(step)
-        assert plugin.can_do(self.dataset.task), step  # noqa: S101 - this is for tests
-        number = len(list(self.folder.glob("run-*")))
-        config = plugin.config.model_validate(settings)
-        return run_step(
-            plugin,
-            config,
-            inputs or [self.student],
-            self.folder / f"run-{number}",
-            store=self.store,
-            dataset=self.dataset,
-        )
-
-    def answers(self, artifact: Artifact) -> NDArray[np.float32]:
-        """Return a model's answers to the test images, in the primary runtime of its format."""
-        predictions = Predictions(self.folder / "predictions")
-        return predictions.of(artifact, self.dataset.select("test"), ignore_progress)
 
     def shift(self, artifact: Artifact, reference: Artifact | None = None) -> float:
         """Return how far apart two models' centres are in the mean, in percent of the width.

@@ -74,6 +74,7 @@ def _convert_flatbuffer(artifact: Artifact, opset: int, scratch: Path) -> Any:
     try:
         return import_module("tf2onnx.convert").from_tflite(str(target), opset=opset)[0]
     except (KeyError, ValueError, NotImplementedError, AssertionError) as error:
+        # tf2onnx has no error of its own: it raises these for what it does not know
         raise PupilaError(
             f"The flatbuffer has a type or an operator that tf2onnx does not know "
             f"({type(error).__name__}: {error}): give one of float32, float16 or int8."

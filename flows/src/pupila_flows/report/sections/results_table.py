@@ -138,8 +138,8 @@ def _metrics(evaluation: Evaluation | None, bars: _Bars, task: TaskMethods) -> t
         none = [Cell(formatting.NONE)] * (1 + len(_OF_CLASSES if task.has_classes else [FIGURES]))
         return (Cell("not measured", notes=("untrained",)), *none)
     metrics = evaluation.metrics
-    shown = _of_classes(evaluation, bars) if task.has_classes else (_listed(metrics, bars),)
-    return bars.percent("accuracy", metrics.accuracy), *shown, _agreement(evaluation, bars)
+    cells = _of_classes(evaluation, bars) if task.has_classes else (_listed(metrics, bars),)
+    return bars.percent("accuracy", metrics.accuracy), *cells, _agreement(evaluation, bars)
 
 
 def _listed(metrics: Metrics, bars: _Bars) -> Cell:
