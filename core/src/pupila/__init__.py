@@ -10,6 +10,7 @@ from pupila.dataset import Dataset
 from pupila.drawing import Drawing
 from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
+from pupila.in_process import InProcessModel
 from pupila.plugin import (
     ANY_FORMAT,
     ANY_TASK,
@@ -46,6 +47,7 @@ __all__ = [
     "Exporter",
     "Fact",
     "GateCondition",
+    "InProcessModel",
     "InputSpec",
     "Loader",
     "MeasuredSection",

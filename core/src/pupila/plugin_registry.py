@@ -261,14 +261,24 @@ class PluginRegistry:
 @cache
 def installed() -> PluginRegistry:
     """Return all plugins of the installed distributions; they are loaded at the first call."""
-    entries = [
+    return collect(_entry_points())
+
+
+def of_package(name: str) -> PluginRegistry:
+    """Return the plugins of one installed distribution, without those of others."""
+    entries = [(owner, entry) for owner, entry in _entry_points() if owner.metadata["Name"] == name]
+    return collect(entries)
+
+
+def _entry_points() -> list[tuple[Distribution, EntryPoint]]:
+    own = [(distribution_of(CORE), entry) for entry in _OWN]
+    others = [
         (distribution, entry)
         for distribution in distributions()
         for entry in distribution.entry_points
         if entry.group == PROJECT
     ]
-    own = [(distribution_of(CORE), entry) for entry in _OWN]
-    return collect([*own, *entries])
+    return [*own, *others]
 
 
 def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistry:

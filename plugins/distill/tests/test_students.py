@@ -5,6 +5,7 @@ import pytest
 
 from pupila import InputSpec, PupilaError, Student, installed
 from pupila.keras_files import macs, parameters
+from pupila.testing import StudentContract
 
 STUDENTS = ["mobile-xs", "mobile-s", "conv-32-64-8", "conv-64-64-128", "residual-m"]
 
@@ -12,6 +13,20 @@ STUDENTS = ["mobile-xs", "mobile-s", "conv-32-64-8", "conv-64-64-128", "residual
 def built(name, height=64, width=64, classes=2):
     contract = InputSpec(height=height, width=width)
     return installed().student(name).load()(contract, classes)
+
+
+class TestMobileSKeepsTheContract(StudentContract):
+    plugin = "mobile-s"
+
+
+@pytest.mark.long
+class TestConvKeepsTheContract(StudentContract):
+    plugin = "conv-32-64-8"
+
+
+@pytest.mark.long
+class TestResidualKeepsTheContract(StudentContract):
+    plugin = "residual-m"
 
 
 def test_the_students_are_found_by_name():

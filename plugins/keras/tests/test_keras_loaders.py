@@ -15,14 +15,39 @@ import keras
 import numpy as np
 import pytest
 import tf_keras
+from numpy.typing import NDArray
 from PIL import Image
 
 from pupila import PupilaError, keras_files
 from pupila.task import answers_of_outputs
+from pupila.testing import LoaderContract
 from pupila_keras.probe import predict_probes
 
 TWO = ("ill", "well")
 CUT_SHORT = r"is cut short: [\d,]+ of its [\d,]+ bytes are there"
+
+
+class TestKerasArchivesAreReadByTheContract(LoaderContract):
+    plugin = "keras"
+
+    @classmethod
+    def make_file(cls, folder: Path, images: NDArray[np.uint8]):
+        return saved(keras, folder / "model.keras", images)
+
+
+class TestHdf5FilesAreReadByTheContract(LoaderContract):
+    plugin = "keras-h5"
+
+    @classmethod
+    def make_file(cls, folder: Path, images: NDArray[np.uint8]):
+        return saved(tf_keras, folder / "model.h5", images)
+
+
+def saved(library, path: Path, images: NDArray[np.uint8]):
+    """Save a small classifier of 32 × 32 px; return its path and its outputs for `images`."""
+    model = classifier(library, size=(32, 32))
+    model.save(path)
+    return path, model.predict(images.astype(np.float32), verbose=0)
 
 
 def classifier(library, activation="softmax", columns=2, size=(16, 20)):

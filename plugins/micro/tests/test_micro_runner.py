@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +17,24 @@ from pupila.litert.interpreter import Interpreter
 from pupila.measured import Measured
 from pupila.predictions import open_model
 from pupila.runtime import ignore_progress
-from pupila.testing import StepRun
+from pupila.store import Store
+from pupila.testing import ClassifierSteps, RunnerContract, StepRun
 from pupila_micro.probes import draw_probes
 from pupila_micro.runner import open_artifact
 
 Exported = Callable[..., StepRun]
+
+
+class TestTfliteMicroKeepsTheContract(RunnerContract):
+    plugin = "tflite-micro"
+
+    @classmethod
+    def make_artifact(cls, store: Store, folder: Path):
+        steps = ClassifierSteps(folder)
+        tflite = steps.make("export-tflite")
+        return steps.make(
+            "export-tflite-micro", steps.make("quantize-int8", tflite, calibration_images=16)
+        )
 
 
 def _report(reports: list[tuple[int, int, str]], done: int, total: int, what: str) -> None:

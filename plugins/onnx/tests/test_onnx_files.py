@@ -16,6 +16,7 @@ from pupila.plugin_registry import installed
 from pupila.predictions import open_model
 from pupila.runtime import ignore_progress
 from pupila.store import Store
+from pupila.testing import LoaderContract
 from pupila_onnx.check import check_model
 from pupila_onnx.loader import load
 from pupila_onnx.runner import OnnxModel
@@ -217,6 +218,16 @@ def test_an_exported_model_is_loaded_with_its_weights_and_multiplications(onnx_m
     record = onnx_model.record
     assert (loaded.macs, loaded.parameters) == (record.macs, 450)  # normalisation is in the kernels
     assert loaded.input == record.input
+
+
+class TestOnnxKeepsTheContract(LoaderContract):
+    plugin = "onnx"
+    output = OutputSpec(kind="softmax", classes=("a", "b", "c"))
+
+    @classmethod
+    def make_file(cls, folder: Path, images: np.ndarray):
+        path = write(mean_model(shape=("batch", 32, 32, 3)), folder / "given.onnx")
+        return path, expected(images)
 
 
 def test_it_is_recognised_by_its_content(tmp_path):

@@ -10,8 +10,12 @@ import pytest
 
 from pupila import PupilaError
 from pupila.predictions import open_model
-from pupila.testing import ignore_progress
+from pupila.testing import RunnerContract, ignore_progress
 from pupila_onnx.runner import OnnxModel
+
+
+class TestOnnxRuntimeKeepsTheContract(RunnerContract):
+    plugin = "onnxruntime"
 
 
 def test_batches_give_the_answers_of_single_images(onnx_model, images):
@@ -38,21 +42,6 @@ def test_a_file_of_one_image_is_run_image_by_image(steps, images):
     one_by_one = open_model(exported).predict(images, ignore_progress)
     expected = open_model(steps.tflite).predict(images, ignore_progress)
     np.testing.assert_allclose(one_by_one, expected, atol=1e-5)
-
-
-def test_answers_do_not_depend_on_the_threads(onnx_model, images):
-    one, two = (
-        open_model(onnx_model, threads).predict(images, ignore_progress) for threads in (1, 2)
-    )
-    np.testing.assert_allclose(one, two, atol=1e-6)
-
-
-def test_one_time_is_measured_for_each_repeat_with_the_threads_given(onnx_model, images):
-    with closing(open_model(onnx_model, threads=1)) as model:
-        times = model.latency_ms(images[0], 7)
-    assert model.threads == 1
-    assert len(times) == 7
-    assert all(0 < time < 1000 for time in times)
 
 
 def test_the_runtime_is_named_with_its_version(onnx_model):

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,17 @@ from pupila import Artifact, Config, PupilaError
 from pupila.artifact import Origin
 from pupila.predictions import open_model
 from pupila.store import Store
-from pupila.testing import DiscSteps, ExporterContract, ignore_progress, step_for
+from pupila.testing import DiscSteps, ExporterContract, RunnerContract, step_for
 from pupila_openvino import export as exporting
 
 
 class TestExportOpenvino(ExporterContract):
     plugin = "export-openvino"
     tolerance = 1e-5
+
+
+class TestOpenVinoKeepsTheContract(RunnerContract):
+    plugin = "openvino"
 
 
 def layers(artifact: Artifact) -> list[ElementTree.Element]:
@@ -73,22 +76,6 @@ def test_progress_counts_the_images(openvino_model, images):
 
     open_model(openvino_model).predict(images, listen)
     assert reports == [(done, 6, "images") for done in range(1, 7)]
-
-
-def test_answers_do_not_depend_on_the_threads(openvino_model, images):
-    one, two = (
-        open_model(openvino_model, threads).predict(images, ignore_progress) for threads in (1, 2)
-    )
-    assert np.ptp(one) > 0.01
-    np.testing.assert_allclose(one, two, atol=1e-6)
-
-
-def test_one_time_is_measured_for_each_repeat_with_the_threads_given(openvino_model, images):
-    with closing(open_model(openvino_model, threads=1)) as model:
-        times = model.latency_ms(images[0], 7)
-    assert model.threads == 1
-    assert len(times) == 7
-    assert all(0 < time < 1000 for time in times)
 
 
 def test_the_runtime_is_named_with_its_version(openvino_model):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,12 @@ import tensorflow as tf
 
 from pupila import PupilaError
 from pupila.predictions import open_model
-from pupila.testing import ignore_progress
+from pupila.testing import RunnerContract, ignore_progress
 from pupila_tflite.runner import LiteRTModel
+
+
+class TestLiteRTKeepsTheContract(RunnerContract):
+    plugin = "litert"
 
 
 @pytest.fixture
@@ -56,21 +59,6 @@ def test_progress_counts_the_images(exported, images):
 
     open_model(exported("dense")).predict(images, listen)
     assert reports == [(done, len(images), "images") for done in range(1, len(images) + 1)]
-
-
-def test_one_time_is_measured_for_each_repeat(exported, images):
-    with closing(open_model(exported("conv_and_norm"), threads=1)) as model:
-        times = model.latency_ms(images[0], 7)
-    assert len(times) == 7
-    assert all(0 < time < 1000 for time in times)
-
-
-def test_answers_do_not_depend_on_the_threads(exported, images):
-    artifact = exported("depthwise")
-    one, two = (
-        open_model(artifact, threads).predict(images, ignore_progress) for threads in (1, 2)
-    )
-    np.testing.assert_allclose(one, two, atol=1e-6)
 
 
 _OPEN_ALONE = """

@@ -6,15 +6,28 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from pupila import OutputSpec, PupilaError
 from pupila.litert.tensor_io import TensorIO
 from pupila.plugin_registry import installed
 from pupila.runtime import ignore_progress
+from pupila.testing import CLASSES, LoaderContract, keras_model
 from pupila_tflite.loader import _check_range, load
 from pupila_tflite.runner import LiteRTModel
 
 SOFTMAX = OutputSpec(kind="softmax", classes=("glaucoma", "normal", "other"))
+
+
+class TestTfliteKeepsTheContract(LoaderContract):
+    plugin = "tflite"
+
+    @classmethod
+    def make_file(cls, folder: Path, images: NDArray[np.uint8]):
+        model = keras_model(len(CLASSES))
+        path = folder / "model.tflite"
+        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+        return path, model.predict(images.astype(np.float32), verbose=0)
 
 
 def write_flatbuffer(tmp_path, function, shape=(1, 8, 6, 3), name="given.tflite"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -121,28 +120,9 @@ class Interpreter:
         `precision` (see `TensorIO.quantize`).
         """
 
-        def answer(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-            self.run(image.astype(precision))
-            return self.values()
-
-        return predict_each(answer, images, self.output.values_per_image, progress, what=what)
-
-
-def predict_each(
-    answer: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
-    images: NDArray[np.uint8] | Pixels,
-    columns: int,
-    progress: Progress,
-    *,
-    what: str = "images",
-) -> NDArray[np.float32]:
-    """Call `answer` on each image, and return all outputs `(images, columns)`.
-
-    `answer` takes one image `(height, width, 3)` and returns its outputs `(columns,)`. `what` names
-    the unit that `progress` counts.
-    """
-    outputs = np.empty((len(images), columns), np.float32)
-    for row in range(len(images)):
-        outputs[row] = answer(images[row])
-        progress(row + 1, len(images), what)
-    return outputs
+        outputs = np.empty((len(images), self.output.values_per_image), np.float32)
+        for row in range(len(images)):
+            self.run(images[row].astype(precision))
+            outputs[row] = self.values()
+            progress(row + 1, len(images), what)
+        return outputs

@@ -17,7 +17,8 @@ on is one test, named as a sentence. `ExporterContract` does the same for export
 the exported model, run by the runner of its format, gives the same answers. `TaskContract` tests a
 task, `DataCheckContract` a check of the images, `CommandContract` a command; `MetricContract`,
 `ConditionContract` and `SectionContract` test what a package adds to the results of a run. As in a
-flow, a step does not get the test images; a step that asks for them fails.
+flow, a step does not get the test images; a step that asks for them fails. `StudentContract`,
+`LoaderContract` and `RunnerContract` test what builds, reads and runs models.
 
 The contract makes the input itself: a tiny image classifier in a format that the plugin accepts,
 and a few synthetic images. If the plugin does not accept `keras`, an installed exporter converts
@@ -32,7 +33,7 @@ import pytest
 # before the contracts are imported: a failed assertion then shows what was compared
 _CONTRACTS = (
     *("contracts", "task_contract", "command_contract", "data_check_contract"),
-    "result_contracts",
+    *("result_contracts", "plugin_contract", "model_contracts"),
 )
 pytest.register_assert_rewrite(*(f"pupila.testing.{name}" for name in _CONTRACTS))
 
@@ -44,6 +45,11 @@ from pupila.testing.data_check_contract import DataCheckContract  # noqa: E402
 from pupila.testing.disc_steps import DiscSteps, mean_shift  # noqa: E402
 from pupila.testing.discs import DISC, disc_dataset, disc_locator, store_locator  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
+from pupila.testing.model_contracts import (  # noqa: E402
+    LoaderContract,
+    RunnerContract,
+    StudentContract,
+)
 from pupila.testing.model_steps import ClassifierSteps  # noqa: E402
 from pupila.testing.result_contracts import (  # noqa: E402
     ConditionContract,
@@ -82,10 +88,13 @@ __all__ = [
     "DataCheckContract",
     "DiscSteps",
     "ExporterContract",
+    "LoaderContract",
     "MetricContract",
+    "RunnerContract",
     "SectionContract",
     "StepMaker",
     "StepRun",
+    "StudentContract",
     "TaskContract",
     "TechniqueContract",
     "colour_dataset",

@@ -4,28 +4,23 @@
 from __future__ import annotations
 
 import inspect
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from pupila.plugin import Command
-from pupila.plugin_registry import installed
-from pupila.testing.contracts import list_afresh
+from pupila.testing.plugin_contract import PluginContract
 
 
-class CommandContract:
+class CommandContract(PluginContract):
     """Tests of a command: inherit as `class TestMine(CommandContract)` and set `plugin`.
 
     They need Typer, which the package of a command requires.
     """
 
-    plugin: ClassVar[str]
-    """Name of the installed command."""
+    kind = Command
 
     @classmethod
     def arguments(cls, folder: Path) -> Sequence[str]:
@@ -35,24 +30,7 @@ class CommandContract:
 
     @pytest.fixture
     def command(self) -> Command:
-        return installed().find(Command, self.plugin)
-
-    def test_it_is_listed_without_importing_a_framework(self, command: Command) -> None:
-        listed, heavy = list_afresh(installed().origin(command).distribution)
-        assert command.name in listed
-        assert not heavy, f"listing this command imports {heavy}: import them where they are used"
-
-    def test_it_is_listed_without_importing_its_implementation(self, command: Command) -> None:
-        module = command.implementation.partition(":")[0]
-        program = f"import sys, pupila; pupila.installed(); print({module!r} in sys.modules)"
-        ended = subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert ended.stdout.splitlines()[-1] == "False", "put the command into a module of its own"
+        return self.descriptor(Command)
 
     def test_its_help_says_what_it_does(self, command: Command) -> None:
         ended = _invoke(command, "--help")

@@ -3,20 +3,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
@@ -28,29 +21,23 @@ from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
 from pupila.runtime import ignore_progress
 from pupila.store import Store, digest_of
+from pupila.testing.converting import converted
+from pupila.testing.plugin_contract import PluginContract
 from pupila.testing.steps import StepRun, run_step
 from pupila.testing.tiny import draw_images, keras_artifact, read_images
 
-_HEAVY = (
-    *("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tensorflowjs", "jax"),
-    *("onnx", "onnxruntime", "openvino"),
-)
-NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUM_ERROR = 0.02
 """Most by which the sum of an image's probabilities may differ from 1: 8-bit outputs are rounded.
 """
 
 
-class _StepContract:
+class _StepContract(PluginContract):
     """Tests that techniques and exporters have in common."""
 
-    plugin: ClassVar[str]
-    """Name of the installed plugin."""
     config: ClassVar[Mapping[str, Any]] = {}
     """Settings to run the plugin with; choose quick ones."""
     tolerance: ClassVar[float] = 1e-4
     """Largest difference of two probabilities at which they count as equal."""
-    _kind: ClassVar[type[StepPlugin]]
 
     @classmethod
     def make_dataset(cls, folder: Path) -> Dataset:
@@ -60,13 +47,13 @@ class _StepContract:
     @classmethod
     def make_inputs(cls, store: Store, folder: Path) -> tuple[Artifact, ...]:
         """Return input models for the plugin, as few as it accepts, with different weights."""
-        accepts = _descriptor(cls).accepts
-        count = max(_descriptor(cls).min_inputs, 1) if accepts else 0
+        accepts = cls.descriptor(StepPlugin).accepts
+        count = max(cls.descriptor(StepPlugin).min_inputs, 1) if accepts else 0
         models = [keras_artifact(store, seed=seed) for seed in range(count)]
         if "keras" in accepts:
             return tuple(models)
         return tuple(
-            _exported(model, accepts, store, folder / str(number))
+            converted(model, accepts, store, folder / str(number))
             for number, model in enumerate(models)
         )
 
@@ -98,7 +85,7 @@ class _StepContract:
         cls, store: Store, folder: Path, dataset: Dataset, inputs: tuple[Artifact, ...]
     ) -> tuple[StepRun, StepRun]:
         """Run the plugin twice with the same seed."""
-        plugin = _descriptor(cls)
+        plugin = cls.descriptor(StepPlugin)
         settings = plugin.config.model_validate(dict(cls.config))
         before = _contents(inputs, dataset)
         first, second = (
@@ -119,53 +106,17 @@ class _StepContract:
         )
         return first, second
 
-    def test_its_kind_is_the_one_tested(self) -> None:
-        assert isinstance(_descriptor(type(self)), self._kind)
-
-    def test_its_name_is_lower_case_words_joined_by_dashes(self) -> None:
-        assert NAME.fullmatch(_descriptor(type(self)).name)
-
-    def test_its_summary_is_one_line(self) -> None:
-        summary = _descriptor(type(self)).summary
-        assert summary.strip() == summary
-        assert 10 <= len(summary) <= 100, f"{len(summary)} characters: {summary!r}"
-        assert "\n" not in summary
-
-    def test_it_can_be_given_inputs_it_accepts(self) -> None:
-        plugin = _descriptor(type(self))
-        assert plugin.produces or (plugin.min_inputs, plugin.max_inputs) == (1, 1)
-        assert plugin.accepts or plugin.max_inputs == 0, "it takes inputs of no format"
-        assert plugin.max_inputs is None or 0 <= plugin.min_inputs <= plugin.max_inputs
-
-    def test_every_setting_is_described(self) -> None:
-        schema = _descriptor(type(self)).config.model_json_schema()
-        bare = sorted(_undescribed(schema))
-        assert not bare, f"give these a `Field(description=…)`: {bare}"
-
-    def test_its_settings_are_frozen_and_refuse_misspelt_names(self) -> None:
-        config_type = _descriptor(type(self)).config
-        assert config_type.model_config.get("frozen"), "inherit from `pupila.Config`"
-        with pytest.raises(ValidationError, match="no_such_setting"):
-            config_type.model_validate({**self.config, "no_such_setting": 1})
-
     def test_its_settings_survive_json(self) -> None:
-        config_type = _descriptor(type(self)).config
+        config_type = self.descriptor(StepPlugin).config
         settings = config_type.model_validate(dict(self.config))
         assert config_type.model_validate_json(settings.model_dump_json()) == settings
-
-    def test_it_is_listed_without_importing_a_framework(self) -> None:
-        plugin = _descriptor(type(self))
-        listed, heavy = list_afresh(installed().origin(plugin).distribution)
-        assert plugin.name in listed
-        assert not heavy, f"listing this plugin imports {heavy}: import them where they are used"
-
-    def test_its_implementation_can_be_imported(self) -> None:
-        assert callable(_descriptor(type(self)).load())
 
     def test_it_makes_the_format_that_it_declares(
         self, ran: tuple[StepRun, StepRun], inputs: tuple[Artifact, ...]
     ) -> None:
-        declared = _descriptor(type(self)).output_format([artifact.format for artifact in inputs])
+        declared = self.descriptor(StepPlugin).output_format(
+            [artifact.format for artifact in inputs]
+        )
         assert ran[0].result.format == declared
 
     def test_what_it_made_is_read_back_unchanged(
@@ -219,21 +170,16 @@ class TechniqueContract(_StepContract):
     The docstring of `pupila.testing` has an example.
     """
 
-    _kind = Technique
+    kind = Technique
 
-    def test_its_control_trains_without_inputs_on_settings_of_its_own(self) -> None:
-        technique = _descriptor(type(self))
-        if not isinstance(technique, Technique) or technique.control is None:
-            return
+    def test_its_control_takes_the_settings_that_both_have(self) -> None:
+        technique = self.descriptor(Technique)
+        if technique.control is None:
+            pytest.skip("it has no control")
         control = installed().step(technique.control)
-        assert isinstance(control, Technique)
-        assert control.max_inputs == 0, f"{control.name} takes inputs: a control has no teacher"
-        assert control.seeded == technique.seeded, "only one of both depends on the seed"
         settings = technique.config.model_validate(dict(self.config)).model_dump()
         known = {name: settings[name] for name in settings.keys() & control.config.model_fields}
         assert control.config.model_validate(known)
-        lacking = sorted(control.config.model_fields.keys() - settings)
-        assert not lacking, f"its control also has settings that it lacks: {lacking}"
 
 
 class ExporterContract(_StepContract):
@@ -244,7 +190,7 @@ class ExporterContract(_StepContract):
     The docstring of `pupila.testing` has an example.
     """
 
-    _kind = Exporter
+    kind = Exporter
 
     def test_it_keeps_what_the_model_takes_and_gives(
         self, ran: tuple[StepRun, StepRun], inputs: tuple[Artifact, ...]
@@ -267,23 +213,6 @@ class ExporterContract(_StepContract):
         assert np.abs(made - given).max() <= self.tolerance
 
 
-def _descriptor(contract: type[_StepContract]) -> StepPlugin:
-    return installed().step(contract.plugin)
-
-
-def _exported(model: Artifact, accepts: frozenset[str], store: Store, folder: Path) -> Artifact:
-    """Convert a keras artifact to one of the accepted formats with an installed exporter."""
-    for exporter in installed().all(Exporter):
-        if exporter.produces in accepts and "keras" in exporter.accepts:
-            return run_step(
-                exporter, exporter.config(), [model], store=store, folder=folder
-            ).artifact
-    raise PupilaError(
-        f"No installed exporter makes any of {sorted(accepts)} of a keras model: install one, or "
-        f"override `make_inputs` in the test class."
-    )
-
-
 def _answers(artifact: Artifact, dataset: Dataset, folder: Path) -> NDArray[np.float32]:
     """Return probabilities `(images, classes)` for the test split, by the format's runner."""
     try:
@@ -298,36 +227,3 @@ def _contents(inputs: Sequence[Artifact], dataset: Dataset) -> dict[str, str]:
     """Return the digest of every input artifact and image as it is on disk now."""
     paths = [artifact.path for artifact in inputs] + dataset.paths
     return {str(path): digest_tree(path) for path in paths}
-
-
-def _undescribed(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the name of every field that lacks a description, also in nested models."""
-    for title, model in [(schema["title"], schema), *schema.get("$defs", {}).items()]:
-        for name, field in model.get("properties", {}).items():
-            if not field.get("description"):
-                yield f"{title}.{name}"
-
-
-@cache
-def list_afresh(distribution: str) -> tuple[list[str], list[str]]:
-    """List one distribution's plugins in a new interpreter.
-
-    Return the names of the plugins, and of the frameworks that listing them imported.
-    """
-    program = (
-        "import json, sys; from importlib.metadata import distribution; "
-        "from pupila.plugin_registry import collect; "
-        f"found = distribution({distribution!r}); "
-        "entries = [each for each in found.entry_points if each.group == 'pupila']; "
-        "names = [each.plugin.name for each in collect((found, e) for e in entries).plugins]; "
-        f"print(json.dumps([names, [each for each in {_HEAVY!r} if each in sys.modules]]))"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names, heavy = json.loads(ended.stdout.splitlines()[-1])
-    return names, heavy

@@ -14,24 +14,22 @@ import pytest
 from pupila.data_checks import Fact
 from pupila.manifest import read
 from pupila.plugin import DataCheck
-from pupila.plugin_registry import installed
 from pupila.runtime import ignore_progress
 from pupila.scanning import scan
-from pupila.testing.contracts import list_afresh
+from pupila.testing.plugin_contract import PluginContract
 from pupila.testing.tiny import draw_images
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class DataCheckContract:
+class DataCheckContract(PluginContract):
     """Tests of a check: inherit as `class TestMine(DataCheckContract)`, set `plugin` and `failing`.
 
     If the small images of `pupila.testing.draw_images` do not suit it, override `draw`.
     """
 
-    plugin: ClassVar[str]
-    """Name of the installed check."""
+    kind = DataCheck
     config: ClassVar[Mapping[str, Any]] = {}
     """Settings with which the images pass."""
     failing: ClassVar[Mapping[str, Any]]
@@ -50,17 +48,7 @@ class DataCheckContract:
 
     @pytest.fixture
     def check(self) -> DataCheck:
-        return installed().find(DataCheck, self.plugin)
-
-    def test_it_is_listed_without_importing_a_framework(self, check: DataCheck) -> None:
-        listed, heavy = list_afresh(installed().origin(check).distribution)
-        assert check.name in listed
-        assert not heavy, f"listing this check imports {heavy}: import them where they are used"
-
-    def test_every_setting_is_described_and_has_a_default(self, check: DataCheck) -> None:
-        for name, field in check.config.model_fields.items():
-            assert field.description, f"{name} needs a description"
-            assert not field.is_required(), f"{name} needs a default: every run makes this check"
+        return self.descriptor(DataCheck)
 
     def test_it_leaves_the_table_of_images_as_it_is(
         self, check: DataCheck, images: pd.DataFrame

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import resources
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,32 +16,27 @@ from pupila.drawing import Drawing
 from pupila.evaluation import Cost, Estimate, Evaluation, Latency
 from pupila.fragments import checked
 from pupila.measured import Measured
-from pupila.plugin import CLASSIFICATION, Plugin
+from pupila.plugin import CLASSIFICATION
 from pupila.plugin_metrics import metrics_of_answers, values_of_images
-from pupila.plugin_registry import installed
 from pupila.reported import ReportedEntry, ReportedRun
 from pupila.result_plugins import GateCondition, MeasuredSection, Metric, ReportSection
 from pupila.task import MetricSettings, Truths
-from pupila.testing.contracts import list_afresh
+from pupila.testing.plugin_contract import PluginContract
 
 Floats = NDArray[np.float64]
-KindT = TypeVar("KindT", bound=Plugin)
 _IMAGES = 40
 _CLASSES = ("normal", "glaucoma")
 
 
-class _ResultContract:
+class _ResultContract(PluginContract):
     """Tests that all of these plugins have in common."""
 
-    plugin: ClassVar[str]
-    """Name of the installed plugin."""
     task: ClassVar[str] = CLASSIFICATION
     """Task of the answers that it is tested with."""
     classes: ClassVar[tuple[str, ...]] = _CLASSES
     """What the answers are about."""
     positive: ClassVar[str] = _CLASSES[1]
     """Positive class; empty in a task without classes."""
-    _kind: ClassVar[type[Plugin]]
 
     @classmethod
     def make_answers(cls) -> tuple[Floats, Truths]:
@@ -74,20 +68,6 @@ class _ResultContract:
             probabilities="answers.npy",
         )
 
-    def test_it_is_installed_and_says_what_it_is(self) -> None:
-        plugin = _named(type(self)._kind, self.plugin)
-        assert plugin.summary.strip() == plugin.summary and "\n" not in plugin.summary
-        assert 10 <= len(plugin.summary) <= 100, f"{len(plugin.summary)} characters"
-
-    def test_it_is_listed_without_importing_a_framework(self) -> None:
-        plugin = _named(type(self)._kind, self.plugin)
-        listed, heavy = list_afresh(installed().origin(plugin).distribution)
-        assert plugin.name in listed
-        assert not heavy, f"listing this plugin imports {heavy}: import them where they are used"
-
-    def test_its_implementation_can_be_imported(self) -> None:
-        assert callable(_named(type(self)._kind, self.plugin).load())
-
 
 class MetricContract(_ResultContract):
     """Tests of a metric: inherit as `class TestMine(MetricContract)` and set `plugin`.
@@ -96,11 +76,11 @@ class MetricContract(_ResultContract):
     `make_answers`.
     """
 
-    _kind = Metric
+    kind = Metric
 
     @pytest.fixture
     def metric(self) -> Metric:
-        return _named(Metric, self.plugin)
+        return self.descriptor(Metric)
 
     def values(self, metric: Metric, answers: Floats, truths: Truths) -> Floats:
         """Return the values of images."""
@@ -158,7 +138,7 @@ class ConditionContract(_ResultContract):
     `make_answers`.
     """
 
-    _kind = GateCondition
+    kind = GateCondition
 
     @classmethod
     def make_model(cls) -> CheckedModel:
@@ -174,12 +154,12 @@ class ConditionContract(_ResultContract):
             positive=cls.positive,
             patients=None,
         )
-        if not _named(GateCondition, cls.plugin).needs_teacher:
+        if not cls.descriptor(GateCondition).needs_teacher:
             return model
         return replace(model, teacher=model)
 
     def test_it_returns_what_it_declares(self) -> None:
-        condition = _named(GateCondition, self.plugin)
+        condition = self.descriptor(GateCondition)
         value = condition.load()(self.make_model())
         if condition.has_interval:
             assert isinstance(value, Estimate), "return an Estimate, or drop `has_interval`"
@@ -188,7 +168,7 @@ class ConditionContract(_ResultContract):
             assert np.isfinite(float(value))
 
     def test_the_same_model_has_the_same_value(self) -> None:
-        check = _named(GateCondition, self.plugin).load()
+        check = self.descriptor(GateCondition).load()
         assert check(self.make_model()) == check(self.make_model())
 
 
@@ -198,7 +178,7 @@ class SectionContract(_ResultContract):
     For a `MeasuredSection`, set `measured` to a model with values.
     """
 
-    _kind = ReportSection
+    kind = ReportSection
     measured: ClassVar[Any] = None
     """A model of measured values that draws itself: see `pupila.drawing.Drawable`."""
 
@@ -214,7 +194,7 @@ class SectionContract(_ResultContract):
     @classmethod
     def make_drawing(cls) -> Drawing:
         """Return what the section draws."""
-        section = _named(ReportSection, cls.plugin)
+        section = cls.descriptor(ReportSection)
         if isinstance(section, MeasuredSection):
             assert cls.measured is not None, "set `measured` to a model with values"
             return cls.measured.drawing()
@@ -230,22 +210,11 @@ class SectionContract(_ResultContract):
     def test_the_same_run_is_drawn_alike(self) -> None:
         assert self.make_drawing() == self.make_drawing()
 
-    def test_its_template_is_in_its_package(self) -> None:
-        section = _named(ReportSection, self.plugin)
-        package, _, path = section.template.partition(":")
-        assert not section.template or resources.files(package).joinpath(path).is_file()
-
     def test_measured_values_are_read_back_and_not_from_others(self) -> None:
-        section = _named(ReportSection, self.plugin)
+        section = self.descriptor(ReportSection)
         if isinstance(section, MeasuredSection) and self.measured is not None:
             values: BaseModel = self.measured
             model = type(values)
             assert section.load() is model
             assert Measured(values).read(model) == values
             assert Measured().read(model) is None, "give a field without a default"
-
-
-def _named(kind: type[KindT], name: str) -> KindT:
-    plugins = {plugin.name: plugin for plugin in installed().all(kind)}
-    assert name in plugins, f"no {kind.__name__} {name!r} is installed, only {sorted(plugins)}"
-    return plugins[name]

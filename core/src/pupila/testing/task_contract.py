@@ -15,21 +15,22 @@ from numpy.typing import NDArray
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.keras_files import import_keras
+from pupila.plugin import Task
 from pupila.plugin_registry import installed
 from pupila.spec import OutputSpec
 from pupila.task import MetricSettings, TaskMethods, methods_of
+from pupila.testing.plugin_contract import PluginContract
 from pupila.training.task import TaskTraining, free_name, training_of
 from pupila.views import Augmentation
 
 
-class TaskContract(ABC):  # long: a test for each promise of a task
+class TaskContract(PluginContract, ABC):  # long: a test for each promise of a task
     """Tests of a task: inherit as `class TestMine(TaskContract)`, set `plugin`, define two methods.
 
     `make_dataset` gives labelled images; `make_outputs` gives raw outputs that answer them right.
     """
 
-    plugin: ClassVar[str]
-    """Name of the installed task."""
+    kind = Task
     positive: ClassVar[str] = ""
     """Positive class; empty for a task without classes."""
 

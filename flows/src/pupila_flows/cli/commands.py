@@ -56,8 +56,8 @@ _COMMANDS = {
         "Run recipes by schedule, by hand from the Prefect UI, and when a teacher is retrained.",
     ),
     "plugins": (
-        "main:plugins",
-        "List what is installed: techniques, exporters, students, loaders, runners and tasks.",
+        "plugins:plugins",
+        "List what is installed, or check that it keeps what Pupila relies on (--check).",
     ),
     "du": ("du:show", "Show what takes room in a workspace, and what may be deleted."),
     "gc": (

@@ -67,6 +67,14 @@ def explain_failure(error: Exception) -> str | None:
     return f"{failed}. Its log: {log.name}"
 
 
+def warn_of_broken_plugins() -> None:
+    """Print a warning for each plugin that is skipped, because it could not be loaded."""
+    from pupila.plugin_registry import installed
+
+    for reason in installed().broken:
+        say(f"warning: {reason}", file=sys.stderr)
+
+
 def say_if_synthetic(data: Path) -> None:
     """Print a note if the images in the folder `data` are synthetic."""
     from pupila_flows.data.synthetic import is_synthetic

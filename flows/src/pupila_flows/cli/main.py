@@ -19,6 +19,7 @@ from pupila_flows.cli.console import (
     print_table,
     say,
     say_if_synthetic,
+    warn_of_broken_plugins,
     working,
 )
 from pupila_flows.cli.group import CommandGroup
@@ -118,7 +119,7 @@ def check(
         known = {"steps": steps, "task": task, "gate": reach, "gate_asks": asked}
         print(json.dumps({"valid": True} | known))
     else:
-        _warn_of_broken_plugins()
+        warn_of_broken_plugins()
         registry.warn_without_gate(plan)
         _print_gate_of(plan)
         learned = "" if task == CLASSIFICATION else f" for {task}"
@@ -178,23 +179,6 @@ def validate(
         say(f"Data Docs: {summary.data_docs}")
         say_if_synthetic(data)
     sys.exit(0 if summary.passed else 1)
-
-
-def plugins(as_json: AsJson = False) -> None:
-    """List what is installed: techniques, exporters, students, loaders, runners and tasks."""
-    from pupila.plugin_registry import installed
-    from pupila_flows.report.terminal import plugin_rows
-
-    registry = installed()
-    rows = plugin_rows(registry)
-    if as_json:
-        clashes, broken = (list(map(str, texts)) for texts in (registry.clashes, registry.broken))
-        print(json.dumps({"plugins": rows, "clashes": clashes, "broken": broken}))
-        return
-    print_table(rows)
-    for clash in registry.clashes:
-        say(f"warning: {clash}", file=sys.stderr)
-    _warn_of_broken_plugins()
 
 
 def report(
@@ -259,7 +243,7 @@ def _run(
     du.warn_if_nearly_full(opened.root)
     # mistakes are reported before Prefect is imported, which takes seconds
     plan = read_plan(recipe, changes=changes, teacher_store=TeacherStore.of(opened.root))
-    _warn_of_broken_plugins()
+    warn_of_broken_plugins()
     registry.warn_without_gate(plan)
     if not sweeps:
         _print_gate_of(plan)
@@ -362,10 +346,3 @@ def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
 
     for check in checks:
         say(*check_lines(check), sep="\n")
-
-
-def _warn_of_broken_plugins() -> None:
-    from pupila.plugin_registry import installed
-
-    for reason in installed().broken:
-        say(f"warning: {reason}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -10,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Progress, keras_files
-from pupila.memory import peak_memory_bytes
+from pupila import Artifact, InProcessModel, Progress, keras_files
 from pupila.threads import model_threads
 from pupila_keras.keras_imports import import_keras, import_tensorflow
 from pupila_keras.savedmodel import load_signature
 
 _BATCH_IMAGES = 16
-_WARM_UPS = 3
 
 
 def open_keras(artifact: Artifact, threads: int) -> TensorFlowModel:
@@ -58,8 +55,8 @@ def _use_threads(threads: int) -> int:
     return threads
 
 
-class TensorFlowModel:
-    """An `OpenModel` on TensorFlow.
+class TensorFlowModel(InProcessModel):
+    """A model on TensorFlow.
 
     `answer` is a function from float32 images `(batch, height, width, 3)` to raw outputs
     `(batch, …)`, which are flattened to `(batch, columns)`.
@@ -121,24 +118,15 @@ class TensorFlowModel:
             progress(start + len(batch), len(images), "images")
         return outputs
 
-    def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Return the milliseconds of each of `repeats` inferences of one image, after warm-up.
+    def set_image(self, image: NDArray[np.uint8]) -> None:
+        self._image = _pad(image[None], self._one)
 
-        `image` is uint8 `(height, width, 3)`. The time is from pixels in memory to outputs in
-        memory.
-        """
-        batch = _pad(image[None], self._one)
-        for _ in range(_WARM_UPS):
-            self._predict_one(batch)
-        return [self._timed_ms(batch) for _ in range(repeats)]
+    def invoke(self) -> None:
+        """Compute from pixels in memory to outputs in memory."""
+        self._outputs = self._predict_one(self._image)
 
-    def _timed_ms(self, batch: NDArray[np.uint8]) -> float:
-        start = time.perf_counter()
-        self._predict_one(batch)
-        return (time.perf_counter() - start) * 1000
-
-    def peak_memory_bytes(self) -> int:
-        return peak_memory_bytes()
+    def values(self) -> NDArray[np.float32]:
+        return self._outputs[0].reshape(-1)
 
     def close(self) -> None:
         """Free the model."""

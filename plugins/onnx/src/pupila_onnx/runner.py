@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -12,16 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Progress, PupilaError
-from pupila.memory import peak_memory_bytes
-from pupila.pinning import pin
+from pupila import Artifact, InProcessModel, Progress, PupilaError
 
 onnxruntime: Any = import_module("onnxruntime")
 
 ONNX_RUNTIME = f"ONNX Runtime {onnxruntime.__version__}"
 _MOST_IMAGES = 32
 """Most images in a batch."""
-_WARM_UP_RUNS = 5
 _FATAL = 4
 """Level of logging: errors are raised, so they need not be printed too."""
 
@@ -35,7 +31,7 @@ def open_artifact(artifact: Artifact, threads: int) -> OnnxModel:
     return OnnxModel(artifact.file(".onnx"), threads)
 
 
-class OnnxModel:
+class OnnxModel(InProcessModel):
     """A model of one RGB image in float32 `(batch, height, width, 3)` and one output, on the CPU.
 
     Raises:
@@ -43,16 +39,12 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path, threads: int) -> None:
-        self.threads, self._path = threads, path
+        self.runtime, self.threads, self._path = f"{ONNX_RUNTIME}, CPU", threads, path
         with _explain_errors(path):
             self._session: Any = _open(path, threads)
         self._input = _only(path, "input", self._session.get_inputs())
         self._output = _only(path, "output", self._session.get_outputs())
         self.output_shape = _shape(self._output)
-
-    @property
-    def runtime(self) -> str:
-        return f"{ONNX_RUNTIME}, CPU"
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
         """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
@@ -67,29 +59,18 @@ class OnnxModel:
             progress(start + len(batch), len(images), "images")
         return np.concatenate(outputs)
 
-    def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Return the milliseconds of each of `repeats` runs, after five untimed runs.
+    def set_image(self, image: NDArray[np.uint8]) -> None:
+        self._batch = image[np.newaxis].astype(np.float32)
 
-        `image` is uint8 `(height, width, 3)`. Threads are pinned to cores. The conversion of the
-        image to float is not timed.
-        """
-        batch = image[np.newaxis].astype(np.float32)
-        for _ in range(_WARM_UP_RUNS):
-            self._run(batch)
-        with pin(self.threads):
-            return [self._timed_ms(batch) for _ in range(repeats)]
+    def invoke(self) -> None:
+        self._outputs = self._run(self._batch)
 
-    def peak_memory_bytes(self) -> int:
-        return peak_memory_bytes()
+    def values(self) -> NDArray[np.float32]:
+        return self._outputs.reshape(-1)
 
     def close(self) -> None:
         """Free the model."""
         del self._session
-
-    def _timed_ms(self, batch: NDArray[np.float32]) -> float:
-        start = time.perf_counter()
-        self._run(batch)
-        return (time.perf_counter() - start) * 1000
 
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with _explain_errors(self._path):

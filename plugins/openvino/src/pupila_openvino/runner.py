@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -13,13 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Progress, PupilaError
-from pupila.memory import peak_memory_bytes
-from pupila.pinning import pin
+from pupila import Artifact, InProcessModel, PupilaError
 from pupila_openvino.files import openvino
 
 OPENVINO = f"OpenVINO {version('openvino')}"
-_WARM_UP_RUNS = 5
 
 
 def open_artifact(artifact: Artifact, threads: int) -> OpenVinoModel:
@@ -31,7 +27,7 @@ def open_artifact(artifact: Artifact, threads: int) -> OpenVinoModel:
     return OpenVinoModel(artifact.file(".xml"), threads)
 
 
-class OpenVinoModel:
+class OpenVinoModel(InProcessModel):
     """A model of one RGB image in float32 `(1, height, width, 3)` and one output, on the CPU.
 
     What is in float is computed in float32, also on CPUs that have bfloat16 or float16.
@@ -41,56 +37,26 @@ class OpenVinoModel:
     """
 
     def __init__(self, path: Path, threads: int) -> None:
-        self.threads, self._path = threads, path
+        self.runtime, self.threads, self._path = f"{OPENVINO}, CPU", threads, path
         with _explain_errors(path):
             self._compiled: Any = _compile(path, threads)
             self._request: Any = self._compiled.create_infer_request()
         _check_ends(path, self._compiled)
 
-    @property
-    def runtime(self) -> str:
-        return f"{OPENVINO}, CPU"
+    def set_image(self, image: NDArray[np.uint8]) -> None:
+        self._batch = image[np.newaxis].astype(np.float32)
 
-    def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-        """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`."""
-        outputs: list[NDArray[np.float32]] = []
-        for done, image in enumerate(images, start=1):
-            outputs.append(self._run(_batch(image)).reshape(-1))
-            progress(done, len(images), "images")
-        return np.stack(outputs)
+    def invoke(self) -> None:
+        with _explain_errors(self._path):
+            self._outputs: Any = self._request.infer({0: self._batch})[0]
 
-    def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Return the milliseconds of each of `repeats` runs, after five untimed runs.
-
-        `image` is uint8 `(height, width, 3)`. Threads are pinned to cores. The conversion of the
-        image to float is not timed.
-        """
-        batch = _batch(image)
-        for _ in range(_WARM_UP_RUNS):
-            self._run(batch)
-        with pin(self.threads):
-            return [self._timed_ms(batch) for _ in range(repeats)]
-
-    def peak_memory_bytes(self) -> int:
-        return peak_memory_bytes()
+    def values(self) -> NDArray[np.float32]:
+        """Return a copy of the outputs of the last image: the request reuses its memory."""
+        return np.array(self._outputs, np.float32).reshape(-1)
 
     def close(self) -> None:
         """Free the model."""
         del self._request, self._compiled
-
-    def _timed_ms(self, batch: NDArray[np.float32]) -> float:
-        start = time.perf_counter()
-        self._run(batch)
-        return (time.perf_counter() - start) * 1000
-
-    def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the output for one image, a copy, since the request reuses its memory."""
-        with _explain_errors(self._path):
-            return np.array(self._request.infer({0: batch})[0], np.float32)
-
-
-def _batch(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return image[np.newaxis].astype(np.float32)
 
 
 def _compile(path: Path, threads: int) -> Any:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Progress, PupilaError
+from pupila import Artifact, InProcessModel, Progress, PupilaError
 from pupila.litert.interpreter import Interpreter
 from pupila.litert.tensor_io import TensorIO, read_tensor_io
-from pupila.memory import peak_memory_bytes
-from pupila.pinning import pin
 
 LITERT = f"LiteRT {version('ai-edge-litert')}"
 
 _IO_TYPES = ("float32", "int8", "uint8", "int16")
-_WARM_UP_RUNS = 5
 
 
 def open_artifact(artifact: Artifact, threads: int) -> LiteRTModel:
@@ -43,20 +39,21 @@ def check(artifact: Artifact) -> None:
         read_tensor_io(path)
 
 
-class LiteRTModel:
-    """A flatbuffer with one input and one output, run on the CPU, one image at a time."""
+class LiteRTModel(InProcessModel):
+    """A flatbuffer with one input and one output, run on the CPU, one image at a time.
+
+    The timed part is the operators of the flatbuffer, including its own conversions between float
+    and integer. Filling the input tensor, which may quantise the image, and reading the output are
+    not timed.
+    """
 
     def __init__(self, path: Path, threads: int) -> None:
         self.threads = threads
         self._interpreter = _open(path, threads)
         self.input = _only(path, "input", self._interpreter.inputs)
         self.output = _only(path, "output", self._interpreter.outputs)
-
-    @cached_property
-    def runtime(self) -> str:
-        """Name and version, such as `"LiteRT 2.3.0, XNNPACK"`, with XNNPACK only if it is used."""
         kernels = "XNNPACK" if self._interpreter.is_delegated else "built-in kernels"
-        return f"{LITERT}, {kernels}"
+        self.runtime = f"{LITERT}, {kernels}"
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
         """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
@@ -65,30 +62,18 @@ class LiteRTModel:
         """
         return self._interpreter.predict(images, progress)
 
-    def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Return the milliseconds of each of `repeats` runs, after five untimed runs.
-
-        `image` is uint8 `(height, width, 3)`. Threads are pinned to cores. Only
-        `Interpreter.invoke` is timed: the operators of the flatbuffer, including its own
-        conversions between float and integer. Filling the input tensor, which may quantise the
-        image, and reading the output are not timed.
-        """
+    def set_image(self, image: NDArray[np.uint8]) -> None:
         self._interpreter.set_image(image)
-        for _ in range(_WARM_UP_RUNS):
-            self._interpreter.invoke()
-        with pin(self.threads):
-            return [self._timed_ms(image) for _ in range(repeats)]
 
-    def peak_memory_bytes(self) -> int:
-        return peak_memory_bytes()
+    def invoke(self) -> None:
+        self._interpreter.invoke()
+
+    def values(self) -> NDArray[np.float32]:
+        return self._interpreter.values()
 
     def close(self) -> None:
         """Free the model."""
         del self._interpreter
-
-    def _timed_ms(self, image: NDArray[np.uint8]) -> float:
-        self._interpreter.set_image(image)
-        return self._interpreter.timed_invoke()
 
 
 def _open(path: Path, threads: int) -> Interpreter:
