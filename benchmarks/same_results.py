@@ -65,7 +65,7 @@ def run_recipe(
     ours = ["-m", "pupila_flows", "run", str(recipe.resolve()), "--workspace", str(workspace)]
     environment = os.environ | {"PYTHONHASHSEED": "0"}
     subprocess.run([sys.executable, *ours, *changes], check=True, env=environment)
-    (file,) = workspace.glob("runs/*/*/result.json")
+    (file,) = workspace.glob("runs/*/latest/result.json")
     result = RunResult.model_validate_json(file.read_text())
     store = Workspace.at(workspace).store
     files = {

@@ -44,7 +44,6 @@ def reference(registry: PluginRegistry) -> str:
     parts += ["", "## Students", "", *_listed(registry, Student)]
     parts += ["", "## Loaders", "", *_listed(registry, Loader)]
     parts += ["", "## Runners", "", *_listed(registry, Runner)]
-    parts += ["", "## Tasks", "", *_listed(registry, Task)]
     parts += ["", "## Shifts", "", *_listed(registry, Shift)]
     parts += ["", "## Data checks", "", *(_listed(registry, DataCheck) or ["None of our own."])]
     parts += ["", "## Commands", "", *_listed(registry, Command)]

@@ -27,6 +27,12 @@ def test_the_reference_is_what_the_code_says_today():
     assert written == make["reference"](installed()), "run `python docs/make_reference.py`"
 
 
+def test_the_plugin_reference_is_what_the_code_says_today():
+    make = runpy.run_path(str(ROOT / "docs" / "make_plugin_reference.py"))
+    written = (ROOT / "docs" / "plugin-reference.md").read_text()
+    assert written == make["reference"](), "run `python docs/make_plugin_reference.py`"
+
+
 def test_every_technique_and_exporter_is_in_the_list_of_steps():
     readme = (ROOT / "docs" / "README.md").read_text()
     names = [plugin.name for plugin in installed().all(StepPlugin)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import invalidate_caches
 from pathlib import Path
+
+import pytest
 
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
@@ -133,3 +136,35 @@ def test_another_version_of_pillow_measures_and_renders_images_again(tmp_path: P
     with distributions(tmp_path / "newer", pillow=("99.0", [])):
         assert kept() == (2, 2, 2)
     assert kept() == (2, 2, 2)
+
+
+def install_editable(folder: Path, project: Path) -> None:
+    metadata = folder / "wood-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: wood\nVersion: 1.0\n")
+    origin = {"url": project.as_uri(), "dir_info": {"editable": True}}
+    (metadata / "direct_url.json").write_text(json.dumps(origin))
+
+
+@pytest.mark.parametrize("layout", ["src/wood", "wood"])
+def test_the_version_of_an_editable_install_has_a_digest_of_its_source(layout: str, tmp_path: Path):
+    project, installed_in = tmp_path / "a project", tmp_path / "installed"
+    source = project / layout
+    for folder in (source, project / "tests", installed_in):
+        folder.mkdir(parents=True)
+    (source / "__init__.py").write_text("grain = 1\n")
+    install_editable(installed_in, project)
+
+    def version() -> str:
+        with distributions(installed_in):
+            return requirements("wood")["wood"]
+
+    before = version()
+    assert before.startswith("1.0+editable.")
+    (project / "tests" / "test_wood.py").write_text("import wood\n")
+    assert version() == before
+    (source / "__init__.py").write_text("grain = 2\n")
+    changed = version()
+    assert changed != before
+    (source / "plank.py").write_text("")
+    assert version() not in (before, changed)

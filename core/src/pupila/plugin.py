@@ -91,8 +91,12 @@ class Plugin:
 
     kind: ClassVar[str]
     name: str
+    """Name in recipes and on the command line: lower-case words joined by dashes. In one package,
+    two plugins of a kind must have two names."""
     summary: str
+    """One line of 10 to 100 characters for lists, without a full stop."""
     implementation: str
+    """Where the code is, as `"module:attribute"`. It is imported when it is used."""
     environment: Callable[[], str] | None = None
     """Function that returns a text on what results depend on besides Python packages, such as the
     version of a browser or of JavaScript packages. When the text changes, results are made again.
@@ -131,10 +135,13 @@ class StepPlugin(Plugin):
     produces: str
     """Format of the output; empty if the output has the format of the first input."""
     config: type[Config] = Config
+    """Class of the settings, which a recipe gives in `with`."""
     min_inputs: int = 1
+    """Smallest number of inputs."""
     max_inputs: int | None = 1
     """Largest number of inputs; None means any number."""
     needs_data: bool = False
+    """Whether it needs images. `Step.dataset` then has those of training and validation."""
     tasks: frozenset[str] = frozenset({CLASSIFICATION})
     """Names of the tasks whose data and models it can work on; `ANY_TASK` for all."""
     evaluated: bool = True
@@ -226,6 +233,8 @@ class Loader(Plugin):
     """Format of the artifact. It is empty for a loader that refuses every file that it recognises,
     so that recipes with such a file fail at once."""
     recognises: Callable[[Path], bool]
+    """Function that returns whether a path is of such a file or folder. It reads a few bytes at
+    most, since it is asked about every model file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +246,7 @@ class Runner(Plugin):
 
     kind: ClassVar[str] = "runner"
     format: str
+    """Format of the artifacts that it opens."""
     primary: bool = True
     """Whether artifacts of the format `format` are evaluated in this runner. A runner that is not
     primary only runs runtime checks, and only if a recipe names it in `evaluate.runtimes`."""
@@ -316,6 +326,7 @@ class DataCheck(Plugin):
 
     kind: ClassVar[str] = "check"
     config: type[Config] = Config
+    """Class of the bounds. Each has a default, since every run makes the check."""
     tasks: frozenset[str] = ANY_TASK
     """Names of the tasks whose data it can check; `ANY_TASK` for all."""
 

@@ -1,18 +1,26 @@
 """The installed versions of the packages that a distribution requires.
 
 A model's answers depend on these versions as much as on a plugin's own code, so they are part of
-every cache key.
+every cache key. The version of a package that is installed in editable mode also has a digest of
+its source, which may change without a new version.
 """
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+
+from pupila.digest import digest_file, digest_json, short_digest
 
 CORE = "pupila-core"
 
@@ -23,6 +31,7 @@ _COMPUTE_NOTHING = frozenset(
     }
 )
 """Packages whose versions do not change any result."""
+_NOT_SOURCE = frozenset({"tests", "test", "build", "dist", ".venv", "venv", ".git", ".tox"})
 
 
 @cache
@@ -61,9 +70,33 @@ def versions(*names: str) -> tuple[str, ...]:
 
 def _version(name: str) -> str:
     try:
-        return distribution(name).version
+        installed = distribution(name)
     except PackageNotFoundError:
         return "missing"
+    project = editable_project(installed)
+    if project is None:
+        return installed.version
+    return f"{installed.version}+editable.{_digest_source(project)}"
+
+
+def editable_project(installed: Distribution) -> Path | None:
+    """Return the project's folder if a distribution is installed in editable mode, else None."""
+    origin: dict[str, Any] = json.loads(installed.read_text("direct_url.json") or "{}")
+    if not origin.get("dir_info", {}).get("editable"):
+        return None
+    return Path(url2pathname(urlsplit(str(origin["url"])).path))
+
+
+def _digest_source(project: Path) -> str:
+    """Return a digest of all Python files in `src`, or else in the project but not in its tests."""
+    root = project / "src" if (project / "src").is_dir() else project
+    paths = {path.relative_to(root): path for path in root.rglob("*.py")}
+    digests = {
+        name.as_posix(): digest_file(path)
+        for name, path in sorted(paths.items())
+        if root.name == "src" or not _NOT_SOURCE.intersection(name.parts)
+    }
+    return short_digest(digest_json(digests))
 
 
 def _required(name: str) -> Iterator[str]:

@@ -36,6 +36,7 @@ class Metric(Plugin):
     unit: str = ""
     """What values are in, such as `nats`; empty if they are plain numbers."""
     lower_is_better: bool = False
+    """Whether smaller values are better, as of an error or a cost."""
     tasks: frozenset[str] = frozenset({CLASSIFICATION})
     """Names of the tasks whose answers it measures; `ANY_TASK` for all."""
     per_image: bool = True

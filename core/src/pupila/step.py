@@ -52,12 +52,15 @@ class Step(Generic[ConfigT]):
     """Everything that a technique or exporter receives."""
 
     config: ConfigT
+    """The settings, of the class that the descriptor names."""
     inputs: tuple[Artifact, ...]
+    """The models of the step's `from`, in its order. Their files are read, never written."""
     output: Path
     """An empty folder: write the model's files here and nothing else."""
     scratch: Path
     """A folder that survives a crash: put checkpoints here, and a retry finds them."""
     seed: int
+    """Seed of everything random: the same seed must give the same artifact."""
     dataset: Dataset | None
     """Training and validation images; None if the plugin declares `needs_data=False`.
 
@@ -66,6 +69,7 @@ class Step(Generic[ConfigT]):
     predictions: Predictions
     """Predictions of any artifact on any images, computed once and cached."""
     progress: Progress
+    """Callback for progress: `step.progress(done, total, "epochs")`."""
     unproven: bool = False
     """Whether teachers may be no better than chance; true if the recipe allows it for one teacher.
     """
@@ -107,10 +111,15 @@ class StepResult:
     """What a technique or exporter returns: a description of the files that it wrote."""
 
     format: str
+    """Format of the files, as the descriptor declares it."""
     input: InputSpec
+    """What images the model takes."""
     output: OutputSpec
+    """What the model gives."""
     parameters: int | None = None
+    """Number of trained values; None if it is not known."""
     macs: int | None = None
+    """Number of multiplications of one inference; None if it is not known."""
     sparsity: float | None = None
     """Fraction of the weights that pruning set to 0; None without such pruning."""
     untrained: bool = False

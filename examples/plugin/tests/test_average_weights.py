@@ -30,6 +30,10 @@ from pupila.testing import (
     INPUT,
     CommandContract,
     DataCheckContract,
+    ExporterContract,
+    RunnerContract,
+    ShiftContract,
+    StudentContract,
     TechniqueContract,
     draw_images,
     ignore_progress,
@@ -44,10 +48,26 @@ class TestAverageWeights(TechniqueContract):
     plugin = "average-weights"
 
 
+class TestExportCArray(ExporterContract):
+    plugin = "export-c-array"
+
+
+class TestCArray(RunnerContract):
+    plugin = "c-array"
+
+
+class TestPlainS(StudentContract):
+    plugin = "plain-s"
+
+
 class TestGreyImages(DataCheckContract):
     plugin = "grey-images"
     config: ClassVar = {"maximum": 1}
     failing: ClassVar = {"least_difference": 256}
+
+
+class TestReflection(ShiftContract):
+    plugin = "reflection"
 
 
 class TestWeightsDistance(CommandContract):

@@ -18,7 +18,8 @@ the exported model, run by the runner of its format, gives the same answers. `Ta
 task, `DataCheckContract` a check of the images, `CommandContract` a command; `MetricContract`,
 `ConditionContract` and `SectionContract` test what a package adds to the results of a run. As in a
 flow, a step does not get the test images; a step that asks for them fails. `StudentContract`,
-`LoaderContract` and `RunnerContract` test what builds, reads and runs models.
+`LoaderContract` and `RunnerContract` test what builds, reads and runs models, `ShiftContract` a
+family of alterations.
 
 The contract makes the input itself: a tiny image classifier in a format that the plugin accepts,
 and a few synthetic images. If the plugin does not accept `keras`, an installed exporter converts
@@ -33,7 +34,7 @@ import pytest
 # before the contracts are imported: a failed assertion then shows what was compared
 _CONTRACTS = (
     *("contracts", "task_contract", "command_contract", "data_check_contract"),
-    *("result_contracts", "plugin_contract", "model_contracts"),
+    *("result_contracts", "plugin_contract", "model_contracts", "shift_contract"),
 )
 pytest.register_assert_rewrite(*(f"pupila.testing.{name}" for name in _CONTRACTS))
 
@@ -56,6 +57,7 @@ from pupila.testing.result_contracts import (  # noqa: E402
     MetricContract,
     SectionContract,
 )
+from pupila.testing.shift_contract import ShiftContract  # noqa: E402
 from pupila.testing.steps import (  # noqa: E402
     StepMaker,
     StepRun,
@@ -92,6 +94,7 @@ __all__ = [
     "MetricContract",
     "RunnerContract",
     "SectionContract",
+    "ShiftContract",
     "StepMaker",
     "StepRun",
     "StudentContract",

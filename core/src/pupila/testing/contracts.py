@@ -175,7 +175,7 @@ class TechniqueContract(_StepContract):
     def test_its_control_takes_the_settings_that_both_have(self) -> None:
         technique = self.descriptor(Technique)
         if technique.control is None:
-            pytest.skip("it has no control")
+            return
         control = installed().step(technique.control)
         settings = technique.config.model_validate(dict(self.config)).model_dump()
         known = {name: settings[name] for name in settings.keys() & control.config.model_fields}

@@ -8,14 +8,18 @@ from typing import Literal
 from pydantic import Field
 
 from pupila import (
+    ANY_TASK,
     Command,
     Config,
     DataCheck,
+    Exporter,
     GateCondition,
     MeasuredSection,
     Metric,
     ReportSection,
+    Runner,
     Shift,
+    Student,
     Technique,
     hookimpl,
 )
@@ -56,6 +60,42 @@ def pupila_techniques() -> Iterator[Technique]:
         max_inputs=None,
         needs_data=True,
         implementation="average_weights.soup:average",
+    )
+
+
+@hookimpl
+def pupila_exporters() -> Iterator[Exporter]:
+    """Yield the one exporter of this package."""
+    yield Exporter(
+        name="export-c-array",
+        summary="Write a TFLite file as an array of bytes in C",
+        accepts=frozenset({"tflite"}),
+        produces="c-array",
+        tasks=ANY_TASK,
+        implementation="average_weights.c_array:export",
+    )
+
+
+@hookimpl
+def pupila_runners() -> Iterator[Runner]:
+    """Yield the runner of what the exporter writes, so that it is evaluated as it ships."""
+    yield Runner(
+        name="c-array",
+        summary="Arrays of bytes in C, in LiteRT",
+        format="c-array",
+        check="average_weights.c_array:check",
+        implementation="average_weights.c_array:open_model",
+    )
+
+
+@hookimpl
+def pupila_students() -> Iterator[Student]:
+    """Yield the one student of this package."""
+    yield Student(
+        name="plain-s",
+        summary="Four convolutions without normalisation (0.10 million parameters), 96 px",
+        size=96,
+        implementation="average_weights.plain:build",
     )
 
 

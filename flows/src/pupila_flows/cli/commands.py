@@ -59,6 +59,10 @@ _COMMANDS = {
         "plugins:plugins",
         "List what is installed, or check that it keeps what Pupila relies on (--check).",
     ),
+    "new": (
+        "new.plugin:app",
+        "Write files to begin with: a package of plugins of your own.",
+    ),
     "du": ("du:show", "Show what takes room in a workspace, and what may be deleted."),
     "gc": (
         "gc:collect",

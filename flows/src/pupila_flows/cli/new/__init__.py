@@ -1,0 +1,1 @@
+"""`pupila new`: files to begin with."""
