@@ -12,6 +12,8 @@ from importlib.metadata import distribution as distribution_of
 from pathlib import Path
 from typing import Any, TypeVar
 
+from packaging.utils import canonicalize_name
+
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError, join_names, nearest
 from pupila.hookspecs import PROJECT
@@ -236,7 +238,7 @@ class PluginRegistry:
         """Return the plugin of a kind and a name.
 
         Raises:
-            PupilaError: there is none, or several packages have one.
+            PupilaError: there is none, its package is missing, or several packages have one.
         """
         plugin = self.get(kind, name)
         if plugin:
@@ -244,11 +246,7 @@ class PluginRegistry:
         for clash in self.clashes:
             if (clash.namespace, clash.name) == (kind.namespace(), name):
                 raise PupilaError(str(clash))
-        names = [plugin.name for plugin in self.all(kind)]
-        raise PupilaError(
-            f"No {title(kind.namespace())} named {name!r}.{nearest(name, names)}"
-            f" Installed: {join_names(names) or 'none'}.{self.skipped()}"
-        )
+        raise PupilaError(_unknown_name(self, kind, name))
 
     def skipped(self) -> str:
         """Return a list of the plugins that failed to load, as the end of an error message.
@@ -287,6 +285,21 @@ def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistr
     An entry point that fails becomes a `BrokenPlugin` and does not stop the others.
     """
     return PluginRegistry(*load_entry_points(entries))
+
+
+def _unknown_name(registry: PluginRegistry, kind: type[Plugin], name: str) -> str:
+    """Say that a name is not that of a plugin, or that its package is missing."""
+    what, package = title(kind.namespace()), normalized(name).rpartition("/")[0]
+    if package and package not in {canonicalize_name(e.distribution) for e in registry.plugins}:
+        return (
+            f"The package {package!r} of {name!r} is not installed, or has no plugin: install it, "
+            f"or name another {what}.{registry.skipped()}"
+        )
+    names = [plugin.name for plugin in registry.all(kind)]
+    return (
+        f"No {what} named {name!r}.{nearest(name, names)}"
+        f" Installed: {join_names(names) or 'none'}.{registry.skipped()}"
+    )
 
 
 def _with_formats(entry: RegisteredPlugin, formats: frozenset[str]) -> RegisteredPlugin:

@@ -16,6 +16,7 @@ from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe.errors import explain
 from pupila_flows.recipe.overrides import Changes, apply_changes
+from pupila_flows.recipe.requires import missing_packages
 from pupila_flows.recipe.schema import Recipe
 from pupila_flows.recipe.source import Problem, RecipeError, read_source
 from pupila_flows.teachers import TeacherStore
@@ -44,6 +45,8 @@ def read_plan(
     """
     source = read_source(file)
     source = apply_changes(source, changes) if changes else source
+    if missing := list(missing_packages(source)):  # all other mistakes may follow from this one
+        raise RecipeError(missing)
     recipe, wrong_fields = None, list[Problem]()
     try:
         recipe = Recipe.model_validate(source.value)

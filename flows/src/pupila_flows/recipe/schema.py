@@ -28,6 +28,7 @@ from pupila_flows.recipe.external import ExternalSection
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.plugin_name import plugin_name
 from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.recipe.requires import check_requirement
 from pupila_flows.recipe.section import Section
 from pupila_flows.recipe.shift import ShiftSection
 
@@ -316,6 +317,11 @@ class Recipe(Section):
         ge=1,
         description="Number of threads with which each model is trained and run. It does not "
         "depend on the number of cores, because another number gives other models.",
+    )
+    requires: tuple[Annotated[str, AfterValidator(check_requirement)], ...] = Field(
+        default=(),
+        description="Packages of plugins that the recipe uses, such as `gentle-pruning>=1.2`. If "
+        "one is not installed, that is all that is said, instead of what follows from it.",
     )
     runner: RunnerSection | None = Field(
         default=None, description="Other machines for the steps; evaluation stays on this one."
