@@ -36,7 +36,7 @@ def test_a_difference_tells_recipe_digests_and_figures(three: Registry, tmp_path
     publish(three, release_of(result, run, PublishSection(artifacts=("int8",)), store))
     difference = diff(three, "clinic", 3, 4)
     changes = {change.what: (change.before, change.after) for change in difference.changes}
-    assert "+seed: 8" in difference.recipe
+    assert [str(change) for change in difference.recipe] == ["seed: — → 8"]
     assert changes["seed"] == ("7", "8")
     assert changes["images test/normal"][1] == "1000"
     assert changes["int8: bytes"] == (str(INT8.size_bytes), "5")

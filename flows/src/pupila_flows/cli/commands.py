@@ -24,6 +24,19 @@ _COMMANDS = {
         "crop:crop",
         "Crop images around what a locator finds, and write a manifest of the crops.",
     ),
+    "runs": (
+        "runs:list_runs",
+        "List the runs of a workspace, the latest first, with their verdicts.",
+    ),
+    "open": (
+        "runs:open_report",
+        "Open the report of a run in the browser, by default that of the latest run.",
+    ),
+    "compare": (
+        "runs:compare",
+        "Compare two runs: settings, sizes and figures, with paired intervals on the same images.",
+    ),
+    "export": ("runs:export", "Copy the model of a step out of a run, with its card."),
     "report": ("main:report", "Redraw the report of a past run, and print its path."),
     "serve": (
         "main:serve",

@@ -28,6 +28,7 @@ from pupila_flows.cli.options import (
     AsJson,
     DataPath,
     LearnedTask,
+    PastRun,
     RecipeFile,
     Settings,
     WorkspaceFolder,
@@ -182,10 +183,7 @@ def validate(
 
 
 def report(
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="Folder of a run; by default the latest.", show_default=False),
-    ] = None,
+    run: Annotated[str | None, PastRun] = None,
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:

@@ -24,6 +24,12 @@ def _check_workspace(workspace: Path) -> Path:
 
 
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)]
+PastRun = typer.Argument(
+    metavar="RUN",
+    help="Name of a recipe, for its latest run; a name and a time, as in clinic/20261130; or the "
+    "folder of a run.",
+    show_default=False,
+)
 WorkspaceFolder = Annotated[
     Path,
     typer.Option(

@@ -13,7 +13,7 @@ import typer
 from pupila.digest import short_digest
 from pupila.errors import PupilaError
 from pupila_flows.cli.console import print_table, say
-from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
+from pupila_flows.cli.options import HERE, AsJson, PastRun, WorkspaceFolder
 
 if TYPE_CHECKING:
     from pupila_flows.plan.plan import Plan
@@ -36,9 +36,7 @@ Name = Annotated[str, typer.Argument(help="Name that was published.", show_defau
 
 
 def publish(
-    run: Annotated[
-        Path, typer.Argument(help="Folder of a run, with its result.json.", show_default=False)
-    ],
+    run: Annotated[str, PastRun],
     override: Annotated[
         bool, typer.Option("--override", help="Publish it though its gate did not pass.")
     ] = False,
@@ -59,12 +57,13 @@ def publish(
 ) -> None:
     """Publish a past run that passed its gate, or any other run with --override, --by, --reason."""
     from pupila_flows.registry.publish_past import publish_past
+    from pupila_flows.report.past_runs import find_run
     from pupila_flows.workspace import Workspace
 
     signed = _signature(override, by, reason)
     opened = Workspace.at(workspace)
     with opened.in_use():
-        publication = publish_past(opened, run, registry, signed)
+        publication = publish_past(opened, find_run(opened, run), registry, signed)
     if as_json:
         print(publication.model_dump_json())
     else:
@@ -272,8 +271,8 @@ def _event_row(event: Event) -> dict[str, str]:
 
 
 def _print_difference(difference: Difference) -> None:
-    if difference.recipe:
-        say(*difference.recipe, sep="\n")
+    for setting in difference.recipe:
+        say(setting)
     print_table(
         [
             {

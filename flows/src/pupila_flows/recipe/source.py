@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -96,7 +97,15 @@ def read_source(file: Path) -> Source:
         RecipeError: the file is not YAML, not a mapping, or has a key twice in a mapping.
         PupilaError: the file cannot be read, or is not text.
     """
-    text = _read(file)
+    return parse_source(file, _read(file))
+
+
+def parse_source(file: Path, text: str) -> Source:
+    """Return the content of a recipe whose text is known; `file` is named in messages.
+
+    Raises:
+        RecipeError: the text is not YAML, not a mapping, or has a key twice in a mapping.
+    """
     source = Source(file, text, {}, {}, {})
     problems: list[Problem] = []
     _parse(source, problems)
@@ -145,6 +154,34 @@ class _Loader(yaml.SafeLoader):
             kind, value = node.tag.removeprefix(_TAGS), node.value[:_LEGIBLE]
             reason = f"{value!r} is not a valid {kind}; put quotes around it if it is text"
             raise ConstructorError(None, None, reason, node.start_mark) from None
+
+
+_NUMBERS = {
+    f"{_TAGS}int": re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
+    f"{_TAGS}float": re.compile(
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    ),
+}
+"""How YAML 1.2 writes numbers (its core schema). In YAML 1.1, which PyYAML reads, `1:30` is 90,
+`010` is 8, `1_000` is 1000, and `1e-3` is a text."""
+
+
+def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = node.value
+    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+    return int(text.removeprefix("0o") if base == 8 else text, base)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern in _NUMBERS.items():
+    _whole = re.compile(rf"(?:{_pattern.pattern})$")
+    # types-PyYAML leaves its types open
+    _Loader.add_implicit_resolver(_tag, _whole, list("-+.0123456789"))  # pyright: ignore[reportUnknownMemberType]
+_Loader.add_constructor(f"{_TAGS}int", _construct_int)
 
 
 def _refuse_tag(loader: _Loader, node: yaml.Node) -> None:

@@ -31,14 +31,14 @@ _SMALL_DATA = (
 
 def write_card(
     name: str,
-    version: int,
+    version: int | None,
     result: RunResult,
     section: PublishSection,
     chain: Mapping[str, Link],
     artifacts: Mapping[str, str],
-    overrides: Sequence[Override],
+    overrides: Sequence[Override] = (),
 ) -> str:
-    """Return the model card of a version as Markdown.
+    """Return the model card of a version, or of models that were not published, as Markdown.
 
     `artifacts` has the digest of each published artifact, by the name of its entry. `chain` has the
     published artifacts and all artifacts that they were made from, by digest. `overrides` has the
@@ -98,8 +98,11 @@ td:nth-child(-n+2) code {{ overflow-wrap: normal }}
 """
 
 
-def _head(name: str, version: int, result: RunResult, overrides: Sequence[Override]) -> list[str]:
-    lines = [f"# {plain(name)}, version {version}", ""]
+def _head(
+    name: str, version: int | None, result: RunResult, overrides: Sequence[Override]
+) -> list[str]:
+    which = ", not published" if version is None else f", version {version}"
+    lines = [f"# {plain(name)}{which}", ""]
     own = next((override for override in overrides if override.version == version), None)
     if own:
         lines += [
@@ -273,8 +276,13 @@ def _limits(result: RunResult, section: PublishSection) -> list[str]:
     return ["## Limits", "", *stated_limits, *shortcuts, f"* {_SMALL_DATA} {_NOT_CLINICAL}"]
 
 
-def _origin(name: str, version: int, result: RunResult, artifacts: Mapping[str, str]) -> list[str]:
+def _origin(
+    name: str, version: int | None, result: RunResult, artifacts: Mapping[str, str]
+) -> list[str]:
     digests = [f"* {code(entry)}: {code(digest)}" for entry, digest in artifacts.items()]
+    if version is None:
+        run = f"Run on {plain(result.machine)}, seed {result.seed}. Digests of the artifacts:"
+        return ["## Provenance", "", run, "", *digests]
     return [
         *("## Provenance, and how to verify it", ""),
         f"Run on {plain(result.machine)}, seed {result.seed}. The recipe is next to this card as "

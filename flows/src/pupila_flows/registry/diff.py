@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pupila.task import TaskMethods, methods_of
+from pupila_flows.recipe.differences import Change, setting_changes
 from pupila_flows.registry.manifest import RESULT, Manifest
 from pupila_flows.registry.versions import Registry, Version, folder_of
 from pupila_flows.report import formatting
@@ -19,25 +19,15 @@ _SAME_MACHINE = "runtime"
 """Column of `evaluation_row` that names the runtime; it is not a metric, so it is dropped."""
 
 
-class Change(BaseModel):
-    """One difference between two versions."""
-
-    model_config = ConfigDict(frozen=True)
-
-    what: str = Field(description="What differs, as `teacher vgg16` or `int8: accuracy`.")
-    before: str
-    after: str
-
-
 class Difference(BaseModel):
-    """All differences between two versions, with the diff of their recipes."""
+    """All differences between two versions."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     before: int
     after: int
-    recipe: tuple[str, ...] = Field(description="A unified diff of the recipes, line by line.")
+    recipe: tuple[Change, ...] = Field(description="Settings of the recipes that differ.")
     changes: tuple[Change, ...]
 
 
@@ -49,14 +39,6 @@ def diff(registry: Registry, name: str, before: int, after: int) -> Difference:
     """
     old, new = registry.version(name, before), registry.version(name, after)
     first, second = old.manifest, new.manifest
-    lines = difflib.unified_diff(
-        first.run.recipe.splitlines(),
-        second.run.recipe.splitlines(),
-        old.title,
-        new.title,
-        lineterm="",
-        n=1,
-    )
     fact_functions: tuple[Callable[[Manifest], Mapping[str, str]], ...] = (
         _teachers,
         _data,
@@ -71,7 +53,11 @@ def diff(registry: Registry, name: str, before: int, after: int) -> Difference:
     ]
     changes += _changes(_metrics(registry, old), _metrics(registry, new))
     return Difference(
-        name=name, before=before, after=after, recipe=tuple(lines), changes=tuple(changes)
+        name=name,
+        before=before,
+        after=after,
+        recipe=tuple(setting_changes(first.run.recipe, second.run.recipe)),
+        changes=tuple(changes),
     )
 
 

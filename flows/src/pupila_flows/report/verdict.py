@@ -34,6 +34,11 @@ def verdict_markdown(result: RunResult, folder: Path) -> str:
     return "\n\n".join(parts)
 
 
+def headline_of(result: RunResult, folder: Path) -> str:
+    """Return the title of a run's headline. Relative paths of predictions start from `folder`."""
+    return _headline(result, folder)[0]
+
+
 def metrics_markdown(result: RunResult) -> str:
     """Return the metrics of every artifact, split into tables narrow enough for Prefect's pages."""
     rows = result_rows(result)

@@ -14,6 +14,7 @@ from pupila_flows.execution.session import perform, session
 from pupila_flows.jobs.check_data import CheckData
 from pupila_flows.jobs.report import DrawReport
 from pupila_flows.recipe.schema import DataSection
+from pupila_flows.report.past_runs import RESULT, find_run
 from pupila_flows.results import DataSummary
 from pupila_flows.workspace import Workspace
 
@@ -42,27 +43,15 @@ def validate(
     return result.summary(dataset, section, str(data))
 
 
-def report(workspace: Workspace, run: Path | None) -> Path:
-    """Redraw the report of a run, and return the path of the report.
-
-    `run` is the folder of the run. If `run` is None, the latest run of the workspace is used.
+def report(workspace: Workspace, run: str | None) -> Path:
+    """Redraw the report of a run (see `find_run`), and return the path of the report.
 
     Raises:
-        PupilaError: the folder, or the workspace, has no finished run.
+        PupilaError: there is no such run, or it has not finished.
     """
-    folder = run or _latest(workspace)
-    result = folder / "result.json"
-    if not result.exists():
-        raise PupilaError(f"No result.json in {str(folder)!r}: give the folder of a finished run.")
+    result = find_run(workspace, run) / RESULT
     unique = uuid4().hex  # so that no report is reused
     return perform_alone(DrawReport.of(workspace, result.resolve(), unique)).report
-
-
-def _latest(workspace: Workspace) -> Path:
-    runs = [folder for folder in workspace.run_folders() if (folder / "result.json").exists()]
-    if not runs:
-        raise PupilaError(f"No run in {workspace.root} yet: `pupila run RECIPE` makes one.")
-    return max(runs, key=lambda folder: folder.name)
 
 
 def perform_alone(job: Job[ResultT]) -> ResultT:
