@@ -133,3 +133,15 @@ def test_the_summaries_of_our_own_commands_are_the_first_lines_of_their_help():
         code = command.load()
         text = code.info.help if isinstance(code, typer.Typer) else getdoc(code)
         assert " ".join(str(text).split("\n\n")[0].split()) == command.summary
+
+
+def test_the_help_has_panels_examples_and_a_version(pupila: Pupila):
+    listed = pupila("--help").stdout
+    panels = ("Start", "Run", "Results", "Publish", "Operate", "red-tools")
+    assert [listed.index(f" {panel} ") for panel in panels] == sorted(
+        listed.index(f" {panel} ") for panel in panels
+    )
+    assert "Example: pupila compare clinic/20261129 clinic" in pupila("compare", "--help").stdout
+    assert "Example: pupila teacher add teacher.keras" in pupila("teacher", "--help").stdout
+    assert pupila("--version").stdout.startswith("pupila 0.")
+    assert "pupila" in pupila("--show-completion", "bash").stdout + pupila("--help").stdout

@@ -311,6 +311,10 @@ class Command(Plugin):
     """
 
     kind: ClassVar[str] = "command"
+    panel: str = ""
+    """Panel of `pupila --help` that lists it; by default it has the name of the package."""
+    example: str = ""
+    """A command line that `pupila NAME --help` shows: `pupila greet Ada`."""
 
 
 @dataclass(frozen=True, kw_only=True)

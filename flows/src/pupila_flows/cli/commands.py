@@ -7,87 +7,185 @@ from collections.abc import Iterator
 from pupila.hookspecs import hookimpl
 from pupila.plugin import Command
 
-_COMMANDS = {
-    "demo": ("main:demo", "Compress a teacher from start to end."),
-    "check": ("main:check", "Find every mistake in a recipe, without running anything."),
-    "run": ("main:run", "Run a recipe: check the data, make, evaluate and report every model."),
-    "sweep": (
+_START, _RUN, _RESULTS = "Start", "Run", "Results"
+_PUBLISH, _OPERATE = "Publish", "Operate"
+
+_COMMANDS = (
+    (_START, "demo", "main:demo", "Compress a teacher from start to end.", ""),
+    (
+        _START,
+        "validate",
+        "main:validate",
+        "Check a dataset as a run would, and build its Data Docs.",
+        "images.csv --positive glaucoma",
+    ),
+    (
+        _START,
+        "check",
+        "main:check",
+        "Find every mistake in a recipe, without running anything.",
+        "recipe.yaml",
+    ),
+    (
+        _RUN,
+        "run",
+        "main:run",
+        "Run a recipe: check the data, make, evaluate and report every model.",
+        "recipe.yaml --set steps.pupil.with.epochs=3",
+    ),
+    (
+        _RUN,
+        "sweep",
         "main:sweep",
         "Run a recipe with every combination of the values in its `sweep`, and compare them.",
+        "recipe.yaml",
     ),
-    "validate": ("main:validate", "Check a dataset as a run would, and build its Data Docs."),
-    "evaluate": (
+    (
+        _RUN,
+        "evaluate",
         "evaluate:evaluate",
         "Evaluate models on images, each in its own runtime, and compare them with a teacher.",
+        "model.tflite images.csv --against teacher.keras --classes glaucoma,normal",
     ),
-    "crop": (
+    (
+        _RUN,
+        "crop",
         "crop:crop",
         "Crop images around what a locator finds, and write a manifest of the crops.",
+        "images.csv crops --with .pupila/runs/localization/latest/int8",
     ),
-    "runs": (
+    (
+        _RESULTS,
+        "runs",
         "runs:list_runs",
         "List the runs of a workspace, the latest first, with their verdicts.",
+        "clinic",
     ),
-    "open": (
+    (
+        _RESULTS,
+        "open",
         "runs:open_report",
         "Open the report of a run in the browser, by default that of the latest run.",
+        "clinic",
     ),
-    "compare": (
+    (
+        _RESULTS,
+        "compare",
         "runs:compare",
         "Compare two runs: settings, sizes and figures, with paired intervals on the same images.",
+        "clinic/20261129 clinic",
     ),
-    "export": ("runs:export", "Copy the model of a step out of a run, with its card."),
-    "report": ("main:report", "Redraw the report of a past run, and print its path."),
-    "serve": (
+    (
+        _RESULTS,
+        "export",
+        "runs:export",
+        "Copy the model of a step out of a run, with its card.",
+        "clinic int8 models/clinic",
+    ),
+    (
+        _RESULTS,
+        "report",
+        "main:report",
+        "Redraw the report of a past run, and print its path.",
+        "clinic",
+    ),
+    (
+        _RESULTS,
+        "serve",
         "main:serve",
         "Serve a site to this machine, with the headers from its `_headers`, until Ctrl-C.",
+        ".pupila/runs/clinic/latest/page",
     ),
-    "publish": (
+    (
+        _PUBLISH,
+        "publish",
         "registry:publish",
         "Publish a past run that passed its gate, or any other run with --override, --by, "
         "--reason.",
+        "clinic",
     ),
-    "history": (
+    (
+        _PUBLISH,
+        "history",
         "registry:history",
         "List what was published and rolled back, by whom and why; the last line is current.",
+        "clinic",
     ),
-    "rollback": ("registry:rollback", "Make an older version current again; nothing is deleted."),
-    "diff": (
+    (
+        _PUBLISH,
+        "rollback",
+        "registry:rollback",
+        "Make an older version current again; nothing is deleted.",
+        "clinic --reason 'too many false alarms'",
+    ),
+    (
+        _PUBLISH,
+        "diff",
         "registry:diff",
         "Show what changed between two versions: recipe, teachers, data, figures, verdicts.",
+        "clinic 1 2",
     ),
-    "verify": (
+    (
+        _PUBLISH,
+        "verify",
         "registry:verify",
         "Check offline that files are as published, and the chain from the teachers is complete.",
+        "clinic --version 2",
     ),
-    "teacher": (
+    (
+        _OPERATE,
+        "teacher",
         "teacher:app",
         "Keep trained teachers by name, so that recipes get the latest: `path: teacher:NAME`.",
+        "add teacher.keras --name big --classes glaucoma,normal",
     ),
-    "station": (
+    (
+        _OPERATE,
+        "station",
         "station:app",
         "Run recipes by schedule, by hand from the Prefect UI, and when a teacher is retrained.",
+        "up --recipe recipe.yaml",
     ),
-    "plugins": (
+    (
+        _OPERATE,
+        "plugins",
         "plugins:plugins",
         "List what is installed, or check that it keeps what Pupila relies on (--check).",
+        "--check",
     ),
-    "new": (
+    (
+        _OPERATE,
+        "new",
         "new.plugin:app",
         "Write files to begin with: a package of plugins of your own.",
+        "plugin gentle-pruning --kind technique,metric",
     ),
-    "du": ("du:show", "Show what takes room in a workspace, and what may be deleted."),
-    "gc": (
+    (
+        _OPERATE,
+        "du",
+        "du:show",
+        "Show what takes room in a workspace, and what may be deleted.",
+        "",
+    ),
+    (
+        _OPERATE,
+        "gc",
         "gc:collect",
         "Remove what no registry, teacher or recent run needs; refused during a run.",
+        "--dry-run",
     ),
-}
-"""Location in this package and summary of each command, in the order of `pupila --help`."""
+)
+"""Panel, name, location in this package, summary and example of each command, as in the help."""
 
 
 @hookimpl
 def pupila_commands() -> Iterator[Command]:
     """Yield the commands of the program itself."""
-    for name, (location, summary) in _COMMANDS.items():
-        implementation = f"{__package__}.{location}"
-        yield Command(name=name, summary=summary, implementation=implementation)
+    for panel, name, location, summary, arguments in _COMMANDS:
+        yield Command(
+            name=name,
+            summary=summary,
+            implementation=f"{__package__}.{location}",
+            panel=panel,
+            example=f"pupila {name} {arguments}".strip(),
+        )

@@ -10,7 +10,6 @@ from typer.main import get_group
 
 from pupila.errors import PupilaError
 from pupila.plugin import Command
-from pupila.plugin_loading import RegisteredPlugin
 from pupila.plugin_registry import installed
 
 OWN = "pupila-flows"
@@ -22,9 +21,13 @@ class CommandGroup(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        entries = [entry for entry in installed().plugins if isinstance(entry.plugin, Command)]
-        for entry in sorted(entries, key=lambda entry: entry.distribution != OWN):
-            self.commands[entry.plugin.name] = ListedCommand(entry)
+        entries = [
+            (entry, entry.plugin)
+            for entry in installed().plugins
+            if isinstance(entry.plugin, Command)
+        ]
+        for entry, plugin in sorted(entries, key=lambda pair: pair[0].distribution != OWN):
+            self.commands[plugin.name] = ListedCommand(entry.distribution, plugin)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command by its name, with or without its package; None if there is none.
@@ -42,9 +45,8 @@ class CommandGroup(TyperGroup):
 class ListedCommand(TyperCommand):
     """A command as the help lists it; its code is imported when it gets its arguments."""
 
-    def __init__(self, entry: RegisteredPlugin) -> None:
-        panel = None if entry.distribution == OWN else entry.distribution
-        plugin = entry.plugin
+    def __init__(self, distribution: str, plugin: Command) -> None:
+        panel = plugin.panel or distribution
         super().__init__(name=plugin.name, help=plugin.summary, rich_help_panel=panel)
         self._plugin = plugin
 
@@ -58,8 +60,9 @@ class ListedCommand(TyperCommand):
         group, name = typer.Typer(), self._plugin.name
         with installed().calling(self._plugin):
             code = self._plugin.load()
+            epilog = f"Example: {self._plugin.example}" if self._plugin.example else None
             if isinstance(code, typer.Typer):
-                group.add_typer(code, name=name)
+                group.add_typer(code, name=name, epilog=epilog)
             else:
-                group.command(name)(code)
+                group.command(name, epilog=epilog)(code)
             return get_group(group).commands[name]

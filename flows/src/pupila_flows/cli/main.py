@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +18,6 @@ from pupila.errors import PupilaError
 from pupila_flows.cli import du, registry
 from pupila_flows.cli.console import (
     explain_failure,
-    print_table,
     say,
     say_if_synthetic,
     warn_of_broken_plugins,
@@ -31,27 +32,40 @@ from pupila_flows.cli.options import (
     PastRun,
     RecipeFile,
     Settings,
+    Wide,
     WorkspaceFolder,
 )
+from pupila_flows.cli.results import print_checks, print_result
 from pupila_flows.stopping import say_when_stopped
 
 if TYPE_CHECKING:
     from pupila_flows.plan.plan import Plan
     from pupila_flows.recipe.overrides import Changes
-    from pupila_flows.results import Check, RunResult
 
 app = typer.Typer(
     cls=CommandGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Turn large image classifiers into small ones, and prove that they are good enough.",
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        say(f"pupila {version('pupila-flows')}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def _group() -> None:
-    """Take no options of its own: its commands come from plugins (`cli.commands` has Pupila's)."""
+def _group(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take no other options: the commands come from plugins (`cli.commands` has Pupila's)."""
 
 
 def main() -> None:
@@ -130,21 +144,23 @@ def check(
 def run(
     recipe: RecipeFile,
     settings: Settings = None,
+    wide: Wide = False,
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Run a recipe: check the data, make, evaluate and report every model."""
-    _run(recipe, workspace, as_json, settings)
+    _run(recipe, workspace, as_json, settings, wide=wide)
 
 
 def sweep(
     recipe: RecipeFile,
     settings: Settings = None,
+    wide: Wide = False,
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Run a recipe with every combination of the values in its `sweep`, and compare them."""
-    _run(recipe, workspace, as_json, settings, sweeps=True)
+    _run(recipe, workspace, as_json, settings, sweeps=True, wide=wide)
 
 
 def validate(
@@ -173,7 +189,7 @@ def validate(
     if as_json:
         print(summary.model_dump_json())
     else:
-        _print_checks(summary.checks)
+        print_checks(summary.checks)
         if summary.counts.get("test"):
             test = {name: summary.counts["test"].get(name, 0) for name in summary.classes}
             say(reach_of_images(test, summary.positive, task=learned))
@@ -227,6 +243,7 @@ def _run(
     settings: list[str] | None = None,
     *,
     sweeps: bool = False,
+    wide: bool = False,
 ) -> None:
     """Run or sweep a recipe, print the result, and exit with code 1 if it failed or is withheld."""
     from pupila_flows.cli.console import log_to
@@ -265,7 +282,7 @@ def _run(
     if as_json:
         print(result.model_dump_json())
     else:
-        _print_result(result, path)
+        print_result(result, path, wide=wide)
     sys.exit(1 if failed or result.withheld else 0)
 
 
@@ -288,59 +305,3 @@ def _print_gate_of(plan: Plan) -> None:
         say(reach.sentence, file=sys.stderr)
         for warning in reach.warnings:
             say(f"warning: {warning}", file=sys.stderr)
-
-
-def _print_result(result: RunResult, path: Path) -> None:
-    from pupila_flows.report.external import external_lines, external_rows
-    from pupila_flows.report.stages import stage_rows
-    from pupila_flows.report.terminal import (
-        gain_rows,
-        result_rows,
-        runtime_rows,
-        seed_rows,
-        shift_rows,
-    )
-
-    for sentence in result.unproven:
-        say(f"warning: {sentence}", file=sys.stderr)
-    _print_checks([check for check in result.data.checks if not check.passed])
-    print_table(result_rows(result))
-    print_table(external_rows(result))
-    for line in external_lines(result):
-        say(line)
-    print_table([row.texts for row in stage_rows(result.entries)])
-    print_table(runtime_rows(result))
-    print_table(shift_rows(result))
-    print_table(seed_rows(result, path.parent))
-    print_table(gain_rows(result, path.parent))
-    for entry in result.entries:
-        if entry.error:
-            say(f"error: {entry.name}: {entry.error}", file=sys.stderr)
-        if entry.evaluation and entry.evaluation.tie_warning:
-            say(f"warning: {entry.name}: {entry.evaluation.tie_warning}", file=sys.stderr)
-    _print_gate(result)
-    say_if_synthetic(Path(result.data.path))
-    say(f"Figures: {path}")
-    report = path.with_name("report.html")
-    say(f"Report:  {report if report.exists() else 'none; the logs say why'}")
-    for name, kind in (("sweep.csv", "Table"), ("sweep.svg", "Plot")):
-        if result.sweep and report.exists():
-            say(f"{kind + ':':8} {path.with_name(name)}")
-    if result.publication:
-        registry.print_publication(result.publication)
-
-
-def _print_gate(result: RunResult) -> None:
-    from pupila_flows.report.terminal import gate_lines, gate_rows
-
-    if result.gate is not None:
-        print_table(gate_rows(result.gate))
-    if not result.sweep:
-        say(*gate_lines(result), sep="\n")
-
-
-def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
-    from pupila_flows.report.terminal import check_lines
-
-    for check in checks:
-        say(*check_lines(check), sep="\n")

@@ -41,6 +41,7 @@ WorkspaceFolder = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Show all columns of the table of results.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

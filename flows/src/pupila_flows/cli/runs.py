@@ -26,10 +26,7 @@ def list_runs(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs of a workspace, the latest first, with their verdicts.
-
-    Example: pupila runs clinic
-    """
+    """List the runs of a workspace, the latest first, with their verdicts."""
     from pupila_flows.report.past_runs import find_run, read_results
     from pupila_flows.workspace import Workspace
 
@@ -63,10 +60,7 @@ def open_report(
     run: Annotated[str | None, PastRun] = None,
     workspace: WorkspaceFolder = HERE,
 ) -> None:
-    """Open the report of a run in the browser, by default that of the latest run.
-
-    Example: pupila open clinic
-    """
+    """Open the report of a run in the browser, by default that of the latest run."""
     from pupila.errors import PupilaError
     from pupila_flows.report.past_runs import find_run
     from pupila_flows.workspace import Workspace
@@ -83,10 +77,7 @@ def open_report(
 def compare(
     before: Run, after: Run, workspace: WorkspaceFolder = HERE, as_json: AsJson = False
 ) -> None:
-    """Compare two runs: settings, sizes and figures, with paired intervals on the same images.
-
-    Example: pupila compare clinic/20261129 clinic
-    """
+    """Compare two runs: settings, sizes and figures, with paired intervals on the same images."""
     from pupila_flows.report.comparison import compare_runs
     from pupila_flows.report.past_runs import find_run
     from pupila_flows.workspace import Workspace
@@ -110,10 +101,7 @@ def export(
     ],
     workspace: WorkspaceFolder = HERE,
 ) -> None:
-    """Copy the model of a step out of a run, with its card.
-
-    Example: pupila export clinic int8 models/clinic
-    """
+    """Copy the model of a step out of a run, with its card."""
     from pupila_flows.report.past_runs import find_run
     from pupila_flows.run.export_model import export_model
     from pupila_flows.workspace import Workspace

@@ -16,7 +16,7 @@ from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.report import formatting
 from pupila_flows.report.external import interval, quality_row
-from pupila_flows.report.figures import words
+from pupila_flows.report.figures import main_figure, titled, words
 from pupila_flows.report.predictions import read_predictions
 from pupila_flows.report.sections.gains import gains
 from pupila_flows.report.sections.seeds import seed_table
@@ -39,6 +39,47 @@ def result_rows(result: RunResult) -> list[dict[str, str]]:
         for entry in shown
         if entry.evaluation or entry.error or not result.sweep
     ]
+
+
+def summary_rows(result: RunResult) -> list[dict[str, str]]:
+    """Return one row per teacher and artifact as `result_rows` does, with what matters most.
+
+    These are size, the fraction right, the main figure, time, and the gate's verdict.
+    """
+    gate = result.gate.artifacts if result.gate else ()
+    verdicts = {artifact.entry: artifact.verdict.upper() for artifact in gate}
+    rows = [
+        (entry, entry.evaluation or entry.measurement)
+        for entry in result.entries
+        if entry.repeats is None and (entry.evaluation or entry.error or not result.sweep)
+    ]
+    task = result.data.methods
+    return [
+        {
+            "name": entry.name,
+            "made by": entry.uses,
+            **(_summary(measured, task) if measured else {"size": ""}),
+            "verdict": entry.error or verdicts.get(entry.name) or _unmeasured(entry),
+        }
+        for entry, measured in rows
+    ]
+
+
+def _summary(measured: Evaluation | Measurement, task: TaskMethods) -> dict[str, str]:
+    cost, metrics = measured.cost, measured.metrics if isinstance(measured, Evaluation) else None
+    figure = main_figure(metrics) if metrics else None
+    return {
+        "size": formatting.size(cost.size_bytes),
+        task.right_title: interval(metrics.accuracy) if metrics else "untrained",
+        **({titled(figure): interval(figure.estimate)} if figure else {}),
+        "median ms": f"{cost.latency.median_ms:.2f}",
+    }
+
+
+def _unmeasured(entry: Entry) -> str:
+    if entry.evaluation or entry.measurement:
+        return ""
+    return entry.not_evaluated or "not evaluated"
 
 
 def _row(entry: Entry, task: TaskMethods) -> dict[str, str]:
