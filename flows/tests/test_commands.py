@@ -128,7 +128,7 @@ def test_the_summaries_of_our_own_commands_are_the_first_lines_of_their_help():
         for entry in installed().plugins
         if isinstance(entry.plugin, Command) and entry.distribution == "pupila-flows"
     ]
-    assert len(own) == 24
+    assert len(own) == 25
     for command in own:
         code = command.load()
         text = code.info.help if isinstance(code, typer.Typer) else getdoc(code)

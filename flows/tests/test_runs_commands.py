@@ -187,3 +187,19 @@ def test_results_of_another_version_are_named(workspace: Workspace, tmp_path: Pa
     (run / "result.json").write_text('{"name": "clinic"}')
     with pytest.raises(PupilaError, match="written by another version of Pupila"):
         compare_runs(run, run)
+
+
+def test_the_history_without_a_name_lists_every_registry_that_runs_published_to(
+    workspace: Workspace, tmp_path: Path
+):
+    assert "Nothing was published yet" in invoke(workspace, "history")
+    here, elsewhere = str(workspace.root / "registry"), str(tmp_path / "elsewhere")
+    for address, weights in ((here, b"first"), (elsewhere, b"second")):
+        run = write_run(tmp_path, f"20261128T01000{len(weights)}Z", weights)
+        invoke(workspace, "publish", str(run), "--registry", address)
+    rows = json.loads(invoke(workspace, "history", "--json"))["published"]
+    assert [(row["name"], row["version"], row["registry"]) for row in rows] == [
+        ("clinic", "1", here),
+        ("clinic", "1", elsewhere),
+    ]
+    assert rows[0]["registry"] in invoke(workspace, "history", "--registry", here)

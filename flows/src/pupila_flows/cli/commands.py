@@ -14,6 +14,13 @@ _COMMANDS = (
     (_START, "demo", "main:demo", "Compress a teacher from start to end.", ""),
     (
         _START,
+        "init",
+        "init:init",
+        "Look at images and a model, and write a commented recipe, and a split if there is none.",
+        "photographs teacher.keras clinic --patient '^(P[0-9]+)_'",
+    ),
+    (
+        _START,
         "validate",
         "main:validate",
         "Check a dataset as a run would, and build its Data Docs.",

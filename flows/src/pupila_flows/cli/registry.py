@@ -91,9 +91,18 @@ def print_publication(publication: Publication) -> None:
 
 
 def history(
-    name: Name, registry: Address = None, workspace: WorkspaceFolder = HERE, as_json: AsJson = False
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name that was published; by default all.", show_default=False),
+    ] = None,
+    registry: Address = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
 ) -> None:
     """List what was published and rolled back, by whom and why; the last line is current."""
+    if name is None:
+        _list_published(registry, workspace, as_json)
+        return
     opened = _open(registry, workspace)
     events = opened.events(name)
     if not events:
@@ -109,6 +118,23 @@ def history(
     say(f"Current: version {events[-1].version}, {location}")
     if never:
         say(f"Never current: {', '.join(f'version {number}' for number in never)}")
+
+
+def _list_published(registry: str | None, workspace: Path, as_json: bool) -> None:
+    """List the current version of every name, in every registry that the workspace knows of."""
+    from pupila_flows.registry.addresses import resolve_address
+    from pupila_flows.registry.published import list_published
+    from pupila_flows.workspace import Workspace
+
+    opened = Workspace.at(workspace)
+    rows = list_published(opened, resolve_address(registry, Path.cwd()) if registry else None)
+    if as_json:
+        print(json.dumps({"published": rows}))
+    elif rows:
+        print_table(rows)
+        say("`pupila history NAME --registry REGISTRY` lists all that happened to a name.")
+    else:
+        say("Nothing was published yet: `pupila run` publishes what passes the gate of a recipe.")
 
 
 def rollback(

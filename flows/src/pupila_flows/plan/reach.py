@@ -133,8 +133,7 @@ def reach_of_images(
     """
     counts = join_names(f"{count} {name}" for name, count in sizes.items())
     listed = f" ({counts})" if len(sizes) > 1 else ""
-    every = [field for field in default_margins(task).asked if field in _REACH]
-    smallest = {field: _REACH[field](sizes, positive) for field in fields or every}
+    smallest = smallest_margins(sizes, positive, fields, task)
     margins = ", ".join(
         f"{_title(field, task)} {_margin(least)}" for field, least in smallest.items()
     )
@@ -143,6 +142,17 @@ def reach_of_images(
         f"differs in {100 * DISCORDANCE:.0f} % of them passes, in {POWER * _RUNS:.0f} of {_RUNS} "
         f"runs, margins from: {margins}."
     )
+
+
+def smallest_margins(
+    sizes: Sizes, positive: str, fields: Sequence[str] = (), task: str = CLASSIFICATION
+) -> dict[str, float | None]:
+    """Return the smallest margin within reach of each metric in `fields`; None if none is.
+
+    If `fields` is empty, these are all metrics of the task but its error.
+    """
+    every = [field for field in default_margins(task).asked if field in _REACH]
+    return {field: _REACH[field](sizes, positive) for field in fields or every}
 
 
 def _fewer_patients(rows: Sequence[Mapping[str, str]]) -> str:
