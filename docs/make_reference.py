@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from pupila.data_plugins import ImageFormat
 from pupila.errors import join_names
 from pupila.hookspecs import Hooks
 from pupila.plugin import (
@@ -45,6 +46,7 @@ def reference(registry: PluginRegistry) -> str:
     parts += ["", "## Loaders", "", *_listed(registry, Loader)]
     parts += ["", "## Runners", "", *_listed(registry, Runner)]
     parts += ["", "## Shifts", "", *_listed(registry, Shift)]
+    parts += ["", "## Formats of images", "", *_listed(registry, ImageFormat)]
     parts += ["", "## Data checks", "", *(_listed(registry, DataCheck) or ["None of our own."])]
     parts += ["", "## Commands", "", *_listed(registry, Command)]
     parts += ["", "## Metrics", "", *_listed(registry, Metric)]

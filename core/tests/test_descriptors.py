@@ -11,7 +11,8 @@ from pupila.plugin_registry import installed
 from pupila.testing import plugin_installed
 
 MODULE = """
-from pupila import Config, Exporter, Loader, Runner, Shift, Student, Task, Technique, hookimpl
+from pupila import Config, Exporter, ImageFormat, Loader, Runner, Shift, Student, Task, Technique
+from pupila import hookimpl
 
 COMMON = dict(name="mine", summary="Does it", implementation="json:loads")
 STEP = COMMON | dict(accepts=frozenset({{"keras"}}), produces="keras")
@@ -47,6 +48,15 @@ WRONG = [
     ("Loader(**COMMON, produces='', recognises='.h5')", "recognises='.h5', where Callable[[Path]"),
     ("Runner(**COMMON, format='')", "runner 'mine' has format='', where a name of at most 64"),
     ("Runner(**COMMON, format='f', check='m.c')", "check='m.c', where 'module:attribute' was ex"),
+    ("ImageFormat(**COMMON, suffixes=frozenset({'dcm'}))", "where suffixes in small letters, such"),
+    (
+        "ImageFormat(**COMMON, suffixes=frozenset({'.DCM'}))",
+        "where suffixes in small letters, such",
+    ),
+    (
+        "ImageFormat(**COMMON, suffixes=frozenset({'.1'}))",
+        "where suffixes in small letters, such as",
+    ),
     ("Task(**TASK | dict(training='t'))", "training='t', where 'module:attribute' was expected"),
     ("Task(**TASK | dict(label_columns=['v']))", "where tuple[str, ...] was expected"),
     ("Shift(**COMMON | dict(summary='two\\nlines'))", "where one line of text was expected"),
@@ -58,7 +68,8 @@ def test_a_wrong_field_is_named_with_what_was_received_and_expected(
     tmp_path: Path, descriptor: str, message: str
 ):
     kind = descriptor.partition("(")[0]
-    hook = "pupila_exporters" if kind == "Technique" else f"pupila_{kind.lower()}s"
+    hooks = {"Technique": "pupila_exporters", "ImageFormat": "pupila_images"}
+    hook = hooks.get(kind, f"pupila_{kind.lower()}s")
     code = MODULE.format(hook=hook, descriptor=descriptor)
     with plugin_installed(tmp_path, "wrong-dist", "wrong_descriptor", code):
         registry = installed()

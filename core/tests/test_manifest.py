@@ -63,7 +63,7 @@ def test_other_files_are_counted_and_left_out(tree: Path) -> None:
     (tree / ".git").mkdir()
     frame = manifest.read(tree)
     assert len(frame) == 6
-    assert frame.attrs["ignored_files"] == 5
+    assert frame.attrs["left_out"] == {".db": 1, ".txt": 1, "": 1}
 
 
 def test_folders_below_a_class_belong_to_it_and_suffixes_may_be_capitals(tree: Path) -> None:
@@ -80,7 +80,7 @@ def test_unlabelled_images_lie_at_any_depth_and_have_no_class(tree: Path, name: 
     unlabelled = frame[frame["split"] == "unlabelled"]
     assert [Path(path).name for path in unlabelled["path"]] == ["7.png", "8.png"]
     assert unlabelled["label"].tolist() == ["", ""]
-    assert (len(frame), frame.attrs["ignored_files"]) == (8, 1)
+    assert (len(frame), frame.attrs["left_out"]) == (8, {".txt": 1})
 
 
 def rename_split(tree: Path) -> None:
@@ -129,7 +129,7 @@ def rename_images(tree: Path) -> None:
         (misspell_only_split, r"found 'trian'.* Did you mean 'train'\?"),
         (put_image_beside_splits, "1 images lie directly in .*eyes', so they have no split"),
         (put_image_beside_classes, "1 images lie directly in .*train', so they have no class"),
-        (rename_images, "No images under .*eyes': its folders hold 6 files"),
+        (rename_images, "No images under .*eyes': its folders hold 6 files .6 .dat., none"),
     ],
 )
 def test_a_tree_of_another_form_is_refused_with_what_it_contains(

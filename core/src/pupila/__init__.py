@@ -6,6 +6,7 @@ Everything that a plugin author needs can be imported from here.
 from pupila.artifact import Artifact, Threshold, ThresholdRule
 from pupila.condition import CheckedModel
 from pupila.data_checks import Fact
+from pupila.data_plugins import ImageFormat
 from pupila.dataset import Dataset
 from pupila.drawing import Drawing
 from pupila.errors import PupilaError
@@ -47,6 +48,7 @@ __all__ = [
     "Exporter",
     "Fact",
     "GateCondition",
+    "ImageFormat",
     "InProcessModel",
     "InputSpec",
     "Loader",

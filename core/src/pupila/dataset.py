@@ -68,11 +68,24 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the classes and of the images' contents, labels and splits, without paths."""
+        """SHA-256 of the classes and of the images' contents, labels and splits, without paths.
+
+        Of images that a package decodes, the versions of the package are part of it.
+        """
         columns = [self.frame[name].tolist() for name in ("sha256", "label", "split")]
         rows = list(zip(*columns, strict=True))
         task = {} if self.task == CLASSIFICATION else {"task": self.task}
-        return digest_json({"classes": self.classes, "rows": rows, **task})
+        decoders = self._decoders
+        decoded = {"decoders": decoders} if any(decoders) else {}
+        return digest_json({"classes": self.classes, "rows": rows, **task, **decoded})
+
+    @property
+    def _decoders(self) -> list[str]:
+        """What decodes each image; "" for core itself, and for images that a run has made."""
+        if "decoder" not in self.frame:
+            return []
+        column = self.frame["decoder"].astype(object)
+        return column.where(column.notna(), "").tolist()
 
     @property
     def splits(self) -> tuple[str, ...]:

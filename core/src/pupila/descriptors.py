@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import cache
@@ -76,6 +77,12 @@ def _formats(texts: Iterable[str]) -> str | None:
     return "names of formats, such as 'keras'" if any(map(name_fault, named)) else None
 
 
+def _suffixes(texts: Iterable[str]) -> str | None:
+    is_suffix = re.compile(r"\.[^./\s]*[a-z_-][^./\s]*").fullmatch
+    wrong = [text for text in texts if text != text.lower() or not is_suffix(text)]
+    return "suffixes in small letters, such as '.dcm'" if wrong else None
+
+
 _RULES: dict[str, Callable[[Any], str | None]] = {
     "name": _name,
     "summary": _summary,
@@ -86,5 +93,6 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "accepts": _formats,
     "produces": _format,
     "format": _name,
+    "suffixes": _suffixes,
 }
 """Rules by the name of a field: a function that returns what was expected, or None."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
+from pupila.data_plugins import ImageFormat
 from pupila.plugin import (
     Command,
     DataCheck,
@@ -121,6 +122,11 @@ class Hooks:
     @hookspec
     def pupila_checks(self) -> Iterable[DataCheck]:
         """Yield checks of the images, which run before anything is trained on them."""
+        return ()
+
+    @hookspec
+    def pupila_images(self) -> Iterable[ImageFormat]:
+        """Yield formats of image files, with the function that decodes them."""
         return ()
 
     @hookspec

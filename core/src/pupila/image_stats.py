@@ -35,6 +35,8 @@ class ImageStats(NamedTuple):
     mean_blue: float
     error: str
     """Why the image cannot be decoded; empty if it can."""
+    decoder: str
+    """Versions of the package that decodes it; empty if that is core."""
 
 
 MEASURED = ("bytes", *ImageStats._fields)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pupila.errors import PupilaError
+from pupila.errors import PluginFailed, PupilaError
+from pupila.image_formats import format_of
 from pupila.paths import is_special
+from pupila.plugin_registry import installed
 from pupila.spec import InputSpec
 
 _BROKEN = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError)
-"""All exceptions that Pillow raised on 25,000 damaged files of 17 formats."""
+"""All exceptions that Pillow raised on 25,000 damaged files of 17 formats. Others are faults of the
+decoder."""
 
 _MOST_PIXELS = 64_000_000
 """Most pixels of an image; phone cameras have 50 million. Decoding 64 million pixels takes 1.0 GB
@@ -48,25 +52,58 @@ class ImageError(PupilaError):
 
 
 def decode(path: Path) -> Image.Image:
-    """Read an image in any format that Pillow reads, as upright 8-bit RGB.
+    """Read an image file with the installed decoder of its format, as upright 8-bit RGB.
 
     EXIF orientation is applied, grey becomes RGB, 16 bits are scaled to 8, and transparent images
     are composited over black. Of several frames, the first is read.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, a pipe or device, or not an image, or it
-            has more than 64 million pixels.
+        ImageError: the file is missing, empty, truncated, a pipe or device, or not an image that an
+            installed decoder reads, or it has more than 64 million pixels.
     """
     if is_special(path):
         raise ImageError(path, SPECIAL)
     try:
-        with Image.open(path) as stored:
-            if stored.width * stored.height > _MOST_PIXELS:
-                raise ImageError(path, _too_large(*stored.size))
+        plugin = format_of(path)
+        with installed().calling(plugin, *_BROKEN), _picture(plugin.load()(path)) as stored:
+            check_size(*stored.size)
             stored.load()
             return _to_rgb(ImageOps.exif_transpose(stored))
+    except (PluginFailed, PupilaError) as error:
+        raise ImageError(path, str(error).rstrip(".")) from error.__cause__
     except _BROKEN as error:
         raise ImageError(path, _reason(path, error)) from None
+
+
+def check_size(width: int, height: int) -> None:
+    """Make sure that an image is not too large to be decoded.
+
+    Raises:
+        PupilaError: it has more than 64 million pixels.
+    """
+    if width * height > _MOST_PIXELS:
+        raise PupilaError(f"it has {width:,} × {height:,} pixels, {_TOO_LARGE}")
+
+
+def _picture(decoded: Any) -> Image.Image:
+    """Return what a decoder returned as a PIL image.
+
+    Raises:
+        TypeError: it is neither an image nor an array of one.
+    """
+    if isinstance(decoded, Image.Image):
+        return decoded
+    dtype: Any = getattr(decoded, "dtype", None)
+    shape: tuple[int, ...] = getattr(decoded, "shape", ())
+    has_pixels = len(shape) in (2, 3) and shape[2:] in ((), (3,)) and min(shape) > 0
+    if dtype not in (np.uint8, np.uint16) or not has_pixels:
+        what = f"{dtype} {shape}" if dtype else repr(decoded)[:80]
+        raise TypeError(
+            f"it returned {what}, where a PIL image or an array (height, width) or (height, "
+            f"width, 3) of uint8 or uint16 was expected"
+        )
+    check_size(*shape[1::-1])
+    return Image.fromarray(decoded if dtype == np.uint8 else _scaled(decoded, _FULL_SCALES[-1]))
 
 
 def _reason(path: Path, error: Exception) -> str:
@@ -77,10 +114,6 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more than 179 million pixels, {_TOO_LARGE}"
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or repr(error)
-
-
-def _too_large(width: int, height: int) -> str:
-    return f"it has {width:,} × {height:,} pixels, {_TOO_LARGE}"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -98,15 +131,20 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     Floats are taken as 0..1, 0..255 or 0..65535: the narrowest range that holds them.
     """
     stored = np.asarray(image)
-    bands = [stored[row : row + _BAND_ROWS] for row in range(0, len(stored), _BAND_ROWS)]
+    bands = (stored[row : row + _BAND_ROWS] for row in range(0, len(stored), _BAND_ROWS))
     highest = max((np.nan_to_num(band).max(initial=0) for band in bands), default=0)
     scales = _FULL_SCALES if image.mode == "F" else _FULL_SCALES[-1:]
     full_scale = next((scale for scale in scales if highest <= scale), scales[-1])
+    return Image.fromarray(_scaled(stored, full_scale))
+
+
+def _scaled(stored: NDArray[Any], full_scale: float) -> NDArray[np.uint8]:
+    """Return values 0..`full_scale` as 8 bits, band by band to save memory."""
     scaled = np.empty(stored.shape, np.uint8)
-    for row, band in zip(range(0, len(stored), _BAND_ROWS), bands, strict=True):
-        values = np.nan_to_num(band.astype(np.float64)) / full_scale * 255
+    for row in range(0, len(stored), _BAND_ROWS):
+        values = np.nan_to_num(stored[row : row + _BAND_ROWS].astype(np.float64)) / full_scale * 255
         scaled[row : row + _BAND_ROWS] = np.clip(np.rint(values), 0, 255)
-    return Image.fromarray(scaled)
+    return scaled
 
 
 def resize(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:

@@ -7,16 +7,15 @@ This module does not import pandas, so that a recipe is checked in a fraction of
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
-
-from PIL import Image
 
 from pupila.csv_files import NO_LINE, by_column, check_header, csv_rows, list_once
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
 from pupila.errors import PupilaError, nearest
+from pupila.image_formats import count_by_suffix, count_left_out, is_image
 from pupila.label_columns import (
     LabelColumns,
     advise_task,
@@ -115,7 +114,7 @@ def no_data_error(path: Path) -> PupilaError:
 
 def _labels_of_folders(root: Path) -> set[str]:
     names: set[str] = set()
-    ignored = 0
+    left_out = Counter[str]()
     for split_folder in split_folders(root):
         for label, folder in folders_by_label(split_folder):
             if label in names:
@@ -124,17 +123,18 @@ def _labels_of_folders(root: Path) -> set[str]:
                 if is_image(file):
                     names.add(label)
                     break
-                ignored += 1
+                count_left_out(file, left_out)
     if not names:
-        raise no_images_error(root, ignored)
+        raise no_images_error(root, left_out)
     return names
 
 
-def no_images_error(root: Path, ignored: int) -> PupilaError:
-    """Return the error for a folder without images; `ignored` is the number of other files."""
+def no_images_error(root: Path, left_out: Mapping[str, int]) -> PupilaError:
+    """Return the error for a folder without images; `left_out` has the numbers of other files."""
+    kinds = f" ({count_by_suffix(left_out)})" if left_out else ""
     return PupilaError(
-        f"No images under {str(root)!r}: its folders hold {ignored} files, none of them "
-        f"with an image's suffix. Expected {LAYOUT}."
+        f"No images under {str(root)!r}: its folders hold {sum(left_out.values())} files{kinds}, "
+        f"none of them an image that an installed decoder reads. Expected {LAYOUT}."
     )
 
 
@@ -204,7 +204,7 @@ def folders_in(folder: Path) -> list[Path]:
 
 def count_images(folder: Path) -> int:
     """Count the images directly in a folder, not those in subfolders."""
-    return sum(1 for path in folder.iterdir() if is_image(path.name) and path.is_file())
+    return sum(1 for path in folder.iterdir() if path.is_file() and is_image(str(path)))
 
 
 def files_below(folder: Path) -> Iterator[str]:
@@ -219,26 +219,6 @@ def files_below(folder: Path) -> Iterator[str]:
             file = os.path.join(parent, name)  # noqa: PTH118  a Path for each of many files is slow
             check_encoding(file)
             yield file
-
-
-def is_image(name: str) -> bool:
-    """Tell whether a file is an image, by the file's name; hidden files (`._x.jpg`) are not."""
-    base = os.path.basename(name)  # noqa: PTH119  as above
-    suffix = os.path.splitext(base)[1].lower()  # noqa: PTH122
-    if base.startswith(".") or not suffix:
-        return False
-    return suffix in _COMMON or suffix in _suffixes()
-
-
-_COMMON = (".jpg", ".jpeg", ".png")
-"""Suffixes known without asking Pillow, which would import a module for each format."""
-
-
-@cache
-def _suffixes() -> frozenset[str]:
-    """Return the file suffixes of all formats that Pillow can read."""
-    formats = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, name in formats if name in Image.OPEN)
 
 
 # A CSV ---------------------------------------------------------------------------------------

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from pupila.errors import PupilaError
+from pupila.image_formats import count_left_out, is_image
 from pupila.label_columns import check_takes_folders
 from pupila.layout import (
     COLUMNS,
@@ -21,7 +23,6 @@ from pupila.layout import (
     files_below,
     folders_by_label,
     is_file,
-    is_image,
     no_data_error,
     no_images_error,
     split_folders,
@@ -49,8 +50,8 @@ def read(path: Path, task: str = CLASSIFICATION, classes: Classes = None) -> pd.
 
     The result has one row per image, sorted by path, with the columns `path` (absolute), `label`,
     `split` and the CSV's other columns. All columns but `path` are categories, and the label of an
-    unlabelled image is "". For a folder, `attrs["ignored_files"]` is the number of files without an
-    image suffix.
+    unlabelled image is "". For a folder, `attrs["left_out"]` has the numbers of other files, as
+    `{suffix: number}`; hidden files are not counted.
 
     Raises:
         PupilaError: images are missing, or the folder or the CSV does not have this form.
@@ -73,21 +74,21 @@ def _frame(columns: dict[str, list[str]]) -> pd.DataFrame:
 
 def _read_folder(root: Path) -> pd.DataFrame:
     columns: dict[str, list[str]] = {name: [] for name in COLUMNS}
-    ignored = 0
+    left_out = Counter[str]()
     for split_folder in split_folders(root):
         split = SPLIT_OF[split_folder.name]
         for label, folder in folders_by_label(split_folder):
             for file in files_below(folder):
                 if not is_image(file):
-                    ignored += 1
+                    count_left_out(file, left_out)
                     continue
                 columns["path"].append(file)
                 columns["label"].append(label)
                 columns["split"].append(split)
     if not columns["path"]:
-        raise no_images_error(root, ignored)
+        raise no_images_error(root, left_out)
     frame = _frame(columns)
-    frame.attrs["ignored_files"] = ignored
+    frame.attrs["left_out"] = dict(left_out)
     return frame
 
 

@@ -40,21 +40,24 @@ ResultT = TypeVar("ResultT")
 
 RUNNERS_VARIABLE = "PUPILA_RUNNERS"
 LOADERS_VARIABLE = "PUPILA_LOADERS"
-"""Environment variables with comma-separated names of runners and of loaders. If several installed
-plugins fit, the named one is used."""
+IMAGES_VARIABLE = "PUPILA_IMAGES"
+_VARIABLES = (RUNNERS_VARIABLE, LOADERS_VARIABLE, IMAGES_VARIABLE)
+"""Environment variables with comma-separated names of runners, of loaders and of image formats. If
+several installed plugins fit, the named one is used."""
 
 
 _OWN = (
     EntryPoint("classification", "pupila.classification", PROJECT),
     EntryPoint("conditions", "pupila.condition", PROJECT),
+    EntryPoint("pillow", "pupila.pillow_images", PROJECT),
     EntryPoint("shift", "pupila.shift", PROJECT),
 )
 """Entry points of the core's own plugins, which are registered like any others."""
 
 
 def preferred_plugins() -> dict[str, str]:
-    """Return the preferred runners and loaders, as `{environment variable: value or ""}`."""
-    return {name: os.environ.get(name, "") for name in (RUNNERS_VARIABLE, LOADERS_VARIABLE)}
+    """Return the preferred plugins, as `{environment variable: value or ""}`."""
+    return {name: os.environ.get(name, "") for name in _VARIABLES}
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ class PluginRegistry:
         runners = [one for one in self.all(Runner) if one.primary and one.format == format]
         if runners:
             what = f"evaluate artifacts of format {format!r}"
-            return self._only(runners, what, RUNNERS_VARIABLE)
+            return self.only(runners, what, RUNNERS_VARIABLE)
         known = self.formats()
         raise PupilaError(
             f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
@@ -189,7 +192,7 @@ class PluginRegistry:
             raise PupilaError(f"{str(source)!r} is a pipe or a device: give the path of a file.")
         loaders = [one for one in self.all(Loader) if self._call(one, one.recognises, source)]
         if loaders:
-            return self._only(loaders, f"recognise {str(source)!r}", LOADERS_VARIABLE)
+            return self.only(loaders, f"recognise {str(source)!r}", LOADERS_VARIABLE)
         known = ", ".join(loader.summary for loader in self.all(Loader)) or "no loader at all"
         raise PupilaError(
             f"{str(source)!r} is in no known model format. Installed: {known}.{self.skipped()}"
@@ -208,7 +211,7 @@ class PluginRegistry:
                 with self.calling(runner):
                     import_object(runner.check)(artifact)
 
-    def _only(self, candidates: Sequence[PluginT], what: str, variable: str) -> PluginT:
+    def only(self, candidates: Sequence[PluginT], what: str, variable: str) -> PluginT:
         """Return the only candidate, or the only one that the environment variable names.
 
         Taking the first by name would not be safe: any package could then put itself in front.

@@ -18,10 +18,10 @@ from PIL import Image, ImageStat
 
 from pupila.damage import put_aside
 from pupila.digest import digest_file, digest_json
+from pupila.image_formats import code_of_format, code_of_formats, format_of
 from pupila.image_stats import HASH_BITS, MEASURED, ImageStats
 from pupila.images import SPECIAL, ImageError, decode
 from pupila.paths import is_special
-from pupila.requirements import CORE, versions
 from pupila.runtime import Progress
 
 _CHUNK_IMAGES = 256
@@ -33,7 +33,7 @@ _SHARPNESS_SIDE = 256
 
 def _cache_name() -> str:
     """Return the cache's file name, a new one for each version of what measures images."""
-    return f"scan-{digest_json([HASH_BITS, *versions(CORE)])[:16]}.sqlite"
+    return f"scan-{digest_json([HASH_BITS, *code_of_formats()])[:16]}.sqlite"
 
 
 class _Stamp(NamedTuple):
@@ -57,7 +57,7 @@ def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.Da
     `listing` has a row for each image, with the column `path`. Measurements are cached in
     `cache_folder`. A file is not opened if its modification time and size are the same as in an
     earlier scan. If only the modification time has changed, the file is hashed but not decoded.
-    Only the result stays in memory.
+    Only the result stays in memory. The column `decoder` is left out if core decodes all images.
 
     `phash` is that of Zauner, "Implementation and Benchmarking of Perceptual Image Hash
     Functions", 2010, as in the package imagehash. `sharpness` is LAPV of Pertuz et al., "Analysis
@@ -76,7 +76,9 @@ def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.Da
             for name, values in zip(MEASURED, zip(*rows, strict=True), strict=True):
                 columns[name][start : start + len(chunk)] = values
             progress(start + len(chunk), len(paths), "images scanned")
-    measured = pd.DataFrame(columns).astype({"error": "category"})
+    measured = pd.DataFrame(columns).astype({"error": "category", "decoder": "category"})
+    if (measured["decoder"] == "").all():
+        measured = measured.drop(columns="decoder")
     return pd.concat([listing.reset_index(drop=True), measured], axis=1)
 
 
@@ -116,7 +118,7 @@ def _measure_if_changed(
     if earlier and earlier[1].sha256 == sha256:
         return earlier[1]
     try:
-        return _measure(sha256, decode(file))
+        return _measure(sha256, decode(file), code_of_format(format_of(file)))
     except ImageError as error:
         return _undecodable(sha256, error.reason)
 
@@ -124,11 +126,11 @@ def _measure_if_changed(
 def _undecodable(sha256: str, reason: str) -> ImageStats:
     unknown = float("nan")
     return ImageStats(
-        sha256, "", unknown, unknown, unknown, unknown, unknown, unknown, unknown, reason
+        sha256, "", unknown, unknown, unknown, unknown, unknown, unknown, unknown, reason, ""
     )
 
 
-def _measure(sha256: str, image: Image.Image) -> ImageStats:
+def _measure(sha256: str, image: Image.Image, decoder: str) -> ImageStats:
     grey = image.convert("L")
     (brightness,) = ImageStat.Stat(grey).mean
     red, green, blue = ImageStat.Stat(image).mean
@@ -143,6 +145,7 @@ def _measure(sha256: str, image: Image.Image) -> ImageStats:
         mean_green=green,
         mean_blue=blue,
         error="",
+        decoder=decoder,
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib import invalidate_caches
 from pathlib import Path
 
+from pupila import image_formats
 from pupila.plugin_registry import installed
 from pupila.requirements import requirements
 from pupila.task import methods_of
@@ -43,6 +44,7 @@ def plugin_installed(
 def _forget() -> None:
     """Forget what is known of installed plugins, so that it is found out again."""
     installed.cache_clear()
+    image_formats.forget()
     methods_of.cache_clear()
     requirements.cache_clear()
 

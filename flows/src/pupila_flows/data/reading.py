@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pupila import PupilaError, layout, manifest
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED, Dataset
+from pupila.image_formats import count_by_suffix
 from pupila.plugin import CLASSIFICATION
 from pupila_flows.progress import current_display
 
@@ -29,9 +30,17 @@ def read_data(
     display = current_display.get()
     listing = manifest.read(path, task, classes)
     frame = manifest.scan(listing, cache, partial(display.update, "data"))
-    display.finish("data", f"{len(frame)} images")
+    display.finish("data", f"{len(frame)} images{_left_out(listing)}")
     names = layout.names(path, task, classes) or _classes_of(frame, path)
     return Dataset.of(frame, names, cache, task)
+
+
+def _left_out(listing: pd.DataFrame) -> str:
+    """Return, in one line, which files of a folder no installed decoder reads."""
+    files: dict[str, int] = listing.attrs.get("left_out", {})
+    if not files:
+        return ""
+    return f"; {sum(files.values()):,} other files left out: {count_by_suffix(files)}"
 
 
 def check_readable(frame: pd.DataFrame, images: str, advice: str) -> None:

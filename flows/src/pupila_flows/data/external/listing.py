@@ -20,6 +20,7 @@ from pupila import layout
 from pupila.csv_files import NO_LINE, by_column, check_header, csv_rows, list_once
 from pupila.dataset import UNLABELLED
 from pupila.errors import PupilaError, nearest, unknown_class
+from pupila.image_formats import is_image
 from pupila.label_columns import LabelColumns, measured_columns
 from pupila.paths import check_encoding, is_special
 from pupila.plugin import CLASSIFICATION, Task
@@ -212,7 +213,7 @@ def _list_split(root: Path, split: str) -> Iterator[Row]:
 
 def _images_below(folder: Path, label: str, split: str) -> Iterator[Row]:
     for file in sorted(layout.files_below(folder)):
-        if layout.is_image(file):
+        if is_image(file):
             yield {"path": file, "label": label, "split": split}
 
 

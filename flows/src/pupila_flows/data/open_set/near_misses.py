@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pupila.errors import PupilaError, nearest
-from pupila.layout import is_file, is_image
+from pupila.image_formats import is_image
+from pupila.layout import is_file
 from pupila.openset import ALL
 from pupila.paths import check_encoding, is_special
 
@@ -48,7 +49,7 @@ def list_near_misses(path: Path) -> list[tuple[str, str]]:
 
 
 def _list_folder(root: Path) -> Iterator[tuple[str, str]]:
-    loose = [file.name for file in root.iterdir() if file.is_file() and is_image(file.name)]
+    loose = [file.name for file in root.iterdir() if file.is_file() and is_image(str(file))]
     if loose:
         raise PupilaError(
             f"{len(loose)} images lie directly in {str(root)!r}, so they have no group, first "
@@ -57,7 +58,7 @@ def _list_folder(root: Path) -> Iterator[tuple[str, str]]:
     for folder in sorted(entry for entry in root.iterdir() if entry.is_dir()):
         if folder.name.startswith("."):
             continue
-        files = sorted(file for file in _files_below(folder) if is_image(file.name))
+        files = sorted(file for file in _files_below(folder) if is_image(str(file)))
         if not files:
             raise PupilaError(f"{str(folder)!r} has no image: remove the folder, or fill it.")
         yield from ((str(file.absolute()), folder.name) for file in files)
