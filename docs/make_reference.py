@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from pupila.data_plugins import ImageFormat
+from pupila.data_plugins import DatasetReader, ImageFormat
 from pupila.errors import join_names
 from pupila.hookspecs import Hooks
 from pupila.plugin import (
@@ -47,6 +47,10 @@ def reference(registry: PluginRegistry) -> str:
     parts += ["", "## Runners", "", *_listed(registry, Runner)]
     parts += ["", "## Shifts", "", *_listed(registry, Shift)]
     parts += ["", "## Formats of images", "", *_listed(registry, ImageFormat)]
+    parts += ["", "## Readers of data sets", "", *_listed(registry, DatasetReader)]
+    for reader in registry.all(DatasetReader):
+        if settings := _fields(reader.config, ""):
+            parts += ["", f"### Reader `{reader.name}`", "", *settings]
     parts += ["", "## Data checks", "", *(_listed(registry, DataCheck) or ["None of our own."])]
     parts += ["", "## Commands", "", *_listed(registry, Command)]
     parts += ["", "## Metrics", "", *_listed(registry, Metric)]

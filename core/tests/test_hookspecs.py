@@ -65,7 +65,7 @@ def test_the_entry_point_in_the_docstring_has_our_group():
 
 def test_every_hook_says_what_to_yield():
     hooks = {name: hook for name, hook in vars(Hooks).items() if name.startswith("pupila_")}
-    assert len(hooks) == 13
+    assert len(hooks) == 14
     for name, hook in hooks.items():
         assert (inspect.getdoc(hook) or "").startswith("Yield "), name
 

@@ -159,7 +159,7 @@ def test_the_same_files_are_images_in_a_folder_and_in_a_csv(tmp_path: Path):
         for split in ("train", "validation", "test"):
             (root / split / "ill").mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (40, 40)).save(root / split / "ill" / name, format="PNG")
-    for name in ("d.dcm", "e.unknown", "f.h5"):
+    for name in ("d.xyz", "e.unknown", "f.h5"):
         (root / "train" / "ill" / name).write_bytes((root / "train/ill/a.png").read_bytes())
     (root / "train" / "ill" / "README").write_text("Eyes.")
     listing = root.with_suffix(".csv")
@@ -171,10 +171,10 @@ def test_the_same_files_are_images_in_a_folder_and_in_a_csv(tmp_path: Path):
     scanned = manifest.scan(of_csv, tmp_path / "cache", ignore_progress)
     readable = scanned[scanned["error"] == ""]
     assert of_folder["path"].tolist() == readable["path"].tolist()
-    assert of_folder.attrs["left_out"] == {".dcm": 1, ".unknown": 1, ".h5": 1, "": 1}
+    assert of_folder.attrs["left_out"] == {".xyz": 1, ".unknown": 1, ".h5": 1, "": 1}
     reasons = dict(zip(scanned["path"], scanned["error"], strict=True))
     folder = root / "train" / "ill"
-    assert reasons[str(folder / "d.dcm")].startswith("no installed decoder reads .dcm files")
+    assert reasons[str(folder / "d.xyz")] == "no installed decoder reads .xyz files"
     assert reasons[str(folder / "f.h5")] == "no installed decoder reads .h5 files"
     assert reasons[str(folder / "README")] == "its format is not known"
 

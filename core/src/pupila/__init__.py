@@ -6,7 +6,8 @@ Everything that a plugin author needs can be imported from here.
 from pupila.artifact import Artifact, Threshold, ThresholdRule
 from pupila.condition import CheckedModel
 from pupila.data_checks import Fact
-from pupila.data_plugins import ImageFormat
+from pupila.data_plugins import DatasetReader, ImageFormat
+from pupila.data_source import DataSource, ListedImage, ReaderChoice
 from pupila.dataset import Dataset
 from pupila.drawing import Drawing
 from pupila.errors import PupilaError
@@ -43,7 +44,9 @@ __all__ = [
     "Command",
     "Config",
     "DataCheck",
+    "DataSource",
     "Dataset",
+    "DatasetReader",
     "Drawing",
     "Exporter",
     "Fact",
@@ -51,6 +54,7 @@ __all__ = [
     "ImageFormat",
     "InProcessModel",
     "InputSpec",
+    "ListedImage",
     "Loader",
     "MeasuredSection",
     "Metric",
@@ -61,6 +65,7 @@ __all__ = [
     "Predictions",
     "Progress",
     "PupilaError",
+    "ReaderChoice",
     "ReportSection",
     "ReportedRun",
     "Runner",

@@ -11,6 +11,8 @@ from pathlib import Path
 from pupila.errors import PupilaError, join_names, nearest
 from pupila.image_stats import MEASURED
 
+_HEADER = ", line 1"
+"""End of the text that says where the columns of a CSV are."""
 NO_LINE: tuple[int, list[str]] = (1, [])
 """Header row of an empty CSV: line number 1, and no fields."""
 
@@ -45,38 +47,40 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def check_header(
-    path: Path,
+    where: str,
     header: Sequence[str],
     needed: Sequence[str],
     advice: str = "",
     measured: Sequence[str] = MEASURED,
 ) -> None:
-    """Make sure that a CSV has the needed columns, no column twice, and none that a scan adds.
+    """Make sure that a data set has the needed columns, none twice, and none that a scan adds.
 
-    `header` has the names of the columns, `measured` those that a scan adds. `advice` ends the
-    message on a missing column.
+    `where` names it in messages, as in `eyes.csv, line 1`. `header` has the names of the columns,
+    `measured` those that a scan adds. `advice` ends the message on a missing column.
 
     Raises:
         PupilaError: a column is missing or repeated, or has the name of a column that a scan adds.
     """
     if not header:
-        raise PupilaError(f"{path} is empty: expected a header with {', '.join(needed)}.")
+        name = where.removesuffix(_HEADER)
+        raise PupilaError(f"{name} is empty: expected a header with {', '.join(needed)}.")
     repeated = sorted(name for name, count in Counter(header).items() if count > 1)
     if repeated:
-        raise PupilaError(f"{path}, line 1 has the column {repeated[0]!r} twice: remove one.")
+        raise PupilaError(f"{where} has the column {repeated[0]!r} twice: remove one.")
     added = [name for name in header if name in measured]
     if added:
         raise PupilaError(
-            f"{path}, line 1 has the column {added[0]!r}, which is measured from the files: "
+            f"{where} has the column {added[0]!r}, which is measured from the files: "
             f"remove or rename it."
         )
     missing = [name for name in needed if name not in header]
     if missing:
         columns = join_names(map(repr, header))
         hint = nearest(missing[0], set(header) - set(needed))
+        commas = ", separated by commas" if where.endswith(_HEADER) else ""
         raise PupilaError(
-            f"{path}, line 1 has no column {missing[0]!r}: found {columns}; expected "
-            f"{', '.join(needed)}, separated by commas.{hint}{advice}"
+            f"{where} has no column {missing[0]!r}: found {columns}; expected "
+            f"{', '.join(needed)}{commas}.{hint}{advice}"
         )
 
 
@@ -96,22 +100,23 @@ def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) 
 def list_once(
     where: str,
     name: str,
-    line: int,
+    origin: str,
     values: Mapping[str, str],
-    listed: dict[str, tuple[int, str]],
+    listed: dict[str, tuple[str, str]],
 ) -> None:
-    """Note the line and the label of an image in `listed`, by path.
+    """Note the origin and the label of an image in `listed`, by path.
 
-    `name` is the path as the CSV has it, and `where` names the file and the line in messages.
+    `name` is the path as the data set has it, `where` names the data set and the origin, such as
+    `line 3`, in messages.
 
     Raises:
-        PupilaError: an earlier line has this image.
+        PupilaError: the image was listed before.
     """
-    earlier, label = listed.setdefault(values["path"], (line, values["label"]))
-    if earlier == line:
+    earlier, label = listed.setdefault(values["path"], (origin, values["label"]))
+    if earlier == origin:
         return
     other = f", with the label {values['label']!r} instead of {label!r}"
     raise PupilaError(
-        f"{where}: {name!r} is listed a second time, after line {earlier}"
+        f"{where}: {name!r} is listed a second time, after {earlier}"
         f"{other if values['label'] != label else ''}. Remove one of the two."
     )

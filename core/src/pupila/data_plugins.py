@@ -1,12 +1,13 @@
-"""Descriptors of plugins that read data: formats of image files."""
+"""Descriptors of plugins that read data: formats of image files, and readers of data sets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
-from pupila.plugin import Plugin
+from pupila.plugin import Config, Plugin
 
 HEAD_BYTES = 512
 """Number of bytes at the beginning of a file by which a format is recognised."""
@@ -30,3 +31,20 @@ class ImageFormat(Plugin):
     recognises: Callable[[bytes], bool] | None = None
     """Function that tells from the first `HEAD_BYTES` of a file whether it has this format,
     whatever its name; None if that does not say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetReader(Plugin):
+    """A form of data sets, such as a folder of classes, and the function that lists the images.
+
+    The implementation is `read(source: pupila.DataSource) -> Iterator[pupila.ListedImage]`. It
+    yields the images with their columns as texts, and raises `PupilaError` for data that it must
+    refuse. A recipe may name the reader as `data.reader`; otherwise the reader that recognises the
+    data is taken. The folders and CSVs that Pupila itself reads are asked for last.
+    """
+
+    kind: ClassVar[str] = "reader"
+    recognises: Callable[[Path], bool]
+    """Function that tells whether it reads what is at an existing path, by names and first bytes
+    only."""
+    config: type[Config] = Config

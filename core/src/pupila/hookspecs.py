@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from pupila.data_plugins import ImageFormat
+from pupila.data_plugins import DatasetReader, ImageFormat
 from pupila.plugin import (
     Command,
     DataCheck,
@@ -127,6 +127,11 @@ class Hooks:
     @hookspec
     def pupila_images(self) -> Iterable[ImageFormat]:
         """Yield formats of image files, with the function that decodes them."""
+        return ()
+
+    @hookspec
+    def pupila_datasets(self) -> Iterable[DatasetReader]:
+        """Yield readers of data sets: forms in which images, labels and splits come."""
         return ()
 
     @hookspec

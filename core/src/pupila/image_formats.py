@@ -95,6 +95,13 @@ def count_by_suffix(files: Mapping[str, int]) -> str:
     )
 
 
+def describe_left_out(files: Mapping[str, int]) -> str:
+    """Return, to end a line about images, how many other files were left out; "" if none."""
+    if not files:
+        return ""
+    return f"; {sum(files.values()):,} other files left out: {count_by_suffix(files)}"
+
+
 @cache
 def formats_by_suffix() -> Mapping[str, tuple[ImageFormat, ...]]:
     """Return the installed formats by the suffixes of their files."""

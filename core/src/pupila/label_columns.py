@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from pupila.csv_files import check_header
 from pupila.errors import PupilaError, join_names, nearest
 from pupila.image_stats import MEASURED
 from pupila.plugin import CLASSIFICATION, Task
@@ -36,7 +37,7 @@ class LabelColumns:
 
     @classmethod
     def find(
-        cls, path: Path, header: Sequence[str], task: Task, classes: Sequence[str] | None = None
+        cls, where: str, header: Sequence[str], task: Task, classes: Sequence[str] | None = None
     ) -> Self:
         """Return the label columns of a CSV with a header, some of which may be missing.
 
@@ -49,7 +50,7 @@ class LabelColumns:
         """
         if not task.has_named_columns or len(classes or ()) > 1:
             return cls(task, task.label_columns)
-        name = _choose(path, header, task, *(classes or ()))
+        name = _choose(where, header, task, *(classes or ()))
         return cls(task, _columns(task, name), name)
 
     @classmethod
@@ -67,15 +68,42 @@ class LabelColumns:
             if not _missing(header, task, name)
         ]
 
-    def check_one_label(self, path: Path, header: Sequence[str]) -> None:
-        """Make sure that a CSV has no column `label` if other columns hold the labels.
+    @classmethod
+    def check(
+        cls,
+        where: str,
+        header: Sequence[str],
+        task: Task,
+        classes: Sequence[str] | None = None,
+        *,
+        complete: bool = True,
+    ) -> Self:
+        """Return the label columns of a data set, and make sure that it has all columns it needs.
+
+        `where` names it in messages, as in `eyes.csv, line 1`. If it need not be complete, it may
+        lack labels and splits, and columns that a scan measures again do not count.
+
+        Raises:
+            PupilaError: a column is missing or repeated, or has a name that it must not have.
+        """
+        measured = measured_columns(task)
+        kept = header if complete else [name for name in header if name not in measured]
+        columns = cls.find(where, kept, task, classes)
+        labels = columns.columns if complete or columns.is_in(kept) else ()
+        needed = ("path", *labels, "split") if complete else ("path", *labels)
+        check_header(where, kept, needed, advise_task(header, task) if complete else "", measured)
+        columns._check_one_label(where, kept)
+        return columns
+
+    def _check_one_label(self, where: str, header: Sequence[str]) -> None:
+        """Make sure that a data set has no column `label` if other columns hold the labels.
 
         Raises:
             PupilaError: it has.
         """
         if not self.task.takes_folders and "label" in header:
             raise PupilaError(
-                f"{path}, line 1 has the column 'label', but the labels of the task "
+                f"{where} has the column 'label', but the labels of the task "
                 f"{self.task.name!r} are in {_quoted(self.columns)}: remove or rename it."
             )
 
@@ -121,7 +149,7 @@ class LabelColumns:
 
 
 def names_of(
-    path: Path, header: Sequence[str], task: Task, classes: Sequence[str] | None
+    where: str, header: Sequence[str], task: Task, classes: Sequence[str] | None
 ) -> tuple[str, ...]:
     """Return what the labels of a CSV are about; empty if that is what the labels say.
 
@@ -133,7 +161,7 @@ def names_of(
     """
     if classes:
         return tuple(classes)
-    name = LabelColumns.find(path, header, task).name
+    name = LabelColumns.find(where, header, task).name
     return (name,) if name else task.default_classes
 
 
@@ -166,7 +194,7 @@ def check_takes_folders(path: Path, task: str) -> None:
         )
 
 
-def _choose(path: Path, header: Sequence[str], task: Task, wanted: str | None = None) -> str | None:
+def _choose(where: str, header: Sequence[str], task: Task, wanted: str | None = None) -> str | None:
     """Return the name with which a CSV's label columns begin; None if it is the task's own columns.
 
     If no name has all of its columns, it is that of which most are there.
@@ -176,13 +204,13 @@ def _choose(path: Path, header: Sequence[str], task: Task, wanted: str | None = 
     complete = [name for name in names if not _missing(header, task, name)]
     if not wanted and len(complete) > 1 and None not in complete:
         raise PupilaError(
-            f"{path}, line 1 has the labels of {_quoted(complete)}, of which one can be learned: "
+            f"{where} has the labels of {_quoted(complete)}, of which one can be learned: "
             f"name it in `data.classes`, or with --classes."
         )
     others = [name for name in begun if not _missing(header, task, name)]
     if wanted and others and not complete:
         raise PupilaError(
-            f"{path}, line 1 has the labels of {_quoted(others)}, not of {wanted!r}: give the "
+            f"{where} has the labels of {_quoted(others)}, not of {wanted!r}: give the "
             f"columns {', '.join(_columns(task, wanted))}, or the right name in `data.classes`, or "
             f"with --classes.{nearest(wanted, others)}"
         )

@@ -24,6 +24,14 @@ def is_special(path: Path) -> bool:
     return not path.stat().st_size and path.resolve().parts[1:2] in _KERNEL_FOLDERS
 
 
+def is_file(path: str) -> bool:
+    """Tell whether a file exists; False if it cannot be accessed."""
+    try:
+        return Path(path).is_file()
+    except OSError:  # the name is too long for a file, or lies in a folder that may not be read
+        return False
+
+
 def folder_problem(path: Path) -> str | None:
     """Return why a folder at this path cannot hold files; None if it can.
 

@@ -41,14 +41,17 @@ ResultT = TypeVar("ResultT")
 RUNNERS_VARIABLE = "PUPILA_RUNNERS"
 LOADERS_VARIABLE = "PUPILA_LOADERS"
 IMAGES_VARIABLE = "PUPILA_IMAGES"
-_VARIABLES = (RUNNERS_VARIABLE, LOADERS_VARIABLE, IMAGES_VARIABLE)
-"""Environment variables with comma-separated names of runners, of loaders and of image formats. If
-several installed plugins fit, the named one is used."""
+READERS_VARIABLE = "PUPILA_READERS"
+_VARIABLES = (RUNNERS_VARIABLE, LOADERS_VARIABLE, IMAGES_VARIABLE, READERS_VARIABLE)
+"""Environment variables with comma-separated names of runners, loaders, image formats and readers
+of data sets. If several installed plugins fit, the named one is used."""
 
 
 _OWN = (
     EntryPoint("classification", "pupila.classification", PROJECT),
     EntryPoint("conditions", "pupila.condition", PROJECT),
+    EntryPoint("csv", "pupila.csv_manifest", PROJECT),
+    EntryPoint("folder", "pupila.folder_layout", PROJECT),
     EntryPoint("pillow", "pupila.pillow_images", PROJECT),
     EntryPoint("shift", "pupila.shift", PROJECT),
 )

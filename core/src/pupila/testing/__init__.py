@@ -15,7 +15,8 @@ class TestSparsify(TechniqueContract):
 Install the plugin (`pip install --editable .`), then run `pytest`: each property that Pupila relies
 on is one test, named as a sentence. `ExporterContract` does the same for exporters, and checks that
 the exported model, run by the runner of its format, gives the same answers. `TaskContract` tests a
-task, `DataCheckContract` a check of the images, `CommandContract` a command; `MetricContract`,
+task, `DataCheckContract` a check of the images, `CommandContract` a command, `ImageFormatContract`
+a decoder of images, `DatasetReaderContract` a reader of data sets; `MetricContract`,
 `ConditionContract` and `SectionContract` test what a package adds to the results of a run. As in a
 flow, a step does not get the test images; a step that asks for them fails. `StudentContract`,
 `LoaderContract` and `RunnerContract` test what builds, reads and runs models, `ShiftContract` a
@@ -35,6 +36,7 @@ import pytest
 _CONTRACTS = (
     *("contracts", "task_contract", "command_contract", "data_check_contract"),
     *("result_contracts", "plugin_contract", "model_contracts", "shift_contract"),
+    "data_contracts",
 )
 pytest.register_assert_rewrite(*(f"pupila.testing.{name}" for name in _CONTRACTS))
 
@@ -43,6 +45,10 @@ from pupila.testing.browsing import flatbuffer_with_lacking_operator, skip_witho
 from pupila.testing.command_contract import CommandContract  # noqa: E402
 from pupila.testing.contracts import ExporterContract, TechniqueContract  # noqa: E402
 from pupila.testing.data_check_contract import DataCheckContract  # noqa: E402
+from pupila.testing.data_contracts import (  # noqa: E402
+    DatasetReaderContract,
+    ImageFormatContract,
+)
 from pupila.testing.disc_steps import DiscSteps, mean_shift  # noqa: E402
 from pupila.testing.discs import DISC, disc_dataset, disc_locator, store_locator  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
@@ -88,8 +94,10 @@ __all__ = [
     "CommandContract",
     "ConditionContract",
     "DataCheckContract",
+    "DatasetReaderContract",
     "DiscSteps",
     "ExporterContract",
+    "ImageFormatContract",
     "LoaderContract",
     "MetricContract",
     "RunnerContract",

@@ -113,11 +113,15 @@ def check(
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.recipe.source import RecipeError
     from pupila_flows.teachers import TeacherStore
+    from pupila_flows.workspace import Workspace
 
     try:
         changes = _changes(recipe, settings)
         plan = read_plan(
-            recipe, changes=changes, teacher_store=TeacherStore.of(workspace.resolve())
+            recipe,
+            changes=changes,
+            teacher_store=TeacherStore.of(workspace.resolve()),
+            cache=Workspace(workspace.resolve()).cache,
         )
     except RecipeError as error:
         if not as_json:
@@ -257,7 +261,9 @@ def _run(
     opened = Workspace.at(workspace)
     du.warn_if_nearly_full(opened.root)
     # mistakes are reported before Prefect is imported, which takes seconds
-    plan = read_plan(recipe, changes=changes, teacher_store=TeacherStore.of(opened.root))
+    plan = read_plan(
+        recipe, changes=changes, teacher_store=TeacherStore.of(opened.root), cache=opened.cache
+    )
     warn_of_broken_plugins()
     registry.warn_without_gate(plan)
     if not sweeps:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pupila import PupilaError, layout, manifest
+from pupila.data_source import AUTOMATIC, ReaderChoice
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED, Dataset
-from pupila.image_formats import count_by_suffix
+from pupila.image_formats import describe_left_out
 from pupila.plugin import CLASSIFICATION
 from pupila_flows.progress import current_display
 
@@ -17,30 +19,29 @@ if TYPE_CHECKING:
 
 
 def read_data(
-    path: Path, classes: tuple[str, ...] | None, cache: Path, task: str = CLASSIFICATION
+    path: Path,
+    classes: tuple[str, ...] | None,
+    cache: Path,
+    task: str = CLASSIFICATION,
+    choice: ReaderChoice = AUTOMATIC,
 ) -> Dataset:
-    """List and measure the images of a folder or CSV, labelled for a task.
+    """List and measure the images of a data set, labelled for a task.
 
-    A measured file is opened again only if it has changed. If `classes` is None, the classes are
-    the labels in alphabetical order, or what the labels are about (see `pupila.layout.names`).
+    `choice` says which reader lists them, by default the one that recognises the data. A measured
+    file is opened again only if it has changed. If `classes` is None, the classes are the labels in
+    alphabetical order, or what the labels are about (see `pupila.layout.names`).
 
     Raises:
         PupilaError: the images cannot be listed, or all are unlabelled and `classes` is None.
     """
     display = current_display.get()
-    listing = manifest.read(path, task, classes)
+    choice = replace(choice, cache=cache)
+    listing = manifest.read(path, task, classes, choice)
     frame = manifest.scan(listing, cache, partial(display.update, "data"))
-    display.finish("data", f"{len(frame)} images{_left_out(listing)}")
-    names = layout.names(path, task, classes) or _classes_of(frame, path)
+    left_out = describe_left_out(listing.attrs["left_out"])
+    display.finish("data", f"{len(frame)} images{left_out}")
+    names = layout.names(path, task, classes, choice) or _classes_of(frame, path)
     return Dataset.of(frame, names, cache, task)
-
-
-def _left_out(listing: pd.DataFrame) -> str:
-    """Return, in one line, which files of a folder no installed decoder reads."""
-    files: dict[str, int] = listing.attrs.get("left_out", {})
-    if not files:
-        return ""
-    return f"; {sum(files.values()):,} other files left out: {count_by_suffix(files)}"
 
 
 def check_readable(frame: pd.DataFrame, images: str, advice: str) -> None:

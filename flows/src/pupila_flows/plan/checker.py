@@ -25,6 +25,7 @@ Check = Callable[[Context], Iterator[Mistake]]
 
 CHECKS: tuple[Check, ...] = (
     images.task,
+    images.reader,
     images.data,
     images.classes,
     teachers.names,

@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pupila import layout
-from pupila.dataset import LABELLED_SPLITS
+from pupila.data_source import ReaderChoice
+from pupila.dataset_readers import reader_of
 from pupila.errors import PupilaError
 from pupila.paths import is_special
 from pupila.plugin import CLASSIFICATION, Task
 from pupila.plugin_registry import PluginRegistry, installed
-from pupila_flows.data.external.listing import Listing, list_images
 from pupila_flows.data.open_set.near_misses import list_near_misses
 from pupila_flows.plan.plan import PlannedExternal
+from pupila_flows.plan.readers import choose_reader, labels_at, listing_at
 from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe import env
+from pupila_flows.recipe.reader import ReaderSection
 from pupila_flows.recipe.schema import Recipe
 from pupila_flows.recipe.source import Location, Source
 from pupila_flows.recipe.tls import TlsFiles
@@ -74,8 +76,8 @@ def find_out(checking: Checking[ValueT]) -> Fact[ValueT]:
 
 
 @dataclass(frozen=True)
-class RecipeFacts:
-    """A recipe, and what is known of its data and of the files and addresses that it names."""
+class NamedFiles:
+    """A recipe, and the files and addresses that it names besides its images."""
 
     source: Source
     view: RecipeView
@@ -83,50 +85,8 @@ class RecipeFacts:
     """The validated recipe; None if any of its fields is wrong."""
     plugins: PluginRegistry
     teacher_store: TeacherStore | None
-
-    @cached_property
-    def task(self) -> Fact[Task | None]:
-        """What the labels of the data mean; None if no such task is installed."""
-        return find_out(_task_of(self.view))
-
-    @property
-    def task_name(self) -> str:
-        """Name of the data's task, or of the default one if that is not known."""
-        task = self.task.value
-        return task.name if task else CLASSIFICATION
-
-    @cached_property
-    def data(self) -> Fact[Path | None]:
-        """Path of the data; None if nothing there can be read."""
-        return find_out(self._data())
-
-    @cached_property
-    def manifest(self) -> Fact[pd.DataFrame | None]:
-        """Table of the images; None if it cannot be read."""
-        return find_out(self._manifest())
-
-    @cached_property
-    def found_labels(self) -> Fact[tuple[str, ...] | None]:
-        """Labels of the images, from folders or the CSV; None if they cannot be read.
-
-        In tasks without classes, they are the texts of all labels.
-        """
-        return find_out(self._found_labels())
-
-    @cached_property
-    def labels(self) -> Fact[tuple[str, ...]]:
-        """Classes of the data, or the names of what its labels are about; empty if unknown."""
-        return find_out(self._labels())
-
-    @cached_property
-    def near_misses(self) -> Fact[Path | None]:
-        """Path of the images of other kinds; None if the recipe names none."""
-        return find_out(self._near_misses())
-
-    @cached_property
-    def external(self) -> Fact[tuple[PlannedExternal, ...]]:
-        """The external sets whose images can be listed."""
-        return find_out(self._external())
+    cache: Path | None = None
+    """Folder below which a reader of the data may write image files."""
 
     @cached_property
     def tls(self) -> Fact[TlsFiles | None]:
@@ -171,76 +131,6 @@ class RecipeFacts:
             )
         return None if unset else env.expand(text)
 
-    def _data(self) -> Checking[Path | None]:
-        if self.view.data is None:
-            return None
-        location = ("data", "path")
-        path = yield from self.existing_path(self.view.data.section.path, location, "images")
-        if path and not path.is_dir() and path.suffix.lower() != ".csv":
-            yield location, f"{str(path)!r} is neither a folder of images nor a .csv file."
-            return None
-        return path
-
-    def _manifest(self) -> Checking[pd.DataFrame | None]:
-        path = yield from self.data.check()
-        labels = yield from self.found_labels.check()
-        if path is None or labels is None:
-            return None
-        from pupila import manifest  # and pandas with it
-
-        try:
-            return manifest.read(path, self.task_name, _given_classes(self.view))
-        except PupilaError as error:
-            yield ("data", "path"), str(error)
-            return None
-
-    def _found_labels(self) -> Checking[tuple[str, ...] | None]:
-        path = yield from self.data.check()
-        task = yield from self.task.check()
-        if path is None or task is None:
-            return None
-        return (yield from _labels_at(path, task.name, _given_classes(self.view)))
-
-    def _labels(self) -> Checking[tuple[str, ...]]:
-        labels = yield from self.found_labels.check()
-        path, task = self.data.value, self.task.value
-        if path and task and labels is not None:
-            return layout.names(path, task.name, _given_classes(self.view)) or labels
-        return _given_classes(self.view) or (task.default_classes if task else ())
-
-    def _near_misses(self) -> Checking[Path | None]:
-        section = self.recipe.evaluate.open_set if self.recipe else None
-        if section is None or section.path is None:
-            return None
-        location = ("evaluate", "open_set", "path")
-        path = yield from self.existing_path(section.path, location, "near misses")
-        try:
-            if path:
-                list_near_misses(path)
-        except PupilaError as error:
-            yield location, str(error)
-        return path
-
-    def _external(self) -> Checking[tuple[PlannedExternal, ...]]:
-        planned: list[PlannedExternal] = []
-        sections = self.recipe.external if self.recipe else {}
-        for name, section in sections.items():
-            location = ("external", name)
-            path = yield from self.existing_path(section.path, (*location, "path"), "images")
-            folder = None
-            if section.folder:
-                folder = yield from self.existing_path(
-                    section.folder, (*location, "folder"), "images"
-                )
-            if path is None or (section.folder and folder is None):
-                continue
-            names = self.labels.value if self.found_labels.value else _given_classes(self.view)
-            listing = yield from _listing(
-                path, folder, section.split, self.task_name, names, location
-            )
-            planned += [PlannedExternal(name, section, listing)] if listing else []
-        return tuple(planned)
-
     def _cluster(self) -> Checking[str | None]:
         if self.recipe is None or self.recipe.runner is None:
             return None
@@ -275,6 +165,145 @@ class RecipeFacts:
         return (yield from _address(section.to, expanded, self.source.file.parent.resolve()))
 
 
+@dataclass(frozen=True)
+class RecipeFacts(NamedFiles):
+    """A recipe, and what is known of its data and of the files and addresses that it names."""
+
+    @cached_property
+    def task(self) -> Fact[Task | None]:
+        """What the labels of the data mean; None if no such task is installed."""
+        return find_out(_task_of(self.view))
+
+    @property
+    def task_name(self) -> str:
+        """Name of the data's task, or of the default one if that is not known."""
+        task = self.task.value
+        return task.name if task else CLASSIFICATION
+
+    @cached_property
+    def reader(self) -> Fact[ReaderChoice | None]:
+        """What reads the data; None if the recipe names a reader that cannot."""
+        section = self.view.data.section.reader if self.view.data else None
+        return find_out(self._choice(section, ("data", "reader")))
+
+    @cached_property
+    def data(self) -> Fact[Path | None]:
+        """Path of the data; None if nothing there can be read."""
+        return find_out(self._data())
+
+    @cached_property
+    def manifest(self) -> Fact[pd.DataFrame | None]:
+        """Table of the images; None if it cannot be read."""
+        return find_out(self._manifest())
+
+    @cached_property
+    def found_labels(self) -> Fact[tuple[str, ...] | None]:
+        """Labels of the images, from folders or the CSV; None if they cannot be read.
+
+        In tasks without classes, they are the texts of all labels.
+        """
+        return find_out(self._found_labels())
+
+    @cached_property
+    def labels(self) -> Fact[tuple[str, ...]]:
+        """Classes of the data, or the names of what its labels are about; empty if unknown."""
+        return find_out(self._labels())
+
+    @cached_property
+    def near_misses(self) -> Fact[Path | None]:
+        """Path of the images of other kinds; None if the recipe names none."""
+        return find_out(self._near_misses())
+
+    @cached_property
+    def external(self) -> Fact[tuple[PlannedExternal, ...]]:
+        """The external sets whose images can be listed."""
+        return find_out(self._external())
+
+    def _data(self) -> Checking[Path | None]:
+        if self.view.data is None:
+            return None
+        location = ("data", "path")
+        path = yield from self.existing_path(self.view.data.section.path, location, "images")
+        choice = yield from self.reader.check()
+        if path is None or choice is None:
+            return None
+        try:
+            reader_of(path, choice)
+        except PupilaError as error:
+            yield location, str(error)
+            return None
+        return path
+
+    def _choice(
+        self, section: ReaderSection | None, location: Location
+    ) -> Checking[ReaderChoice | None]:
+        return choose_reader(self.plugins, self.source, section, location, self.cache)
+
+    def _manifest(self) -> Checking[pd.DataFrame | None]:
+        path = yield from self.data.check()
+        labels = yield from self.found_labels.check()
+        choice = self.reader.value
+        if path is None or labels is None or choice is None:
+            return None
+        from pupila import manifest  # and pandas with it
+
+        try:
+            return manifest.read(path, self.task_name, _given_classes(self.view), choice)
+        except PupilaError as error:
+            yield ("data", "path"), str(error)
+            return None
+
+    def _found_labels(self) -> Checking[tuple[str, ...] | None]:
+        path = yield from self.data.check()
+        task = yield from self.task.check()
+        choice = self.reader.value
+        if path is None or task is None or choice is None:
+            return None
+        return (yield from labels_at(path, task.name, _given_classes(self.view), choice))
+
+    def _labels(self) -> Checking[tuple[str, ...]]:
+        labels = yield from self.found_labels.check()
+        path, task = self.data.value, self.task.value
+        choice = self.reader.value
+        if path and task and choice and labels is not None:
+            return layout.names(path, task.name, _given_classes(self.view), choice) or labels
+        return _given_classes(self.view) or (task.default_classes if task else ())
+
+    def _near_misses(self) -> Checking[Path | None]:
+        section = self.recipe.evaluate.open_set if self.recipe else None
+        if section is None or section.path is None:
+            return None
+        location = ("evaluate", "open_set", "path")
+        path = yield from self.existing_path(section.path, location, "near misses")
+        try:
+            if path:
+                list_near_misses(path)
+        except PupilaError as error:
+            yield location, str(error)
+        return path
+
+    def _external(self) -> Checking[tuple[PlannedExternal, ...]]:
+        planned: list[PlannedExternal] = []
+        sections = self.recipe.external if self.recipe else {}
+        for name, section in sections.items():
+            location = ("external", name)
+            path = yield from self.existing_path(section.path, (*location, "path"), "images")
+            folder = None
+            if section.folder:
+                folder = yield from self.existing_path(
+                    section.folder, (*location, "folder"), "images"
+                )
+            choice = yield from self._choice(section.reader, (*location, "reader"))
+            if path is None or choice is None or (section.folder and folder is None):
+                continue
+            names = self.labels.value if self.found_labels.value else _given_classes(self.view)
+            listing = yield from listing_at(
+                path, folder, section.split, self.task_name, names, choice, location
+            )
+            planned += [PlannedExternal(name, section, listing)] if listing else []
+        return tuple(planned)
+
+
 def _task_of(view: RecipeView) -> Checking[Task | None]:
     """Return the task of the data; None if it is not installed."""
     name = view.data.section.task if view.data else CLASSIFICATION
@@ -287,46 +316,6 @@ def _task_of(view: RecipeView) -> Checking[Task | None]:
 
 def _given_classes(view: RecipeView) -> tuple[str, ...] | None:
     return view.data.section.classes if view.data else None
-
-
-def _labels_at(
-    path: Path, task: str, classes: tuple[str, ...] | None
-) -> Checking[tuple[str, ...] | None]:
-    """Return the labels of the images of a folder or CSV; None if they cannot be read."""
-    location = ("data", "path")
-    try:
-        labels = layout.labels(path, task, classes)
-    except PupilaError as error:
-        yield location, str(error)
-        return None
-    except OSError as error:
-        yield location, f"{error.filename!r} cannot be read ({error.strerror})."
-        return None
-    if not labels:
-        yield (
-            location,
-            f"the images of {str(path)!r} are all unlabelled: add labelled ones in the splits "
-            f"{', '.join(LABELLED_SPLITS)}.",
-        )
-    return labels
-
-
-def _listing(
-    path: Path,
-    folder: Path | None,
-    split: str | None,
-    task: str,
-    classes: tuple[str, ...] | None,
-    location: Location,
-) -> Checking[Listing | None]:
-    """Return external images; None if they cannot be read."""
-    try:
-        return list_images(path, folder, task, classes).of_split(split)
-    except PupilaError as error:
-        yield location, str(error)
-    except OSError as error:
-        yield location, f"{error.filename!r} cannot be read ({error.strerror})."
-    return None
 
 
 def _address(text: str, expanded: str, folder: Path) -> Checking[str | None]:

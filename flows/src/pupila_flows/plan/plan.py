@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pupila.artifact import Artifact
+from pupila.data_source import AUTOMATIC, ReaderChoice
 from pupila.errors import PupilaError, nearest
 from pupila.plugin import Config, StepPlugin
 from pupila.plugin_registry import PluginRegistry, installed
@@ -71,6 +72,8 @@ class Plan:
     data: Path
     teachers: tuple[PlannedTeacher, ...]
     steps: tuple[PlannedStep, ...]
+    reader: ReaderChoice = AUTOMATIC
+    """What reads the data."""
     near_misses: Path | None = None
     """Path of the images of other kinds, on which every artifact is evaluated as a filter."""
     address: str | None = None

@@ -46,8 +46,8 @@ def reach_of_plan(plan: Plan) -> GateReach | None:
     if section is None:
         return None
     data = plan.recipe.data
-    names = layout.names(plan.data, data.task, data.classes)
-    classes = names or layout.labels(plan.data, data.task)
+    names = layout.names(plan.data, data.task, data.classes, plan.reader)
+    classes = names or layout.labels(plan.data, data.task, choice=plan.reader)
     positive = data.positive_class(classes)
     reaches = [_on_test_images(plan, section, classes, positive)]
     reaches += [_on_external(section, external, classes, positive) for external in plan.external]
@@ -67,7 +67,7 @@ def _on_test_images(
     if not asked:
         return None
     task = plan.recipe.data.task
-    images = layout.labelled_images(plan.data, "test", task, classes)
+    images = layout.labelled_images(plan.data, "test", task, classes, plan.reader)
     rows = _by_class(images, classes, task)
     sizes = Counter(row["label"] for row in rows)
     every = {name: sizes[name] for name in classes}

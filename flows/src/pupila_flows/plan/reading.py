@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pupila.data_source import AUTOMATIC
 from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.plan.checker import check_recipe
 from pupila_flows.plan.context import Context
@@ -27,6 +28,7 @@ def read_plan(
     registry: PluginRegistry | None = None,
     changes: Changes | None = None,
     teacher_store: TeacherStore | None = None,
+    cache: Path | None = None,
 ) -> Plan:
     """Read and check a recipe file.
 
@@ -38,6 +40,7 @@ def read_plan(
         registry: The available plugins; by default all installed plugins.
         changes: Changes that a run makes to the file's settings.
         teacher_store: Where teachers with a path `teacher:NAME` are looked up.
+        cache: Folder below which a reader of the data may write image files.
 
     Raises:
         RecipeError: the recipe has mistakes; the error lists all of them.
@@ -56,7 +59,7 @@ def read_plan(
     if view.misfits:
         recipe = None
         wrong_fields += [source.problem(location, message) for location, message in view.misfits]
-    context = Context(source, view, recipe, registry or installed(), teacher_store)
+    context = Context(source, view, recipe, registry or installed(), teacher_store, cache)
     problems = wrong_fields + check_recipe(context)
     data = context.data.value
     if problems or recipe is None or data is None:
@@ -73,4 +76,5 @@ def read_plan(
         address=context.cluster.value,
         tls=context.tls.value,
         registry=context.model_registry.value,
+        reader=context.reader.value or AUTOMATIC,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from pupila_flows.recipe.reader import READER, ReaderSection
 from pupila_flows.recipe.section import Section
 
 
@@ -22,6 +23,7 @@ class ExternalSection(Section):
         description="Folder in which the images of a CSV are found by their file names. Without "
         "it, the CSV's column `path` says where they are.",
     )
+    reader: ReaderSection | None = Field(default=None, description=READER)
     split: str | None = Field(
         default=None,
         min_length=1,

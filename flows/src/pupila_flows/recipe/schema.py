@@ -28,6 +28,7 @@ from pupila_flows.recipe.external import ExternalSection
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.plugin_name import plugin_name
 from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.recipe.reader import READER, ReaderSection
 from pupila_flows.recipe.requires import check_requirement
 from pupila_flows.recipe.section import Section
 from pupila_flows.recipe.shift import ShiftSection
@@ -87,7 +88,11 @@ class HardNegativesSection(Section):
 class DataSection(Section):
     """Where the images are, and what must be true of them."""
 
-    path: str = Field(min_length=1, description="A class-per-folder tree or a CSV manifest.")
+    path: str = Field(
+        min_length=1,
+        description="A class-per-folder tree, a CSV manifest, or what an installed reader reads.",
+    )
+    reader: ReaderSection | None = Field(default=None, description=READER)
     task: TaskName = Field(
         default=CLASSIFICATION,
         description="What the labels mean, and models learn (see `pupila plugins`).",

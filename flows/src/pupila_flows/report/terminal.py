@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from pupila.data_plugins import DatasetReader, ImageFormat
 from pupila.evaluation import Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
 from pupila.plugin import DataCheck, Loader, Plugin, Runner, Shift, StepPlugin, Student, Task
@@ -313,14 +314,19 @@ def _formats(plugin: Plugin) -> dict[str, str]:
         return {"takes": plugin.format, "gives": "predictions"}
     if isinstance(plugin, Task):
         return {"takes": ", ".join(plugin.label_columns), "gives": ", ".join(plugin.output_kinds)}
-    if isinstance(plugin, Metric):
-        return {"takes": "answers", "gives": "a number"}
-    if isinstance(plugin, GateCondition):
-        return {"takes": "a model", "gives": "a verdict"}
-    if isinstance(plugin, ReportSection):
-        return {"takes": "a result", "gives": "a section"}
-    if isinstance(plugin, Shift):
-        return {"takes": "images", "gives": "images"}
-    if isinstance(plugin, DataCheck):
-        return {"takes": "manifest", "gives": "verdict"}
-    return {"takes": "", "gives": "keras" if isinstance(plugin, Student) else ""}
+    fits = (words for kind, words in _TAKES_AND_GIVES.items() if isinstance(plugin, kind))
+    takes, gives = next(fits, ("", ""))
+    return {"takes": takes, "gives": gives}
+
+
+_TAKES_AND_GIVES: dict[type[Plugin], tuple[str, str]] = {
+    Metric: ("answers", "a number"),
+    GateCondition: ("a model", "a verdict"),
+    ReportSection: ("a result", "a section"),
+    Shift: ("images", "images"),
+    DataCheck: ("manifest", "verdict"),
+    ImageFormat: ("file", "image"),
+    DatasetReader: ("data", "images"),
+    Student: ("", "keras"),
+}
+"""What plugins take and give that are always the same."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.cropping import MARGIN
+from pupila.data_source import ReaderChoice
 from pupila.dataset import UNLABELLED, Dataset
 from pupila.errors import PupilaError
 from pupila.label_columns import LabelColumns
@@ -69,8 +70,8 @@ def crop_data(workspace: Workspace, request: CropRequest) -> CroppedData:
             any image, or `output` is not a new or empty folder.
     """
     _check_output(request.output)
-    listing = list_images(request.data)
-    frame, skipped = scan_rows(str(request.data), listing.rows, request.data, workspace.cache)
+    listing = list_images(request.data, choice=ReaderChoice(cache=workspace.cache))
+    frame, skipped = scan_rows(str(request.data), listing, workspace.cache)
     frame["split"], frame["label"] = UNLABELLED, ""
     names = installed().task(LOCALIZATION).default_classes
     images = Dataset.of(frame, names, workspace.cache)
@@ -137,7 +138,7 @@ def _given_positions(data: Path, images: Dataset, rows: Sequence[Row]) -> NDArra
     Raises:
         PupilaError: the data has no positions, or some of them are wrong.
     """
-    named = LabelColumns.find(data, list(rows[0]), installed().task(LOCALIZATION))
+    named = LabelColumns.find(str(data), list(rows[0]), installed().task(LOCALIZATION))
     columns = named.columns
     missing = next((name for name in columns if name not in rows[0]), None)
     if missing:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pupila import layout
 from pupila.artifact import Artifact
 from pupila.chance import ChanceCheck
+from pupila.data_source import ReaderChoice
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError, nearest, unknown_class
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY, Estimate
@@ -144,14 +145,15 @@ def evaluate_models(workspace: Workspace, request: EvaluationRequest) -> Evaluat
             labels and no teacher is given.
     """
     task, names = _learned(request)
-    listing = list_images(request.data, request.folder, task, names)
+    choice = ReaderChoice(cache=workspace.cache)
+    listing = list_images(request.data, request.folder, task, names, choice)
     chosen = listing.of_split(request.split)
     if not chosen.labels and request.against is None:
         raise PupilaError(
             f"The images of {str(request.data)!r} have no labels, and no model to compare with is "
             f"given: name a teacher with `--against`."
         )
-    planned = _plan(request, chosen, names)
+    planned = _plan(request, chosen, names, workspace.cache)
     classes = _classes(planned)
     positive = _positive(request, classes) if task == CLASSIFICATION else ""
     images, home = _read(workspace, request, listing, chosen, classes)
@@ -194,7 +196,7 @@ def _learned(request: EvaluationRequest) -> tuple[str, tuple[str, ...] | None]:
 
 
 def _plan(
-    request: EvaluationRequest, listing: Listing, known: tuple[str, ...] | None
+    request: EvaluationRequest, listing: Listing, known: tuple[str, ...] | None, cache: Path
 ) -> list[PlannedTeacher]:
     """Return the models; `known` are the classes that are given."""
     if listing.task == CLASSIFICATION:
@@ -203,7 +205,8 @@ def _plan(
             _positive(request, request.classes or names)  # before a model is looked for
     else:
         _check_without_classes(request, listing.task)
-        names = layout.names(request.data, listing.task, known)
+        choice = ReaderChoice(cache=cache)
+        names = layout.names(request.data, listing.task, known, choice)
     models = [*request.models, *([request.against] if request.against else [])]
     return planned_models(models, request.classes, names, request.output, listing.task)
 
@@ -287,8 +290,9 @@ def _read(
         chosen_by = ()
     if not chosen_by or not images.labelled:
         return images, None
-    named = replace(listing, rows=chosen_by).with_classes(classes, request.renamed)
-    frame, skipped = scan_rows(_VALIDATION, named.rows, listing.source, cache)
+    named = replace(listing, rows=chosen_by, left_out={})
+    named = named.with_classes(classes, request.renamed)
+    frame, skipped = scan_rows(_VALIDATION, named, cache)
     skipped = (*images.skipped, *skipped)
     return replace(images, skipped=skipped), Dataset.of(frame, classes, cache, listing.task)
 

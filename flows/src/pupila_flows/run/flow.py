@@ -111,7 +111,7 @@ def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITT
             everything else is kept.
     """
     opened = Workspace.at(workspace)
-    plan = read_plan(Path(recipe), changes=changes, teacher_store=TeacherStore.of(opened.root))
+    plan = _read_plan(recipe, opened, changes)
     return _run(plan, expand(plan), opened)
 
 
@@ -128,7 +128,7 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
         changes: Settings of this run that replace those of the recipe.
     """
     opened = Workspace.at(workspace)
-    plan = read_plan(Path(recipe), changes=changes, teacher_store=TeacherStore.of(opened.root))
+    plan = _read_plan(recipe, opened, changes)
     if not plan.recipe.sweep:
         example = "sweep: {pupil.alpha: [0, 0.1, 0.5]}"
         raise PupilaError(
@@ -136,6 +136,11 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
             "or use `pupila run`."
         )
     return _run(plan, expand(plan, points(plan)), opened, swept=True)
+
+
+def _read_plan(recipe: str, workspace: Workspace, changes: Changes) -> Plan:
+    store = TeacherStore.of(workspace.root)
+    return read_plan(Path(recipe), changes=changes, teacher_store=store, cache=workspace.cache)
 
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:

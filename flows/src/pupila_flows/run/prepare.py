@@ -52,7 +52,7 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
     """
     read = task(name="read data", cache_policy=NO_CACHE)(read_data)
     section = plan.recipe.data
-    dataset = read(plan.data, section.classes, workspace.cache, section.task)
+    dataset = read(plan.data, section.classes, workspace.cache, section.task, plan.reader)
     for teacher in plan.teachers:
         reason = plan.bound(teacher.name)
         if reason and teacher.spec.task != dataset.task:

@@ -13,6 +13,7 @@ from pupila_flows.plan.reading import read_plan
 from pupila_flows.station.night import Night
 from pupila_flows.station.retrained import resource_id
 from pupila_flows.teachers import PREFIX, TeacherStore
+from pupila_flows.workspace import Workspace
 
 POOL = "pupila"
 WORKER = "station"
@@ -46,7 +47,12 @@ def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> li
     _check_timezone(night.timezone)
     _check_cron(night.cron)
     plans = [
-        read_plan(recipe.resolve(), teacher_store=TeacherStore.of(workspace)) for recipe in recipes
+        read_plan(
+            recipe.resolve(),
+            teacher_store=TeacherStore.of(workspace),
+            cache=Workspace(workspace).cache,
+        )
+        for recipe in recipes
     ]
     names = [plan.recipe.name for plan in plans]
     twice = next((name for name in names if names.count(name) > 1), None)

@@ -1,6 +1,7 @@
 """Lists external images, which are used only to evaluate models; no image is opened.
 
-Three layouts are possible:
+They come in any form that an installed reader reads, and need no labels and splits. Those of
+Pupila itself read:
 
 * a folder with a folder per class, or with a folder per split that has a folder per class;
 * a folder that has only images, which then have no labels;
@@ -10,17 +11,17 @@ Three layouts are possible:
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pupila import layout
-from pupila.csv_files import NO_LINE, by_column, check_header, csv_rows, list_once
+from pupila import dataset_readers, layout
+from pupila.csv_files import list_once
+from pupila.data_source import AUTOMATIC, Classes, ListedImage, ReaderChoice
 from pupila.dataset import UNLABELLED
 from pupila.errors import PupilaError, nearest, unknown_class
-from pupila.image_formats import is_image
+from pupila.folder_layout import SPLIT_OF
 from pupila.label_columns import LabelColumns, measured_columns
 from pupila.paths import check_encoding, is_special
 from pupila.plugin import CLASSIFICATION, Task
@@ -44,6 +45,8 @@ class Listing:
     rows: tuple[Row, ...]
     task: str = CLASSIFICATION
     """What the labels mean."""
+    left_out: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Numbers of files by suffix that are not images."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -135,124 +138,83 @@ def list_images(
     path: Path,
     folder: Path | None = None,
     task: str = CLASSIFICATION,
-    classes: layout.Classes = None,
+    classes: Classes = None,
+    choice: ReaderChoice = AUTOMATIC,
 ) -> Listing:
-    """List the images of all splits in the folder or CSV `path`, with the labels of a task.
+    """List the images of all splits of a data set, with the labels of a task.
 
     If `folder` is given, the images of a CSV are looked up in that folder, by file name. Of a CSV
-    with the labels of several names, those of `classes` are taken.
+    with the labels of several names, those of `classes` are taken. `choice` says which reader lists
+    the images, by default the one that recognises the data.
 
     Raises:
         PupilaError: there are no images, their layout is unknown, the CSV is invalid, or `folder`
             is given although `path` is a folder.
-        OSError: a folder or the CSV cannot be read.
+        OSError: a folder or file cannot be read.
     """
     if is_special(path):
         raise PupilaError(f"{str(path)!r} is a pipe or a device: {_EXPECTED}.")
-    if path.is_dir():
-        if folder is not None:
-            raise PupilaError(
-                f"{str(path)!r} is a folder, so its images lie there: leave `folder` out."
-            )
-        rows = _without_folders_of_classes(path, _list_folder(path.absolute()), task)
-    elif path.is_file():
-        rows = _list_csv(path.absolute(), folder, installed().task(task), classes)
-    else:
+    if not path.exists():
         raise PupilaError(f"No images at {str(path)!r}: {_EXPECTED}.")
-    images = tuple(rows)
-    if not images:
+    if path.is_dir() and folder is not None:
+        raise PupilaError(
+            f"{str(path)!r} is a folder, so its images lie there: leave `folder` out."
+        )
+    left_out, plugin = Counter[str](), installed().task(task)
+    images = dataset_readers.list_images(path, task, classes, choice, left_out, complete=False)
+    rows = tuple(_rows(path.absolute(), images, folder, plugin, classes))
+    if not rows:
         raise PupilaError(f"{str(path)!r} has no images: {_EXPECTED}.")
-    return Listing(path, images, task)
+    return Listing(path, rows, task, left_out)
 
 
-def _without_folders_of_classes(path: Path, rows: Iterable[Row], task: str) -> Iterator[Row]:
-    """Yield images of a folder, and refuse folders of classes in a task that has none."""
-    plugin = installed().task(task)
-    for row in rows:
-        if row["label"] and not plugin.takes_folders:
-            raise PupilaError(
-                f"{str(path)!r} has folders of classes, such as {row['label']!r}, and the task "
-                f"{task!r} has none: put all images into one folder, without labels, or give a CSV "
-                f"with the columns {', '.join(('path', *plugin.label_columns))}."
-            )
+def _rows(
+    path: Path, images: Iterable[ListedImage], folder: Path | None, task: Task, classes: Classes
+) -> Iterator[Row]:
+    """Yield the images of a data set with absolute paths and one label."""
+    measured = measured_columns(task)  # these are measured again
+    label_columns = None
+    listed: dict[str, tuple[str, str]] = {}
+    for image in images:
+        where = layout.where(path, image)
+        values = {name: value for name, value in image.values.items() if name not in measured}
+        if label_columns is None:
+            header = list(image.values)
+            label_columns = LabelColumns.check(where, header, task, classes, complete=False)
+        row = _row(path, where, values, folder, label_columns)
+        list_once(where, values["path"], image.origin, row, listed)
         yield row
+
+
+def _row(
+    path: Path,
+    where: str,
+    values: Mapping[str, str],
+    folder: Path | None,
+    label_columns: LabelColumns,
+) -> Row:
+    name = values["path"]
+    if not name.strip():
+        raise PupilaError(f"{where} has no path.")
+    if "split" in values and path.is_file() and not values["split"].strip():
+        raise PupilaError(f"{where} has no split.")
+    file = str(folder.absolute() / Path(name).name) if folder else layout.file_of(path, name)
+    check_encoding(file)
+    split = _split(values.get("split", "").strip())
+    label = _label(where, split, values, label_columns)
+    return label_columns.others(where, values) | {"path": file, "label": label, "split": split}
 
 
 def _split(name: str) -> str:
-    return layout.SPLIT_OF.get(name, name)
+    return SPLIT_OF.get(name, name)
 
 
-def _list_folder(root: Path) -> Iterator[Row]:
-    folders = layout.folders_in(root)
-    if folders and all(folder.name in layout.SPLIT_OF for folder in folders):
-        if layout.count_images(root):
-            raise PupilaError(
-                f"{str(root)!r} has images beside the folders of splits, which are in no split: "
-                f"move them into one."
-            )
-        return chain.from_iterable(_list_split(folder, _split(folder.name)) for folder in folders)
-    return _list_split(root, "")
-
-
-def _list_split(root: Path, split: str) -> Iterator[Row]:
-    """Yield a split's images, labelled by folder, or without labels if `root` itself has images."""
-    folders, alone = layout.folders_in(root), layout.count_images(root)
-    if split == UNLABELLED:
-        yield from _images_below(root, "", split)
-    elif not alone:
-        for folder in folders:
-            yield from _images_below(folder, folder.name, split)
-    elif folders and any(True for folder in folders for _ in _images_below(folder, "", "")):
-        raise PupilaError(
-            f"{str(root)!r} has {alone} images and folders of images beside them: put each into "
-            f"the folder of its class, or all into one folder, without labels."
-        )
-    else:
-        yield from _images_below(root, "", split)
-
-
-def _images_below(folder: Path, label: str, split: str) -> Iterator[Row]:
-    for file in sorted(layout.files_below(folder)):
-        if is_image(file):
-            yield {"path": file, "label": label, "split": split}
-
-
-def _list_csv(
-    path: Path, folder: Path | None, task: Task, classes: layout.Classes
-) -> Iterator[Row]:
-    lines, measured = csv_rows(path), measured_columns(task)
-    _, header = next(lines, NO_LINE)
-    kept = [name for name in header if name not in measured]  # these are measured again
-    label_columns = LabelColumns.find(path, kept, task, classes)
-    has_labels = label_columns.is_in(kept)
-    check_header(
-        path, kept, ("path", *(label_columns.columns if has_labels else ())), measured=measured
-    )
-    label_columns.check_one_label(path, kept)
-    listed: dict[str, tuple[int, str]] = {}
-    for line, fields in lines:
-        where = f"{path}, line {line}"
-        named = by_column(path, line, header, fields)
-        values = {column: named[column] for column in kept}
-        name = values["path"]
-        if not name.strip():
-            raise PupilaError(f"{where} has no path.")
-        if "split" in values and not values["split"].strip():
-            raise PupilaError(f"{where} has no split.")
-        location = folder.absolute() / Path(name).name if folder else path.parent / name
-        file = os.path.normpath(location)
-        check_encoding(file)
-        split = _split(values.get("split", "").strip())
-        label = _label(where, split, values, label_columns) if has_labels else ""
-        row = label_columns.others(where, values) | {"path": file, "label": label, "split": split}
-        list_once(where, name, line, row, listed)
-        yield row
-
-
-def _label(line: str, split: str, values: Mapping[str, str], label_columns: LabelColumns) -> str:
+def _label(where: str, split: str, values: Mapping[str, str], label_columns: LabelColumns) -> str:
     """Return the label of an image as one text; empty if it has none."""
     task = label_columns.task
-    no_label = task.takes_folders and not values["label"].strip()
+    no_label = not label_columns.is_in(list(values)) or (
+        task.takes_folders and not values["label"].strip()
+    )
     if no_label or (split == UNLABELLED and task.name != CLASSIFICATION):
         return ""
-    return label_columns.label_of(line, values).strip()
+    return label_columns.label_of(where, values).strip()

@@ -12,7 +12,8 @@ import pandas as pd
 from pupila import manifest
 from pupila.dataset import UNLABELLED, Dataset
 from pupila.errors import PupilaError
-from pupila_flows.data.external.listing import TEST, Listing, Row
+from pupila.image_formats import describe_left_out
+from pupila_flows.data.external.listing import TEST, Listing
 from pupila_flows.data.training_images import TrainingImages, find_repeats
 from pupila_flows.progress import current_display
 from pupila_flows.results import SkippedImage
@@ -42,7 +43,7 @@ def read_external(
     Raises:
         PupilaError: no image can be read.
     """
-    frame, skipped = scan_rows(name, listing.rows, listing.source, cache)
+    frame, skipped = scan_rows(name, listing, cache)
     labelled = bool(listing.labels)
     frame["split"] = TEST if labelled else UNLABELLED
     return ExternalImages(
@@ -55,26 +56,27 @@ def read_external(
 
 
 def scan_rows(
-    title: str, rows: Sequence[Row], source: Path, cache: Path
+    title: str, listing: Listing, cache: Path
 ) -> tuple[pd.DataFrame, tuple[SkippedImage, ...]]:
     """Measure images; return a frame of the readable images, and the files that cannot be read.
 
-    `title` names the images in the display of progress, and `source` in an error message.
+    `title` names the images in the display of progress.
 
     Raises:
         PupilaError: no image can be read.
     """
     display = current_display.get()
-    frame = manifest.scan(pd.DataFrame(list(rows)), cache, partial(display.update, title))
+    frame = manifest.scan(pd.DataFrame(list(listing.rows)), cache, partial(display.update, title))
     broken = frame["error"] != ""
     files = zip(frame["path"][broken].tolist(), frame["error"][broken].tolist(), strict=True)
     skipped = tuple(SkippedImage(path=path, reason=reason) for path, reason in files)
     if len(skipped) == len(frame):
         raise PupilaError(
-            f"None of the {len(frame)} images of {str(source)!r} can be read, first "
+            f"None of the {len(frame)} images of {str(listing.source)!r} can be read, first "
             f"{skipped[0].path!r}: {skipped[0].reason}."
         )
     left = f", {len(skipped)} more cannot be read" if skipped else ""
+    left += describe_left_out(listing.left_out)
     display.finish(title, f"{len(frame) - len(skipped)} images{left}")
     return frame[~broken].reset_index(drop=True), skipped
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from pupila.errors import PupilaError, nearest
 from pupila.image_formats import is_image
-from pupila.layout import is_file
 from pupila.openset import ALL
-from pupila.paths import check_encoding, is_special
+from pupila.paths import check_encoding, is_file, is_special
 
 _COLUMNS = ("path", "group")
 _EXPECTED = "expected a folder with a folder of images per group, or a CSV `path,group`"

@@ -19,6 +19,11 @@ def task(context: Context) -> Iterator[Mistake]:
     yield from context.task.mistakes
 
 
+def reader(context: Context) -> Iterator[Mistake]:
+    """Check that the reader of the data is installed, and takes the settings."""
+    yield from context.reader.mistakes
+
+
 def data(context: Context) -> Iterator[Mistake]:
     """Check that the images exist, are in splits and have labels."""
     yield from context.found_labels.mistakes

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from pupila.dataset_readers import reader_of
 from pupila.errors import PupilaError
 from pupila.implementations import implementation_fault
 from pupila.plugin import DataCheck, Plugin
@@ -42,9 +43,7 @@ def code(context: Context) -> Iterator[Mistake]:
 def _called(context: Context) -> Iterator[_Called]:
     """Yield every plugin that the recipe uses, with the place of its use."""
     plugins = context.plugins
-    for teacher in context.teachers.value:
-        if teacher.artifact is None:
-            yield ("teachers", teacher.name, "path"), plugins.loader(teacher.path), plugins
+    yield from _inputs(context)
     for name, step in context.steps.value.by_name.items():
         for plugin in filter(None, (step.plugin, step.control)):
             yield ("steps", name, "use"), plugin, plugins
@@ -66,6 +65,17 @@ def _called(context: Context) -> Iterator[_Called]:
             yield ("evaluate", "runtimes", number), plugins.runtime(name), plugins
         except PupilaError:
             continue
+
+
+def _inputs(context: Context) -> Iterator[_Called]:
+    """Yield the reader of the data, and the loaders of the teachers."""
+    data, choice = context.data.value, context.reader.value
+    if data and choice:
+        yield ("data", "path"), reader_of(data, choice), context.plugins
+    for teacher in context.teachers.value:
+        if teacher.artifact is None:
+            loader = context.plugins.loader(teacher.path)
+            yield ("teachers", teacher.name, "path"), loader, context.plugins
 
 
 def _shifts(context: Context) -> Iterator[_Called]:
