@@ -17,9 +17,12 @@ from pupila.paths import is_special
 from pupila.plugin_registry import installed
 from pupila.spec import InputSpec
 
-_BROKEN = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError)
-"""All exceptions that Pillow raised on 25,000 damaged files of 17 formats. Others are faults of the
-decoder."""
+_BROKEN = (
+    *(OSError, EOFError, SyntaxError, ValueError, RuntimeError),
+    Image.DecompressionBombError,
+)
+"""What a decoder raises for a damaged file: all exceptions that Pillow raised on 25,000 damaged
+files of 17 formats, and that of an early end. Others are faults of the decoder."""
 
 _MOST_PIXELS = 64_000_000
 """Most pixels of an image; phone cameras have 50 million. Decoding 64 million pixels takes 1.0 GB
