@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from pupila.data_source import DataSource, ListedImage
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
 from pupila.errors import PupilaError, nearest
 from pupila.hookspecs import hookimpl
-from pupila.image_formats import count_by_suffix, is_image
+from pupila.image_formats import count_by_suffix, count_left_out, is_image
 from pupila.label_columns import check_takes_folders
 from pupila.paths import check_encoding
 from pupila.plugin import Config
@@ -25,6 +26,7 @@ SPLIT_OF = {
     "unlabeled": UNLABELLED,
 }
 """Split that a name stands for."""
+FOLDER = f"{__name__}:read"
 LAYOUT = "train/<class>/*, validation/<class>/* and test/<class>/*"
 
 
@@ -35,7 +37,7 @@ def pupila_datasets() -> Iterator[DatasetReader]:
         name="folder",
         summary="A folder of images, with a folder for each class",
         recognises=Path.is_dir,
-        implementation=f"{__name__}:read",
+        implementation=FOLDER,
     )
 
 
@@ -80,6 +82,27 @@ def _images_below(
             yield ListedImage("", {"path": file, "label": label, "split": split})
         else:
             source.leave_out(file)
+
+
+def labels_of_folders(root: Path) -> tuple[str, ...]:
+    """Return the sorted names of the class folders with an image, looking for the first in each.
+
+    Raises:
+        PupilaError: the folder has another layout, or no images.
+    """
+    names, left_out = set[str](), Counter[str]()
+    for split_folder in split_folders(root):
+        for label, folder in folders_by_label(split_folder):
+            if label in names:
+                continue
+            for file in files_below(folder):
+                if is_image(file):
+                    names.add(label)
+                    break
+                count_left_out(file, left_out)
+    if not names:
+        raise no_images_error(root, left_out)
+    return tuple(sorted(names - {""}))
 
 
 def _any_layout(source: DataSource[Config]) -> Iterator[ListedImage]:

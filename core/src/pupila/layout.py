@@ -17,10 +17,10 @@ from typing import NamedTuple
 from pupila.csv_files import list_once
 from pupila.data_source import AUTOMATIC, Classes, ListedImage, ReaderChoice
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
-from pupila.dataset_readers import list_images
+from pupila.dataset_readers import list_images, reader_of
 from pupila.errors import PupilaError, list_names, nearest
-from pupila.folder_layout import SPLIT_OF
-from pupila.label_columns import LabelColumns, names_of
+from pupila.folder_layout import FOLDER, SPLIT_OF, labels_of_folders
+from pupila.label_columns import LabelColumns, check_takes_folders, names_of
 from pupila.plugin import CLASSIFICATION
 from pupila.plugin_registry import installed
 
@@ -36,13 +36,17 @@ def labels(
 ) -> tuple[str, ...]:
     """Return the distinct labels of the images, sorted; empty if all images are unlabelled.
 
-    The labels of a folder are the names of the class folders that contain at least one image. No
-    image file is checked. `task` and `classes` say which columns have the label.
+    The labels of a folder are the names of the class folders that contain at least one image, of
+    which only the first is looked for. No image file is checked. `task` and `classes` say which
+    columns have the label.
 
     Raises:
         PupilaError: images are missing, or not in the form that the reader expects.
         OSError: a folder or file may not be read.
     """
+    if reader_of(path, choice).implementation == FOLDER:
+        check_takes_folders(path, task)
+        return labels_of_folders(path.absolute())
     names = {row.values["label"] for row in listed_rows(path, task, classes, choice)}
     return tuple(sorted(names - {""}))
 
@@ -117,6 +121,7 @@ def listed_rows(
     images = list_images(path, task, classes, choice, left_out)
     label_columns, header = None, list[str]()
     listed: dict[str, tuple[str, str]] = {}
+    folder = folder_of(path)
     for image in images:
         line = where(path, image)
         if label_columns is None:
@@ -127,7 +132,7 @@ def listed_rows(
                 f"{line} has the columns {list_names(image.values)}, and the first image has "
                 f"{list_names(header)}: give all images the same."
             )
-        values = _check_values(path, line, image.values, label_columns)
+        values = _check_values(folder, line, image.values, label_columns)
         name = image.values["path"]
         list_once(line, name, image.origin, values, listed)
         yield Row(image.origin, name, values)
@@ -140,13 +145,18 @@ def where(path: Path, image: ListedImage) -> str:
     return f"{path}, {image.origin}" if image.origin else str(path)
 
 
-def file_of(path: Path, name: str) -> str:
-    """Return the absolute path of an image that the data set at `path` lists under a name."""
-    return os.path.normpath((path if path.is_dir() else path.parent) / name)
+def folder_of(path: Path) -> str:
+    """Return the folder from which the relative paths of a data set start."""
+    return str(path if path.is_dir() else path.parent)
+
+
+def file_in(folder: str, name: str) -> str:
+    """Return the absolute path of an image that a data set lists under a name."""
+    return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118  a Path for each is slow
 
 
 def _check_values(
-    path: Path, line: str, values: Mapping[str, str], label_columns: LabelColumns
+    folder: str, line: str, values: Mapping[str, str], label_columns: LabelColumns
 ) -> dict[str, str]:
     """Check one image and return its values by column, with absolute path and canonical split.
 
@@ -165,7 +175,7 @@ def _check_values(
         )
     label = _check_label(line, split, values, label_columns)
     return label_columns.others(line, values) | {
-        "path": file_of(path, values["path"]),
+        "path": file_in(folder, values["path"]),
         "label": label,
         "split": split,
     }

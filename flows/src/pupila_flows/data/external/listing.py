@@ -198,7 +198,8 @@ def _row(
         raise PupilaError(f"{where} has no path.")
     if "split" in values and path.is_file() and not values["split"].strip():
         raise PupilaError(f"{where} has no split.")
-    file = str(folder.absolute() / Path(name).name) if folder else layout.file_of(path, name)
+    name = Path(name).name if folder else name
+    file = layout.file_in(str(folder.absolute()) if folder else layout.folder_of(path), name)
     check_encoding(file)
     split = _split(values.get("split", "").strip())
     label = _label(where, split, values, label_columns)
