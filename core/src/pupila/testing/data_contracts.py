@@ -181,7 +181,9 @@ class DatasetReaderContract:
         with listing.open("w", newline="") as stream:
             rows = [(file, "ill", "train") for file in folder.rglob("*.png")]
             csv.writer(stream).writerows([("path", "label", "split"), *rows])
-        assert (reader_of(folder).name, reader_of(listing).name) == ("folder", "csv")
+        reader = installed().find(DatasetReader, self.plugin)
+        for core_reads in (folder, listing):
+            assert not reader.recognises(core_reads), f"it takes {core_reads.name} from core"
 
     def test_every_image_is_listed_with_its_label_and_split(
         self, data: Path, images: list[tuple[Image.Image, str, str]], choice: ReaderChoice
