@@ -47,11 +47,15 @@ def is_image(file: str) -> bool:
     if base.startswith("."):
         return False
     suffix = suffix_of(base)
-    return suffix in formats_by_suffix() if suffix else bool(_recognising(Path(file)))
+    if suffix:
+        return suffix in formats_by_suffix()
+    return not is_special(Path(file)) and bool(_recognising(Path(file)))
 
 
 def format_of(path: Path) -> ImageFormat:
     """Return the format as which a file is decoded: that of its content, or else of its suffix.
+
+    It must not be a pipe or a device: these are opened.
 
     Raises:
         NotAnImageFormat: no installed decoder reads such a file.
@@ -103,9 +107,14 @@ def describe_left_out(files: Mapping[str, int]) -> str:
 
 
 @cache
+def _formats() -> tuple[ImageFormat, ...]:
+    return tuple(installed().all(ImageFormat))
+
+
+@cache
 def formats_by_suffix() -> Mapping[str, tuple[ImageFormat, ...]]:
     """Return the installed formats by the suffixes of their files."""
-    formats = installed().all(ImageFormat)
+    formats = _formats()
     suffixes = {suffix for one in formats for suffix in one.suffixes}
     return {suffix: tuple(one for one in formats if suffix in one.suffixes) for suffix in suffixes}
 
@@ -128,28 +137,27 @@ def code_of_format(plugin: ImageFormat) -> str:
 @cache
 def code_of_formats() -> tuple[str, ...]:
     """Return what all measurements of images depend on: every decoder, and which is preferred."""
-    formats = installed().all(ImageFormat)
-    return (*installed().code_of(*formats), os.environ.get(IMAGES_VARIABLE, ""))
+    return (*installed().code_of(*_formats()), os.environ.get(IMAGES_VARIABLE, ""))
 
 
 def forget() -> None:
     """Forget the installed formats, so that they are found out again."""
-    for function in (formats_by_suffix, code_of_format, code_of_formats):
+    for function in (_formats, formats_by_suffix, code_of_format, code_of_formats):
         function.cache_clear()
 
 
 def _recognising(path: Path) -> tuple[ImageFormat, ...]:
     """Return the formats that recognise a file's first bytes; none if it cannot be read."""
-    if is_special(path):
-        return ()
     try:
-        with path.open("rb") as stream:
+        with path.open("rb", buffering=0) as stream:
             head = stream.read(HEAD_BYTES)
     except OSError:
         return ()
-    return tuple(one for one in installed().all(ImageFormat) if _recognises(one, head))
+    return tuple(one for one in _formats() if _recognises(one, head))
 
 
 def _recognises(plugin: ImageFormat, head: bytes) -> bool:
+    if plugin.recognises is None:
+        return False
     with installed().calling(plugin):
-        return bool(plugin.recognises and plugin.recognises(head))
+        return plugin.recognises(head)

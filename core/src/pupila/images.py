@@ -47,6 +47,7 @@ class ImageError(PupilaError):
     """A file that cannot be read as an image; `reason` says why, without the file's path."""
 
     def __init__(self, path: Path, reason: str) -> None:
+        reason = " ".join(reason.split())  # of libraries, over several lines
         super().__init__(
             f"{str(path)!r} cannot be read as an image: {reason}. Replace the file, or take it "
             f"out of the data."

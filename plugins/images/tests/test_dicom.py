@@ -182,6 +182,23 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(name: str, reason: str):
     assert len(raised.value.reason.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_RLE.dcm", "examples_palette.dcm"])
+def test_damaged_files_are_refused_without_their_values(tmp_path: Path, name: str):
+    random = np.random.default_rng(7)
+    content = np.fromfile(str(get_testdata_file(name)), np.uint8)
+    refused = list[str]()
+    for _ in range(60):
+        damaged = content.copy()
+        damaged[random.integers(132, 2000, 20)] = random.integers(0, 256, 20, np.uint8)
+        (tmp_path / "a.dcm").write_bytes(damaged.tobytes())
+        try:
+            decode(tmp_path / "a.dcm")
+        except ImageError as error:
+            refused.append(error.reason)
+    assert refused
+    assert not [reason for reason in refused if "pupila-images" in reason]
+
+
 def test_a_file_that_says_it_is_huge_is_refused_before_it_is_decoded(tmp_path: Path):
     path = write_dicom(tmp_path / "a.dcm", grey([1, 2]), "MONOCHROME2", Rows=60_000, Columns=60_000)
     with pytest.raises(ImageError, match="it has 60,000 × 60,000 pixels, and more than 64 million"):
