@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -13,7 +15,7 @@ from pupila import DatasetReader, ReaderChoice, layout, manifest
 from pupila.dataset_readers import reader_of
 from pupila.errors import PluginFailed, PupilaError
 from pupila.plugin_registry import installed
-from pupila.testing import plugin_installed
+from pupila.testing import ignore_progress, plugin_installed
 
 READER = """
 import json
@@ -181,3 +183,29 @@ def test_what_nothing_reads_is_refused_with_what_is_installed(tmp_path: Path):
     assert {"folder", "csv"} <= names
     with pytest.raises(PupilaError, match=r"No reader named 'cvs'\. Did you mean 'csv'"):
         reader_of(path, ReaderChoice("cvs"))
+
+
+def code_of(section: str) -> str:
+    """Return the Python code in a section of the page on plugins."""
+    page = Path(__file__).parents[2] / "docs" / "plugins.md"
+    text = page.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return code
+
+
+def test_the_examples_in_the_docs_read_data(tmp_path: Path):
+    folder = tmp_path / "eyes"
+    folder.mkdir()
+    for number, split in enumerate(("train", "validation", "test")):
+        np.save(folder / f"{number}.npy", np.full((8, 9), 50 * number, np.uint8))
+        (folder / f"{split}.txt").write_text(f"{number}.npy well\n")
+    with (
+        plugin_installed(tmp_path / "1", "npy-dist", "npy_images", code_of("Formats of images")),
+        plugin_installed(
+            tmp_path / "2", "lists-dist", "text_lists", code_of("Readers of data sets")
+        ),
+    ):
+        frame = manifest.scan(manifest.read(folder), tmp_path / "cache", ignore_progress)
+    assert frame["split"].tolist() == ["train", "validation", "test"]
+    assert frame["brightness"].tolist() == [0, 50, 100]
+    assert set(frame["error"]) == {""}
