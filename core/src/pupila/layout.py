@@ -134,9 +134,10 @@ def listed_rows(
             )
         values = _check_values(folder, line, image.values, label_columns)
         name = image.values["path"]
-        list_once(line, name, image.origin, values, listed)
+        if image.origin:  # files that the reader has seen are there once
+            list_once(line, name, image.origin, values, listed)
         yield Row(image.origin, name, values)
-    if not listed:
+    if label_columns is None:
         raise PupilaError(f"{str(path)!r} has no images.")
 
 

@@ -182,7 +182,8 @@ def _rows(
             header = list(image.values)
             label_columns = LabelColumns.check(where, header, task, classes, complete=False)
         row = _row(path, where, values, folder, label_columns)
-        list_once(where, values["path"], image.origin, row, listed)
+        if image.origin:
+            list_once(where, values["path"], image.origin, row, listed)
         yield row
 
 
