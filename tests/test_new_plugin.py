@@ -73,7 +73,8 @@ def test_a_package_of_one_kind_is_listed(kind: str, tmp_path: Path):
     listed = answer(fresh_python(tmp_path, "-c", LIST))
     assert listed["broken"] == []
     name = {"exporter": "export-our-own", "metric": "our_own", "condition": "our_own"}
-    assert f"{kind} {name.get(kind, 'our-own')}" in listed["names"]
+    of_kind = "image format" if kind == "image" else kind
+    assert f"{of_kind} {name.get(kind, 'our-own')}" in listed["names"]
 
 
 def test_what_it_writes_is_in_good_style(package: Path):

@@ -105,10 +105,10 @@ def test_a_report_is_drawn_again_and_the_old_one_stays_until_then(tmp_path: Path
     page.write_text("old")
     result.write_text("no result")
     with pytest.raises(ChildFailed):
-        single.report(workspace, folder)
+        single.report(workspace, str(folder))
     assert page.read_text() == "old"
     result.write_text(FAILED.model_dump_json())
     for _ in range(2):
         page.write_text("old")
-        assert single.report(workspace, folder) == page
+        assert single.report(workspace, str(folder)) == page
         assert "It had no memory left." in page.read_text()

@@ -21,6 +21,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pupila.data_plugins import DatasetReader, ImageFormat
 from pupila.errors import PupilaError
 from pupila.plugin import (
     Command,
@@ -46,6 +47,10 @@ _SHORTEST, _LONGEST = 10, 100
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _NO_MODELS = {"empty": b"", "notes.txt": b"not a model\n", "picture.png": b"\x89PNG\r\n\x1a\n"}
 """Names and contents of files that no loader may recognise as a model."""
+
+
+_OTHER_HEADS = {"an empty file": b"", "text": b"not an image\n", "zeros": bytes(512)}
+"""First bytes of files that no format of images may recognise."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ def _inputs(plugin: StepPlugin) -> str | None:
     return None
 
 
-def _descriptions(plugin: StepPlugin | DataCheck) -> str | None:
+def _descriptions(plugin: StepPlugin | DataCheck | DatasetReader) -> str | None:
     bare = sorted(_undescribed(plugin.config.model_json_schema()))
     return f"give these a `Field(description=…)`: {', '.join(bare)}" if bare else None
 
@@ -132,7 +137,7 @@ def _undescribed(schema: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{title}.{name}"
 
 
-def _settings(plugin: StepPlugin | DataCheck) -> str | None:
+def _settings(plugin: StepPlugin | DataCheck | DatasetReader) -> str | None:
     if not plugin.config.model_config.get("frozen"):
         return "they can be changed: inherit from `pupila.Config`"
     try:
@@ -143,10 +148,12 @@ def _settings(plugin: StepPlugin | DataCheck) -> str | None:
     return "a name that no setting has is accepted: inherit from `pupila.Config`"
 
 
-def _defaults(plugin: DataCheck) -> str | None:
+def _defaults(plugin: DataCheck | DatasetReader) -> str | None:
     fields = plugin.config.model_fields.items()
     required = [name for name, field in fields if field.is_required()]
-    return f"every run makes this check: give {', '.join(required)} a default" if required else None
+    return (
+        f"it is used without settings: give {', '.join(required)} a default" if required else None
+    )
 
 
 def _control(plugin: Technique) -> str | None:
@@ -181,6 +188,13 @@ def _recognised(plugin: Loader) -> str | None:
         (Path(folder) / "folder").mkdir()
         wrong = [p.name for p in (*paths, Path(folder) / "folder") if plugin.recognises(p)]
     return f"it recognises {', '.join(wrong)}: look at the first bytes" if wrong else None
+
+
+def _recognised_images(plugin: ImageFormat) -> str | None:
+    if plugin.recognises is None:
+        return None
+    wrong = [name for name, head in _OTHER_HEADS.items() if plugin.recognises(head)]
+    return f"it recognises {', '.join(wrong)}: look at more bytes" if wrong else None
 
 
 def _parts(plugin: Plugin) -> str | None:
@@ -237,6 +251,10 @@ _CHECKS = (
     PluginCheck("every setting is described", DataCheck, _descriptions),
     PluginCheck("its settings are frozen and refuse misspelt names", DataCheck, _settings),
     PluginCheck("every setting has a default", DataCheck, _defaults),
+    PluginCheck("every setting is described", DatasetReader, _descriptions),
+    PluginCheck("its settings are frozen and refuse misspelt names", DatasetReader, _settings),
+    PluginCheck("every setting has a default", DatasetReader, _defaults),
+    PluginCheck("it recognises only images of its format", ImageFormat, _recognised_images),
     PluginCheck("it builds a model of raw pixels that gives logits", Student, _student),
     PluginCheck("it recognises only models", Loader, _recognised),
     PluginCheck("its check and its stages can be imported", Runner, _parts),

@@ -23,7 +23,7 @@ from pupila.images import ImageError, decode
 from pupila.manifest import read
 from pupila.plugin import Plugin
 from pupila.plugin_registry import installed
-from pupila.testing.contracts import list_afresh
+from pupila.testing.plugin_contract import PluginContract
 from pupila.testing.tiny import draw_images
 
 _PARTS = 8
@@ -32,18 +32,10 @@ _OTHER_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP")
 PluginT = TypeVar("PluginT", bound=Plugin)
 
 
-def _check_listing(kind: type[Plugin], name: str) -> None:
-    plugin = installed().find(kind, name)
-    listed, heavy = list_afresh(installed().origin(plugin).distribution)
-    assert plugin.name in listed
-    assert not heavy, f"listing it imports {heavy}: import them where they are used"
-
-
-class ImageFormatContract:
+class ImageFormatContract(PluginContract):
     """Tests of a decoder: inherit as `class TestMine(ImageFormatContract)`, and set `plugin`."""
 
-    plugin: ClassVar[str]
-    """Name of the installed format."""
+    kind = ImageFormat
 
     @classmethod
     def write(cls, image: Image.Image, folder: Path) -> Path:
@@ -72,10 +64,7 @@ class ImageFormatContract:
 
     @pytest.fixture
     def format(self) -> ImageFormat:
-        return installed().find(ImageFormat, self.plugin)
-
-    def test_it_is_listed_without_importing_a_framework(self) -> None:
-        _check_listing(ImageFormat, self.plugin)
+        return self.descriptor(ImageFormat)
 
     def test_its_files_are_images_and_are_decoded_by_it(
         self, format: ImageFormat, file: Path
@@ -125,11 +114,10 @@ class ImageFormatContract:
                 assert len(reason.splitlines()) == 1
 
 
-class DatasetReaderContract:
+class DatasetReaderContract(PluginContract):
     """Tests of a reader: inherit as `class TestMine(DatasetReaderContract)`, and set `plugin`."""
 
-    plugin: ClassVar[str]
-    """Name of the installed reader."""
+    kind = DatasetReader
     config: ClassVar[Mapping[str, Any]] = {}
     """Settings with which it reads what `write` writes."""
 
@@ -163,15 +151,6 @@ class DatasetReaderContract:
     def choice(self, tmp_path: Path) -> ReaderChoice:
         return ReaderChoice(self.plugin, self.config, tmp_path / "cache")
 
-    def test_it_is_listed_without_importing_a_framework(self) -> None:
-        _check_listing(DatasetReader, self.plugin)
-
-    def test_every_setting_is_described_and_has_a_default(self) -> None:
-        reader = installed().find(DatasetReader, self.plugin)
-        for name, field in reader.config.model_fields.items():
-            assert field.description, f"{name} needs a description"
-            assert not field.is_required(), f"{name} needs a default: commands give no settings"
-
     def test_it_recognises_its_data_and_nothing_that_core_reads(
         self, data: Path, tmp_path: Path
     ) -> None:
@@ -181,7 +160,7 @@ class DatasetReaderContract:
         with listing.open("w", newline="") as stream:
             rows = [(file, "ill", "train") for file in folder.rglob("*.png")]
             csv.writer(stream).writerows([("path", "label", "split"), *rows])
-        reader = installed().find(DatasetReader, self.plugin)
+        reader = self.descriptor(DatasetReader)
         for core_reads in (folder, listing):
             assert not reader.recognises(core_reads), f"it takes {core_reads.name} from core"
 

@@ -43,7 +43,10 @@ def init(
     ] = None,
     positive: Annotated[
         str | None,
-        typer.Option(help="Class whose sensitivity counts; by default found.", show_default=False),
+        typer.Option(
+            help="Class whose sensitivity counts; by default the one that is not normal.",
+            show_default=False,
+        ),
     ] = None,
     size: Annotated[
         str | None, typer.Option(help="Most bytes of the model: 500kB.", show_default=False)
@@ -66,20 +69,20 @@ def init(
 
     file = _new_file(name or images.resolve().stem)
     budget = parse_size(size) if size else None
-    found, best = _look(images, model, file, patient, seed, workspace)
+    listed, best = _look(images, model, file, patient, seed, workspace)
     if not best.is_clear and not yes:
         _confirm(best)
-    chosen = positive or choose_positive(found.classes)
-    if chosen not in found.classes:
-        raise PupilaError(f"--positive is {chosen!r}: give one of {', '.join(found.classes)}.")
+    chosen = positive or choose_positive(listed.classes)
+    if chosen not in listed.classes:
+        raise PupilaError(f"--positive is {chosen!r}: give one of {', '.join(listed.classes)}.")
     beginning = Beginning(
         file=file,
         model=model,
-        images=found,
+        images=listed,
         positive=chosen,
         reading=best.best,
-        pupil=choose_pupil(budget, sum(found.counts("train").values()), is_micro=micro),
-        margins=choose_margins(found.counts("test"), chosen),
+        pupil=choose_pupil(budget, sum(listed.counts("train").values()), is_micro=micro),
+        margins=choose_margins(listed.counts("test"), chosen),
         limit=budget,
         is_for_browsers=browser,
         is_for_microcontrollers=micro,
@@ -116,7 +119,7 @@ def _look(
     installed().loader(model)  # before minutes are spent on the images
     with working(as_json=False), opened.writing():
         display = current_display.get()
-        found = find_images(
+        listed = find_images(
             images,
             file.with_suffix(".csv"),
             opened.cache,
@@ -124,9 +127,9 @@ def _look(
             seed,
             partial(display.update, "images"),
         )
-        display.finish("images", f"{len(found.frame)} images")
-        dataset = Dataset.of(found.frame, found.classes, opened.cache)
-        return found, find_model(opened, model, dataset.select("validation"))
+        display.finish("images", f"{len(listed.frame)} images")
+        dataset = Dataset.of(listed.frame, listed.classes, opened.cache)
+        return listed, find_model(opened, model, dataset.select("validation"))
 
 
 def _confirm(best: FoundModel) -> None:
@@ -147,7 +150,7 @@ def _confirm(best: FoundModel) -> None:
 
 
 def _explain(beginning: Beginning, best: FoundModel) -> None:
-    """Print what was found, and what to do next."""
+    """Print what is in the recipe, and what to do next."""
     from pupila_flows.plan.reach import reach_of_images
 
     images, reading, file = beginning.images, beginning.reading, beginning.file

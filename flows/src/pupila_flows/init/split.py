@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from pupila import manifest
 from pupila.errors import PupilaError, join_names, nearest
-from pupila.layout import SPLIT_OF, is_image
+from pupila.folder_layout import SPLIT_OF
+from pupila.image_formats import is_image
 from pupila.runtime import Progress
 from pupila.store import write_atomically
 from pupila_flows.data.validation.duplicates import near_duplicates
@@ -195,7 +196,7 @@ def _patients(listing: pd.DataFrame, patient: str | None) -> Iterator[str]:
     try:
         pattern = re.compile(patient)
     except re.error as error:
-        raise PupilaError(f"--patient {patient!r} is no pattern: {error}.") from None
+        raise PupilaError(f"--patient {patient!r} cannot be read as a pattern: {error}.") from None
     names = [Path(path).name for path in listing["path"]]
     matches = [pattern.search(name) for name in names]
     if pattern.groups != 1 or not any(matches):

@@ -61,6 +61,13 @@ KINDS = {
             "`data.expectations.checks: {…: {maximum: 2000}}`",
             ("Config", "DataCheck"),
         ),
+        Kind(
+            "image",
+            "a format of images",
+            "files of it are read wherever images are",
+            ("ImageFormat",),
+        ),
+        Kind("reader", "a reader of data sets", "`data: {path: images.jsonl}`", ("DatasetReader",)),
         Kind("shift", "a family of alterations", "`shift.families: […]`", ("Shift",)),
         Kind("command", "a command", "`pupila …`", ("Command",), ("typer",)),
     )
