@@ -43,7 +43,7 @@ def test_a_missing_package_is_the_only_thing_said(tmp_path: Path):
     (problem,) = problems(tmp_path, "gentle-package>=1.2")
     assert problem.line == 3
     assert problem.message == (
-        "the recipe requires the package 'gentle-package', which is missing: install it: pip "
+        "the recipe requires the package 'gentle-package', which is not installed: pip "
         "install 'gentle-package>=1.2'."
     )
 

@@ -44,11 +44,12 @@ def missing_packages(source: Source) -> Iterator[Problem]:
 
 
 def _fault(requirement: Requirement) -> str | None:
-    advice = f"install it: pip install '{requirement}'"
+    advice = f"pip install '{requirement}'"
     try:
         installed = version(requirement.name)
     except PackageNotFoundError:
-        return f"the recipe requires the package {requirement.name!r}, which is missing: {advice}."
+        missing = f"{requirement.name!r}, which is not installed"
+        return f"the recipe requires the package {missing}: {advice}."
     if requirement.specifier.contains(installed, prereleases=True):
         return None
     return f"the recipe requires {str(requirement)!r}, but {installed} is installed: {advice}."
