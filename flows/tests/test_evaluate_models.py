@@ -15,7 +15,7 @@ from PIL import Image
 
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError
-from pupila.testing import colour_teacher, draw_colours
+from pupila.testing import colour_teacher, draw_colours, save_scaled_teacher
 from pupila_flows.cli.evaluate import not_compared_lines, parse_mapping
 from pupila_flows.run.evaluate_models import EvaluatedModel, EvaluationRequest, evaluate_models
 from pupila_flows.workspace import Workspace
@@ -70,6 +70,23 @@ def test_a_model_below_chance_is_warned_of_with_the_order_that_would_reach_more(
         "0.000, p = 1 in the one-sided rank test, wanted 0.025. With the classes in the order "
         "blue, red it would reach 1.000: give `--classes blue,red`."
     ]
+
+
+@pytest.mark.slow
+def test_a_model_of_scaled_pixels_is_evaluated_with_the_scaling_named(
+    clinic: Clinic, tmp_path: Path
+):
+    file = save_scaled_teacher(tmp_path / "scaled.keras")
+    asked = EvaluationRequest((file,), clinic.images, preprocess="scale")
+    (evaluated,) = evaluate_models(clinic.workspace, asked).models
+    metrics = evaluated.result.figures.metrics
+    assert metrics and metrics.accuracy.value == 1
+
+
+def test_an_artifact_takes_no_scaling(clinic: Clinic):
+    asked = EvaluationRequest((clinic.teacher.path,), clinic.images, preprocess="caffe")
+    with pytest.raises(PupilaError, match="preprocess: the artifact's model takes raw RGB 0"):
+        evaluate_models(clinic.workspace, asked)
 
 
 @pytest.mark.long

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import invalidate_caches
 from inspect import isabstract
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from test_job import all_jobs
 
 from pupila.artifact import Artifact, Origin
 from pupila.dataset import Dataset
+from pupila.errors import PupilaError
+from pupila.pixel_scaling import Preprocess
 from pupila.plugin_registry import installed
 from pupila.requirements import requirements
 from pupila.spec import InputSpec, OutputSpec
@@ -189,6 +192,29 @@ def keys(
         "draw": MakeSynthetic.of(workspace, 0, {}),
     }
     return {name: job.with_threads(threads).key for name, job in jobs.items()}
+
+
+def test_only_a_scaling_of_pixels_is_in_the_key_of_an_import(tmp_path: Path, workspace: Workspace):
+    source = tmp_path / "teacher.keras"
+    source.write_bytes(b"PK")
+    plain = PlannedTeacher("teacher", source, "keras", OUTPUT)
+    names = get_args(Preprocess)
+    jobs = [ImportTeacher.of(workspace, replace(plain, preprocess=name)) for name in names]
+    assert "preprocess" not in jobs[0].identity()
+    assert [job.identity()["preprocess"] for job in jobs[1:]] == [*names[1:]]
+    assert len({job.key for job in jobs}) == len(jobs)
+
+
+def test_a_loader_that_builds_no_scaling_in_is_not_asked_to(tmp_path: Path, workspace: Workspace):
+    source = tmp_path / "teacher.beads"
+    source.write_text("o-o")
+    with (
+        packages(tmp_path),
+        pytest.raises(PupilaError, match="builds no scaling in: put it in"),
+    ):
+        ImportTeacher.of(
+            workspace, PlannedTeacher("teacher", source, "beads", OUTPUT, preprocess="scale")
+        )
 
 
 def test_another_version_of_a_plugins_requirement_makes_and_evaluates_again(

@@ -11,7 +11,13 @@ from command_line import run_pupila
 
 from pupila.chance import check_chance
 from pupila.store import Store
-from pupila.testing import colour_dataset, colour_teacher, draw_colours, ignore_progress
+from pupila.testing import (
+    colour_dataset,
+    colour_teacher,
+    draw_colours,
+    ignore_progress,
+    save_scaled_teacher,
+)
 from pupila_flows.jobs.prove_teacher import ProveTeacher
 from pupila_flows.results import RunResult
 from pupila_flows.workspace import Workspace
@@ -102,6 +108,36 @@ def test_a_run_with_a_teacher_below_chance_ends_before_any_step_and_names_the_or
     assert "Nothing was trained." in output
     assert not list((tmp_path / ".pupila" / "runs").glob("*/*"))
     assert not list((tmp_path / ".pupila" / "logs").glob("pupil-*"))
+
+
+@pytest.mark.slow
+def test_a_teacher_of_scaled_pixels_is_refused_until_the_recipe_names_the_scaling(tmp_path: Path):
+    draw_colours(tmp_path / "images")
+    save_scaled_teacher(tmp_path / "scaled.keras")
+    text = RECIPE.replace("STEPS", "  lite: {use: export-tflite, from: big}")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(text.replace("TEACHER", "scaled.keras, classes: [blue, red]"))
+    refused = _run(recipe)
+    assert refused.returncode == 2, refused.stderr
+    output = " ".join(refused.stderr.split())
+    assert "It is given raw RGB 0..255: if the program that trained it scaled pixels" in output
+    assert "write `preprocess: scale` (or center, imagenet, caffe) into its section" in output
+    recipe.write_text(
+        text.replace("TEACHER", "scaled.keras, classes: [blue, red], preprocess: scale")
+    )
+    done = _run(recipe)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / ".pupila" / "runs" / "colours" / "latest"
+    result = RunResult.model_validate_json((folder / "result.json").read_text())
+    store = Workspace.at(tmp_path / ".pupila").store
+    for entry in result.entries:
+        assert entry.evaluation and entry.evaluation.metrics.accuracy.value == 1
+    (origin,) = {
+        store.open(entry.artifact).record.origin.model_dump_json()
+        for entry in result.entries
+        if entry.artifact and entry.name == "big"
+    }
+    assert '"config":{"preprocess":"scale"}' in origin
 
 
 @pytest.mark.slow

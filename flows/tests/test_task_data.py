@@ -219,11 +219,11 @@ def test_a_map_of_classes_is_refused(tmp_path: Path):
 
 def test_the_record_of_a_teacher_keeps_what_it_has_learned():
     classes = OutputSpec(kind="softmax", classes=("a", "b"))
-    record = TeacherRecord.of("big.keras", "0" * 64, "today", classes)
+    record = TeacherRecord.of("big.keras", "0" * 64, "today", classes, "none")
     assert record.spec == classes
     assert not {"task", "size"} & json.loads(record.model_dump_json()).keys()
     heat = OutputSpec(task=SPOTS, kind="grid", classes=("spot",), size=(4, 5, 1))
-    kept = TeacherRecord.of("big.keras", "0" * 64, "today", heat).model_dump_json()
+    kept = TeacherRecord.of("big.keras", "0" * 64, "today", heat, "none").model_dump_json()
     assert TeacherRecord.model_validate_json(kept).spec == heat
 
 

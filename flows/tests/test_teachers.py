@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from pupila import Artifact, PupilaError
 from pupila.store import Store
-from pupila.testing import draw_images, keras_artifact, keras_model
+from pupila.testing import draw_images, keras_artifact, keras_model, save_scaled_teacher
 from pupila_flows.cli.main import app
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
@@ -133,6 +133,29 @@ def test_a_model_file_is_read_by_its_loader_and_keeps_the_classes_it_had(
     }
 
 
+@pytest.mark.slow
+def test_a_scaling_of_pixels_is_kept_with_the_file_and_built_in_by_later_runs(
+    workspace: Workspace, tmp_path: Path, recipe: Path
+):
+    file = save_scaled_teacher(tmp_path / "scaled.keras")
+    options = ["--name", "big", "--classes", "square,triangle", "--preprocess", "scale"]
+    added = _run(workspace, "add", str(file), *options)
+    assert added.exit_code == 0, added.output
+    teacher_store = TeacherStore.of(workspace.root)
+    assert teacher_store.current("big").record.preprocess == "scale"
+    (planned,) = read_plan(recipe, teacher_store=teacher_store).teachers
+    assert planned.preprocess == "scale"
+    assert not add_teacher(workspace, "big", file).changed, "the scaling is that of the version"
+    raw = add_teacher(workspace, "big", file, preprocess="none")
+    assert (raw.changed, raw.teacher.version) == (True, 2)
+    assert "preprocess" not in (raw.teacher.folder / "teacher.json").read_text()
+
+
+def test_an_artifact_is_added_without_a_scaling(workspace: Workspace, stored: Stored):
+    with pytest.raises(PupilaError, match="built in when it was made: leave --preprocess out"):
+        add_teacher(workspace, "big", stored("first").path, preprocess="center")
+
+
 def test_a_draft_that_a_killed_process_left_is_removed(workspace: Workspace, stored: Stored):
     left = TeacherStore.of(workspace.root).root / "big" / ".incoming-1"
     left.mkdir(parents=True)
@@ -158,6 +181,7 @@ def test_a_version_that_was_sealed_before_a_kill_is_used_by_the_next_try(
         ("teacher:big", "teacher:../big", "cannot be a teacher's name"),
         ('big"', 'big", classes: [a, b]', "is not what the teacher store's record says"),
         ('big"', 'big", output: sigmoid', "is not what the teacher store's record says"),
+        ('big"', 'big", preprocess: scale', "the teacher store's model takes raw RGB 0"),
     ],
 )
 def test_a_recipe_that_does_not_fit_the_teacher_store_is_refused(

@@ -235,6 +235,11 @@ class Loader(Plugin):
     recognises: Callable[[Path], bool]
     """Function that returns whether a path is of such a file or folder. It reads a few bytes at
     most, since it is asked about every model file."""
+    builds_in_scaling: bool = False
+    """Whether `load` takes a fourth argument, `scaling: PixelScaling | None`. It is the scaling of
+    pixels that was done outside the model, the recipe's `preprocess`. `load` builds it into the
+    model, so that the artifact takes raw RGB in 0..255. Loaders without it get three arguments, and
+    recipes with `preprocess` for their files are refused."""
 
 
 @dataclass(frozen=True, kw_only=True)

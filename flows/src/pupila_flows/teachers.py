@@ -28,6 +28,7 @@ from pupila.artifact import TRAINING_IMAGES_NAME
 from pupila.disk import sync
 from pupila.errors import PupilaError, join_names, nearest
 from pupila.names import name_fault
+from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION
 from pupila.spec import OutputSpec
 from pupila.store import write_atomically
@@ -52,10 +53,15 @@ class TeacherRecord(BaseModel):
     size: tuple[int, ...] | None = Field(
         default=None, description="Shape of its raw output, if it is an artifact that has one."
     )
+    preprocess: Preprocess = Field(
+        default="none", description="Scaling of pixels outside the file, built in by its loader."
+    )
 
     @classmethod
-    def of(cls, source: str, sha256: str, added: str, spec: OutputSpec) -> TeacherRecord:
-        """Return the record of a teacher with this output."""
+    def of(
+        cls, source: str, sha256: str, added: str, spec: OutputSpec, preprocess: Preprocess
+    ) -> TeacherRecord:
+        """Return the record of a teacher with this output and scaling of pixels."""
         return cls(
             source=source,
             sha256=sha256,
@@ -64,13 +70,14 @@ class TeacherRecord(BaseModel):
             classes=spec.classes,
             task=spec.task,
             size=spec.size,
+            preprocess=preprocess,
         )
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the task and size of a classifier, so that earlier releases read its record."""
+        """Leave out defaults of a classifier, so that earlier releases read its record."""
         values: dict[str, Any] = handler(self)
-        absent = {"task": CLASSIFICATION, "size": None}
+        absent = {"task": CLASSIFICATION, "size": None, "preprocess": "none"}
         return {name: value for name, value in values.items() if value != absent.get(name, ...)}
 
     @property

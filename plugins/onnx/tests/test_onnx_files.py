@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pupila import InputSpec, OutputSpec, PupilaError
 from pupila.artifact import Origin
+from pupila.pixel_scaling import scaling_of
 from pupila.plugin_registry import installed
 from pupila.predictions import open_model
 from pupila.runtime import ignore_progress
@@ -208,6 +209,19 @@ def test_either_order_of_channels_gives_the_right_answers(channels_first, batch,
     assert loaded.input.shape == (8, 6, 3)
     assert loaded.measured == {"channels": "first" if channels_first else "last"}
     np.testing.assert_allclose(opened.predict(IMAGES, ignore_progress), expected(IMAGES), atol=1e-6)
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+@pytest.mark.parametrize("preprocess", ["scale", "center", "imagenet", "caffe"])
+def test_a_model_answers_raw_pixels_as_it_did_scaled_ones(preprocess, channels_first, tmp_path):
+    scaling = scaling_of(preprocess)
+    assert scaling
+    source = write(mean_model(channels_first, last="Identity"), tmp_path / "given.onnx")
+    logits = OutputSpec(kind="logits", classes=("a", "b", "c"))
+    load(source, logits, tmp_path, scaling)
+    outputs = OnnxModel(tmp_path / "model.onnx", 1).predict(IMAGES, ignore_progress)
+    means = scaling(IMAGES).mean(axis=(1, 2)) / 99
+    np.testing.assert_allclose(outputs, means, rtol=1e-4, atol=1e-6)
 
 
 def test_an_exported_model_is_loaded_with_its_weights_and_multiplications(onnx_model, tmp_path):

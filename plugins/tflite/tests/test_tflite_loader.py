@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pupila import OutputSpec, PupilaError
 from pupila.litert.tensor_io import TensorIO
+from pupila.pixel_scaling import scaling_of
 from pupila.plugin_registry import installed
 from pupila.runtime import ignore_progress
 from pupila.testing import CLASSES, LoaderContract, keras_model
@@ -82,6 +83,33 @@ def test_a_flatbuffer_is_copied_unchanged(exported, tmp_path):
     assert product.input == artifact.record.input
     assert (product.parameters, product.macs) == (artifact.record.parameters, artifact.record.macs)
     assert product.measured == {"input_type": "float32", "output_type": "float32"}
+
+
+def means_of_edges(image):
+    kernel = np.random.default_rng(2).normal(size=(3, 3, 3, 2)).astype(np.float32)
+    return tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(image, kernel, 1, "SAME")), axis=(1, 2))
+
+
+@pytest.mark.parametrize("preprocess", ["scale", "center", "imagenet", "caffe"])
+def test_a_float_flatbuffer_answers_raw_pixels_as_it_did_scaled_ones(preprocess, tmp_path):
+    scaling = scaling_of(preprocess)
+    assert scaling
+    logits = OutputSpec(kind="logits", classes=("ill", "well"))
+    source = write_flatbuffer(tmp_path, means_of_edges)
+    folder = tmp_path / "loaded"
+    folder.mkdir()
+    load(source, logits, folder, scaling)
+    images = np.random.default_rng(1).integers(0, 256, (4, 8, 6, 3), np.uint8)
+    outputs = LiteRTModel(folder / "model.tflite", threads=1).predict(images, ignore_progress)
+    expected = means_of_edges(scaling(images)).numpy()
+    assert np.ptp(expected, axis=0).max() > 0.01
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_scaling_is_not_built_into_a_quantised_input(tmp_path):
+    source = write_quantized(tmp_path, softmax_of_means, highest=1)
+    with pytest.raises(PupilaError, match="takes uint8, into which `preprocess: scale` cannot be"):
+        load(source, SOFTMAX, tmp_path, scaling_of("scale"))
 
 
 def test_it_is_recognised_by_its_content(exported, tmp_path):

@@ -24,6 +24,8 @@ from pupila.litert.flatbuffer import import_schema, parse_model
 flatbuffers: Any = import_module("flatbuffers")  # has no type annotations
 
 _IDENTIFIER = b"TFL3"
+_INITIAL_BYTES = 1 << 20
+"""Size of the builder's buffer before it grows; it does not change what is written."""
 _ALIGNMENT = 16
 """Alignment of constants in bytes: `force_align` in the schema, which Python's builder ignores."""
 
@@ -38,17 +40,31 @@ def repack(content: bytes | mmap.mmap) -> bytes:
 
     `content` must be valid; LiteRT verifies a file when it opens it.
     """
-    model = import_schema().ModelT.InitFromObj(parse_model(content))
-    for buffer in model.buffers:
-        if buffer.offset > 1:  # 1 means that nothing lies behind the flatbuffer
-            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-            buffer.offset = buffer.size = 0
+    model = unpack(content)
     for graph in model.subgraphs:
         ends = {*graph.inputs, *graph.outputs}
         for number, tensor in enumerate(graph.tensors):
             if number not in ends:
                 tensor.name = str(number)
-    builder = _SharingBuilder(len(content))
+    return pack(model)
+
+
+def unpack(content: bytes | mmap.mmap) -> Any:
+    """Return the model in a valid flatbuffer as a `ModelT` of LiteRT's schema, to be changed.
+
+    All constants are in it, also those after the end of the flatbuffer.
+    """
+    model = import_schema().ModelT.InitFromObj(parse_model(content))
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 1 means that nothing lies behind the flatbuffer
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
+
+
+def pack(model: Any) -> bytes:
+    """Return the flatbuffer of a `ModelT`; equal vectors of numbers are written once."""
+    builder = _SharingBuilder(_INITIAL_BYTES)
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
 

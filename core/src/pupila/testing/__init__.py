@@ -83,6 +83,7 @@ from pupila.testing.tiny import (  # noqa: E402
     keras_model,
     photograph_filter,
     read_images,
+    save_scaled_teacher,
     store_model,
 )
 
@@ -124,6 +125,7 @@ __all__ = [
     "plugin_installed",
     "read_images",
     "run_step",
+    "save_scaled_teacher",
     "skip_without",
     "step_for",
     "store_locator",

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from pupila.digest import digest_tree
 from pupila.errors import PupilaError
 from pupila.evaluation import LATENCY_REPEATS
 from pupila.keras_files import import_keras
+from pupila.pixel_scaling import PixelScaling, scaling_of
 from pupila.plugin import Exporter, Loader, Runner, Student
 from pupila.plugin_registry import installed
 from pupila.predictions import check_outputs, open_model
@@ -215,11 +216,11 @@ class LoaderContract(PluginContract, ABC):
 
     @classmethod
     @abstractmethod
-    def make_file(cls, folder: Path, images: Images) -> tuple[Path, NDArray[np.float32]]:
+    def make_file(cls, folder: Path, images: NDArray[Any]) -> tuple[Path, NDArray[np.float32]]:
         """Write a model of 32 × 32 px into `folder`; return its path and its outputs for `images`.
 
-        Images are uint8 `(n, 32, 32, 3)`, outputs float32 `(n, columns)` of the framework that
-        wrote the model.
+        Images are uint8 `(n, 32, 32, 3)`, or scaled to float32 if the loader builds scaling in.
+        Outputs are float32 `(n, columns)` of the framework that wrote the model.
         """
 
     @pytest.fixture(scope="class")
@@ -251,6 +252,21 @@ class LoaderContract(PluginContract, ABC):
         assert np.ptp(expected, axis=0).max() > 10 * self.tolerance, "all images look the same"
         np.testing.assert_allclose(outputs, expected, atol=self.tolerance)
 
+    def test_the_scaling_of_pixels_is_built_in(self, tmp_path: Path) -> None:
+        scaling, images = scaling_of("caffe"), draw_noise(6)
+        if scaling is None or not self.descriptor(Loader).builds_in_scaling:
+            pytest.skip("it builds no scaling in")
+        (tmp_path / "file").mkdir()
+        source, expected = self.make_file(tmp_path / "file", scaling(images))
+        first, second = (
+            self._stored(source, tmp_path / name, scaling) for name in ("first", "second")
+        )
+        assert first.digest == second.digest, "one file gives two artifacts"
+        with closing(open_model(first)) as model:
+            outputs = model.predict(images, ignore_progress)
+        assert np.ptp(expected, axis=0).max() > 10 * self.tolerance, "all images look the same"
+        np.testing.assert_allclose(outputs, expected, atol=self.tolerance)
+
     def test_a_file_gives_one_artifact(self, source: Path, tmp_path: Path) -> None:
         first, second = (self._stored(source, tmp_path / name) for name in ("first", "second"))
         assert first.digest == second.digest
@@ -275,10 +291,11 @@ class LoaderContract(PluginContract, ABC):
         into.mkdir(parents=True)
         return installed().loader(source).load()(source, output, into)
 
-    def _stored(self, source: Path, folder: Path) -> Artifact:
+    def _stored(self, source: Path, folder: Path, scaling: PixelScaling | None = None) -> Artifact:
         store = Store(folder / "store")
         with store.draft() as draft:
-            result: StepResult = self.descriptor(Loader).load()(source, self.output, draft)
+            more = (scaling,) if scaling else ()
+            result: StepResult = self.descriptor(Loader).load()(source, self.output, draft, *more)
             entry = installed().origin(self.descriptor(Loader))
             origin = Origin(
                 plugin=self.plugin, distribution=entry.distribution, version=entry.version

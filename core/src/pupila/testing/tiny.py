@@ -153,6 +153,21 @@ def colour_teacher(
     return store_model(store, model, classes)
 
 
+def save_scaled_teacher(path: Path) -> Path:
+    """Save a model that classifies the images of `draw_colours`, and takes pixels in 0..1.
+
+    To anything brighter it is blind: raw RGB looks white.
+    """
+    keras = keras_files.import_keras()
+    image = keras.Input(INPUT.shape, name="image")
+    x = keras.layers.ReLU(max_value=1.0, name="clip")(image)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(image, keras.layers.Dense(2, activation="softmax", name="answer")(x))
+    model.set_weights([np.array([[-8, 8], [0, 0], [8, -8]]), np.zeros(2)])
+    model.save(path)
+    return path
+
+
 def photograph_filter(store: Store) -> Artifact:
     """Store a model that calls bright images `crop`, bluish ones `other`, the rest `photograph`."""
     keras = keras_files.import_keras()

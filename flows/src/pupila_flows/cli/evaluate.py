@@ -13,7 +13,7 @@ from pupila.errors import PupilaError, join_names
 from pupila.evaluation import SPECIFICITY
 from pupila.plugin import CLASSIFICATION
 from pupila_flows.cli.console import print_table, say, say_if_synthetic, working
-from pupila_flows.cli.options import HERE, AsJson, LearnedTask, WorkspaceFolder
+from pupila_flows.cli.options import HERE, AsJson, LearnedTask, PixelScaling, WorkspaceFolder
 
 if TYPE_CHECKING:
     from pupila.task import TaskMethods
@@ -72,6 +72,7 @@ def evaluate(
     output: Annotated[
         str | None, typer.Option(help="softmax (the default), logits or sigmoid, or of the task.")
     ] = None,
+    preprocess: PixelScaling = None,
     task: LearnedTask = None,
     positive: Annotated[
         str | None, typer.Option(help="Class that counts as positive; by default the first.")
@@ -94,6 +95,7 @@ def evaluate(
         against=against,
         classes=parse_classes(classes, None if task is None else task),
         output=output,
+        preprocess=preprocess or "none",
         task=task,
         positive=positive,
         specificity=specificity,

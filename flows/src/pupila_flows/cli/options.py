@@ -10,6 +10,7 @@ import typer
 
 from pupila.errors import PupilaError
 from pupila.paths import check_encoding, folder_problem
+from pupila.pixel_scaling import Preprocess
 from pupila_flows.workspace import DEFAULT
 
 
@@ -70,6 +71,12 @@ LearnedTask = Annotated[
         "--task",
         help="What models have learned (see `pupila plugins`); by default classes.",
         callback=_task_name,
+    ),
+]
+PixelScaling = Annotated[
+    Preprocess | None,
+    typer.Option(
+        "--preprocess", help="What is done with pixels outside a model file; it is built in."
     ),
 ]
 HERE = Path(DEFAULT)

@@ -13,7 +13,7 @@ import typer
 from pupila.digest import short_digest
 from pupila.errors import PupilaError
 from pupila_flows.cli.console import print_table, say, working
-from pupila_flows.cli.options import HERE, AsJson, LearnedTask, WorkspaceFolder
+from pupila_flows.cli.options import HERE, AsJson, LearnedTask, PixelScaling, WorkspaceFolder
 
 if TYPE_CHECKING:
     from pupila_flows.teachers import StoredTeacher
@@ -41,6 +41,7 @@ def add(
         str | None,
         typer.Option(help="softmax, logits or sigmoid; by default that of the last version."),
     ] = None,
+    preprocess: PixelScaling = None,
     task: LearnedTask = None,
     trained_on: Annotated[
         Path | None,
@@ -60,7 +61,7 @@ def add(
     opened = Workspace.at(workspace)
     with working(as_json), opened.writing():
         names = parse_classes(classes, task)
-        added = add_teacher(opened, name, file, names, output, trained_on, task)
+        added = add_teacher(opened, name, file, names, output, trained_on, task, preprocess)
     notified = added.changed and _notify(opened.root, added.teacher)
     if as_json:
         print(json.dumps(_row(added.teacher) | {"changed": added.changed, "notified": notified}))
@@ -131,6 +132,7 @@ def _row(teacher: StoredTeacher) -> dict[str, object]:
         "classes": list(record.classes),
         "output": record.output,
         "task": record.task,
+        "preprocess": record.preprocess,
         "training_images": "known" if teacher.training_images else "unknown",
         "path": str(teacher.path),
     }

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from pupila.artifact import Artifact
 from pupila.data_source import AUTOMATIC, ReaderChoice
 from pupila.errors import PupilaError, nearest
-from pupila.plugin import Config, StepPlugin
+from pupila.pixel_scaling import Preprocess
+from pupila.plugin import Config, Loader, StepPlugin
 from pupila.plugin_registry import PluginRegistry, installed
 from pupila.spec import OutputSpec
 from pupila.store import read_artifact
@@ -34,6 +35,8 @@ class PlannedTeacher:
     path: Path
     format: str
     spec: OutputSpec
+    preprocess: Preprocess = "none"
+    """Scaling of pixels outside the model file, which its loader builds into the model."""
     artifact: Artifact | None = None
     """The artifact, if the teacher already is one; None if its model file must be imported."""
     training_images: Path | None = None
@@ -169,7 +172,18 @@ def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> Planned
     """
     artifact = read_artifact(path)
     registry.runner(artifact.format)
-    return PlannedTeacher(name, path, artifact.format, artifact.record.output, artifact)
+    return PlannedTeacher(name, path, artifact.format, artifact.record.output, artifact=artifact)
+
+
+def preprocess_fault(loader: Loader, path: Path, preprocess: Preprocess) -> str | None:
+    """Return why a scaling of pixels cannot be built into a model file; None if it can."""
+    if preprocess == "none" or loader.builds_in_scaling:
+        return None
+    return (
+        f"preprocess: {preprocess!r} cannot be built into {str(path)!r}, as the loader "
+        f"{loader.name!r} builds no scaling in: put it inside the model in the program that made "
+        f"it, save the model again and leave `preprocess` out."
+    )
 
 
 def contradictions(
@@ -177,6 +191,7 @@ def contradictions(
 ) -> Iterator[tuple[str, str]]:
     """Yield the name of each field of `section` that contradicts a model's record, and a message.
 
+    Any `preprocess` does, since a model with a record has its scaling built in.
     `spec` is the model's output as the record states it. In the message, `whose` stands before the
     word "record".
     """
@@ -190,3 +205,9 @@ def contradictions(
     for name, (given, recorded) in differing.items():
         reason = f"{given!r} is not what {whose} record says, {recorded!r}"
         yield name, f"{name}: {reason}: leave it out."
+    if section.preprocess != "none":
+        yield (
+            "preprocess",
+            f"preprocess: {whose} model takes raw RGB 0..255 already, as any scaling was built in "
+            f"when it was made or added: leave it out.",
+        )

@@ -12,7 +12,12 @@ from pupila.plugin_registry import PluginRegistry, installed
 from pupila.spec import OutputSpec
 from pupila.store import is_artifact
 from pupila_flows.plan.facts import Checking, RecipeFacts
-from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
+from pupila_flows.plan.plan import (
+    PlannedTeacher,
+    contradictions,
+    planned_artifact,
+    preprocess_fault,
+)
 from pupila_flows.plan.task_fields import find_task
 from pupila_flows.plan.view import ValidSection
 from pupila_flows.recipe.errors import dotted
@@ -42,7 +47,11 @@ def _find(
     if stored:
         recorded = stored.record.spec
         planned = yield from _teacher(facts, name, valid, stored.path, recorded)
-        return planned and replace(planned, training_images=stored.training_images)
+        return planned and replace(
+            planned,
+            training_images=stored.training_images,
+            preprocess=stored.record.preprocess,
+        )
     path = yield from facts.existing_path(text, ("teachers", name, "path"), "model")
     return (yield from _teacher(facts, name, valid, path, None)) if path else None
 
@@ -89,7 +98,12 @@ def _teacher(
         return None
     kind = section.output or task.output_kinds[0]
     spec = OutputSpec(task=task.name, kind=kind, classes=classes)
-    return PlannedTeacher(name, path, _format(facts.plugins, path, spec), spec)
+    planned = PlannedTeacher(
+        name, path, _format(facts.plugins, path, spec), spec, section.preprocess
+    )
+    if fault := preprocess_fault(facts.plugins.loader(path), path, section.preprocess):
+        yield (*location, "preprocess"), fault
+    return planned
 
 
 def _default_classes(facts: RecipeFacts, task: Task) -> tuple[str, ...]:

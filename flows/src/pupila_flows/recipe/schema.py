@@ -21,6 +21,8 @@ from pydantic import (
 
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY
 from pupila.names import lower_case_name_fault, name_fault
+from pupila.pixel_scaling import DESCRIPTION as PREPROCESS
+from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION, Runner, StepPlugin, Task
 from pupila.threads import DEFAULT_THREADS
 from pupila_flows.recipe.expectations import Bounds
@@ -148,6 +150,7 @@ class TeacherSection(Section):
     task: TaskName | None = Field(
         default=None, description="What the model has learned, if that is not the data's task."
     )
+    preprocess: Preprocess = Field(default="none", description=PREPROCESS)
     unproven: bool = Field(
         default=False,
         description="Whether a run continues if the teacher is not shown to be above chance on "

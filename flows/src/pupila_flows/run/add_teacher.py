@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pupila.digest import digest_tree
 from pupila.errors import PupilaError, list_names
+from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION
 from pupila.plugin_registry import installed
 from pupila.spec import OutputSpec
@@ -43,13 +44,14 @@ def add_teacher(
     output: str | None = None,
     trained_on: Path | None = None,
     task: str | None = None,
+    preprocess: Preprocess | None = None,
 ) -> AddedTeacher:
     """Add a model to the teacher store, as the version that later runs get for `teacher:NAME`.
 
-    `classes`, `output` and `task` describe a model file; an artifact has them in its record. If one
-    of them is None, its value is taken from the teacher's current version. If the same model was
-    added before, the version that was made then becomes current again. `trained_on` is a folder or
-    a CSV of the images that the teacher was trained on; images of the split `test` are left out.
+    `classes`, `output`, `task` and `preprocess` describe a model file; an artifact has them in its
+    record. If one is None, its value is taken from the teacher's current version. If the same model
+    was added before, the version that was made then becomes current again. `trained_on` is a folder
+    or a CSV of the images that the teacher was trained on; images of the split `test` are left out.
 
     Raises:
         PupilaError: the model is missing, no loader reads it, or its classes are not known.
@@ -67,17 +69,16 @@ def add_teacher(
         known = teacher_store.versions(name)
         current = teacher_store.current(name) if name in teacher_store.names() else None
         spec = _spec(source, current, classes, output, task)
-        identity = digest_tree(source), spec
-        same = [
-            version for version in known if (version.record.sha256, version.record.spec) == identity
-        ]
+        scaling = _scaling(source, current, preprocess)
+        identity = digest_tree(source), spec, scaling
+        same = [version for version in known if _identity(version) == identity]
         unchanged = current is not None and current in same
         teacher = (
             current
             if current and unchanged
             else same[-1]
             if same
-            else _add(workspace, teacher_store, name, source, spec)
+            else _add(workspace, teacher_store, name, source, spec, scaling)
         )
         if images:
             images.write(teacher.folder)
@@ -95,26 +96,56 @@ def _known_task(teacher_store: TeacherStore, name: str, source: Path) -> str:
     return CLASSIFICATION
 
 
+def _identity(teacher: StoredTeacher) -> tuple[str, OutputSpec, Preprocess]:
+    """Return what makes two versions of a teacher the same one."""
+    return teacher.record.sha256, teacher.record.spec, teacher.record.preprocess
+
+
+def _scaling(
+    source: Path, current: StoredTeacher | None, preprocess: Preprocess | None
+) -> Preprocess:
+    """Return the scaling of pixels, from the arguments or the current version.
+
+    Raises:
+        PupilaError: it is given for an artifact.
+    """
+    if not is_artifact(source):
+        return preprocess or (current.record.preprocess if current else "none")
+    if preprocess not in (None, "none"):
+        raise PupilaError(
+            f"{str(source)!r} is an artifact, whose scaling was built in when it was made: leave "
+            f"--preprocess out."
+        )
+    return "none"
+
+
 def _add(
-    workspace: Workspace, teacher_store: TeacherStore, name: str, source: Path, spec: OutputSpec
+    workspace: Workspace,
+    teacher_store: TeacherStore,
+    name: str,
+    source: Path,
+    spec: OutputSpec,
+    preprocess: Preprocess,
 ) -> StoredTeacher:
     with teacher_store.draft(name, source) as copy:
         try:
-            _import(workspace, name, copy, spec)
+            _import(workspace, name, copy, spec, preprocess)
         except PupilaError as error:  # it speaks of the copy, which the user has never seen
             raise PupilaError(str(error).replace(str(copy), str(source))) from None
         added = datetime.now(UTC).isoformat(timespec="seconds")
-        record = TeacherRecord.of(source.name, digest_tree(copy), added, spec)
+        record = TeacherRecord.of(source.name, digest_tree(copy), added, spec, preprocess)
         return teacher_store.seal(name, copy, record)
 
 
-def _import(workspace: Workspace, name: str, copy: Path, spec: OutputSpec) -> None:
+def _import(
+    workspace: Workspace, name: str, copy: Path, spec: OutputSpec, preprocess: Preprocess
+) -> None:
     """Import a model in the same way as a run, so that runs can reuse the result."""
     registry = installed()
     planned = (
         planned_artifact(name, copy, registry)
         if is_artifact(copy)
-        else PlannedTeacher(name, copy, registry.loader(copy).produces, spec)
+        else PlannedTeacher(name, copy, registry.loader(copy).produces, spec, preprocess)
     )
     with session(workspace, workers=1):
         perform(ImportTeacher.of(workspace, planned))

@@ -14,6 +14,7 @@ from pupila.dataset import Dataset
 from pupila.errors import PupilaError, nearest, unknown_class
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY, Estimate
 from pupila.external import ExternalEvaluation
+from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION
 from pupila.plugin_registry import installed
 from pupila.store import is_artifact
@@ -51,6 +52,8 @@ class EvaluationRequest:
     against: Path | None = None
     classes: tuple[str, ...] | None = None
     output: str | None = None
+    preprocess: Preprocess = "none"
+    """Scaling of pixels that is not in the model files."""
     task: str | None = None
     """What model files have learned; by default what the artifacts have, or a classification."""
     positive: str | None = None
@@ -208,7 +211,9 @@ def _plan(
         choice = ReaderChoice(cache=cache)
         names = layout.names(request.data, listing.task, known, choice)
     models = [*request.models, *([request.against] if request.against else [])]
-    return planned_models(models, request.classes, names, request.output, listing.task)
+    return planned_models(
+        models, request.classes, names, request.output, listing.task, request.preprocess
+    )
 
 
 def _check_without_classes(request: EvaluationRequest, task: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from pupila.errors import PupilaError, list_names, nearest
+from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION, Task
 from pupila.plugin_registry import installed
 from pupila.spec import OutputSpec
@@ -61,10 +62,12 @@ def planned_models(
     labels: tuple[str, ...],
     output: str | None,
     task: str = CLASSIFICATION,
+    preprocess: Preprocess = "none",
 ) -> list[PlannedTeacher]:
     """Check the models that a command names, and return them as planned teachers.
 
-    `classes`, `output` and `task` describe model files; artifacts have them in their records.
+    `classes`, `output`, `task` and `preprocess` describe model files; artifacts have them in their
+    records.
     Without `classes`, the classes of a model file are the `labels` of the images, or what these are
     about; without `output`, its kind is the task's first.
 
@@ -82,25 +85,29 @@ def planned_models(
         )
     file_classes = classes or labels
     return [
-        _file(model, file_classes, output or learned.output_kinds[0], learned)
+        _file(model, file_classes, output or learned.output_kinds[0], learned, preprocess)
         if model in files
-        else _artifact(model, *((None, None) if files else (classes, output)))
+        else _artifact(model, *((None, None, "none") if files else (classes, output, preprocess)))
         for model in models
     ]
 
 
-def _file(model: Path, classes: tuple[str, ...], output: str, task: Task) -> PlannedTeacher:
+def _file(
+    model: Path, classes: tuple[str, ...], output: str, task: Task, preprocess: Preprocess
+) -> PlannedTeacher:
     fault = names_fault(classes, task) or output_fault(output, classes, task)
     if fault:
         raise invalid_classes(classes, fault.removesuffix("."))
     spec = OutputSpec(task=task.name, kind=output, classes=classes)
-    return PlannedTeacher(model.stem, model, installed().loader(model).produces, spec)
+    return PlannedTeacher(model.stem, model, installed().loader(model).produces, spec, preprocess)
 
 
-def _artifact(model: Path, classes: tuple[str, ...] | None, output: str | None) -> PlannedTeacher:
+def _artifact(
+    model: Path, classes: tuple[str, ...] | None, output: str | None, preprocess: Preprocess
+) -> PlannedTeacher:
     """Return a teacher that is an artifact; the command's options must agree with its record."""
     planned = planned_artifact(model.stem, model, installed())
-    section = TeacherSection(path=str(model), classes=classes, output=output)
+    section = TeacherSection(path=str(model), classes=classes, output=output, preprocess=preprocess)
     for _, message in contradictions(section, planned.spec):
         raise PupilaError(message)
     return planned

@@ -70,7 +70,7 @@ def _check(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck 
 def _advice(run: Run, teacher: PlannedTeacher, check: ChanceCheck) -> str:
     """Suggest another order of the classes, more images, or another teacher."""
     if check.order:
-        if run.plan.recipe.teachers[teacher.name].path.startswith(PREFIX):
+        if _is_stored(run, teacher):
             return f"{check.order_hint}: add it again, with `--classes {','.join(check.order)}`."
         if teacher.artifact:
             return f"{check.order_hint}: its record has another, so import the model file again."
@@ -78,4 +78,27 @@ def _advice(run: Run, teacher: PlannedTeacher, check: ChanceCheck) -> str:
     unproven = "write `unproven: true` into its section, and the run goes on all the same"
     if not check.has_enough_images:
         return f"Add {_SPLIT} images, or {unproven}."
-    return f"Give a teacher that tells these classes apart, or more {_SPLIT} images; or {unproven}."
+    scaling = _scaling_advice(run, teacher)
+    return (
+        f"{scaling}Give a teacher that tells these classes apart, or more {_SPLIT} images; or "
+        f"{unproven}."
+    )
+
+
+def _scaling_advice(run: Run, teacher: PlannedTeacher) -> str:
+    """Ask for the scaling of pixels outside a model file, if the recipe names none."""
+    if teacher.artifact or teacher.preprocess != "none":
+        return ""
+    where = (
+        "add it again with `--preprocess`"
+        if _is_stored(run, teacher)
+        else "write `preprocess: scale` (or center, imagenet, caffe) into its section"
+    )
+    return (
+        f"It is given raw RGB 0..255: if the program that trained it scaled pixels outside the "
+        f"model file, {where}. "
+    )
+
+
+def _is_stored(run: Run, teacher: PlannedTeacher) -> bool:
+    return run.plan.recipe.teachers[teacher.name].path.startswith(PREFIX)

@@ -18,6 +18,7 @@ def pupila_loaders() -> Iterator[Loader]:
         produces="keras",
         recognises=recognise.is_archive,
         implementation=f"{__name__}.archive:load",
+        builds_in_scaling=True,
     )
     yield Loader(
         name="keras-h5",
@@ -25,6 +26,7 @@ def pupila_loaders() -> Iterator[Loader]:
         produces="keras",
         recognises=recognise.is_hdf5,
         implementation=f"{__name__}.hdf5:load",
+        builds_in_scaling=True,
     )
     yield Loader(
         name="pickle",
@@ -39,6 +41,7 @@ def pupila_loaders() -> Iterator[Loader]:
         produces="savedmodel",
         recognises=recognise.is_savedmodel,
         implementation=f"{__name__}.savedmodel:load",
+        builds_in_scaling=True,
     )
 
 

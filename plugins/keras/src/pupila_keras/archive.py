@@ -13,6 +13,7 @@ from typing import Any
 
 from pupila import Artifact, OutputSpec, PupilaError, StepResult
 from pupila.keras_files import MODEL_NAME
+from pupila.pixel_scaling import PixelScaling
 from pupila_keras import legacy
 from pupila_keras.building import check_weights
 from pupila_keras.finish import finish, is_legacy
@@ -27,8 +28,12 @@ _MOST_BYTES = {_CONFIG: 1 << 25, _METADATA: 1 << 20}
 """Largest allowed size in bytes, for the archive members that are read as a whole."""
 
 
-def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
+def load(
+    source: Path, output: OutputSpec, folder: Path, scaling: PixelScaling | None = None
+) -> StepResult:
     """Write the model of a `.keras` archive into `folder` as a Keras 3 model.
+
+    `scaling`, if any, is built into it.
 
     Raises:
         PupilaError: the archive is damaged, would run code or read other files, or is not a
@@ -37,7 +42,7 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     with file_errors(source):
         config, version = _config(source)
         check_config(config)
-        return finish(_model(source, config, version), output, folder, version)
+        return finish(_model(source, config, version), output, folder, version, scaling)
 
 
 def check(artifact: Artifact) -> None:

@@ -7,20 +7,28 @@ from typing import Any
 
 from pupila import OutputSpec, StepResult, keras_files
 from pupila.measured import Measured
+from pupila.pixel_scaling import PixelScaling
 from pupila_keras.checks import check_columns, check_kind, input_spec, shapes_of
 from pupila_keras.keras_imports import import_keras, import_tf_keras
 from pupila_keras.probe import predict_probes
 from pupila_keras.reading import library_errors
+from pupila_keras.scaling import with_scaling
 from pupila_keras.translate import to_keras_3
 
 
-def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> StepResult:
+def finish(
+    model: Any,
+    output: OutputSpec,
+    folder: Path,
+    written_by: str,
+    scaling: PixelScaling | None = None,
+) -> StepResult:
     """Write a loaded Keras 2 or 3 model into `folder` as a Keras 3 model, after checking it.
 
-    `output` is the declared output, and `written_by` is the Keras version that wrote the model's
-    file. `measured` of the result contains `written_by`. For a model of Keras 2 it also contains
-    `translation_difference`, how much translation changed the outputs (see
-    `pupila_keras.translate`).
+    `output` is the declared output, `written_by` is the Keras version that wrote the model's file,
+    and `scaling` is built into the model. `measured` of the result contains `written_by`. For a
+    model of Keras 2 it also contains `translation_difference`, how much translation changed the
+    outputs (see `pupila_keras.translate`).
 
     Raises:
         PupilaError: the model does not take one RGB image, does not have the declared output, or
@@ -32,6 +40,8 @@ def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> Ste
     measured: dict[str, Any] = {"written_by": f"Keras {written_by}"}
     if is_legacy(written_by):
         model, measured["translation_difference"] = to_keras_3(model)
+    if scaling:
+        model = with_scaling(model, scaling)
     check_kind(predict_probes(model), output)
     with library_errors("Keras cannot save it again"):
         keras_files.save(model, folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pupila import OutputSpec, PupilaError, StepResult
+from pupila.pixel_scaling import PixelScaling
 from pupila_keras import legacy
 from pupila_keras.building import check_weights
 from pupila_keras.finish import finish, is_legacy
@@ -19,8 +20,12 @@ _WEIGHTS_ONLY = ("layer_names", "layers", "_layer_checkpoint_dependencies", "mod
 """Names of attributes and groups that show that a file has only weights."""
 
 
-def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
+def load(
+    source: Path, output: OutputSpec, folder: Path, scaling: PixelScaling | None = None
+) -> StepResult:
     """Write the model of an HDF5 file into `folder` as a Keras 3 model.
+
+    `scaling`, if any, is built into it.
 
     Raises:
         PupilaError: the file is damaged or not a whole model, the file would run code or read other
@@ -30,7 +35,7 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
         check_storage(source)
         config, version = _config(source)
         check_config(config)
-        return finish(_model(source, config, version), output, folder, version)
+        return finish(_model(source, config, version), output, folder, version, scaling)
 
 
 def _config(source: Path) -> tuple[dict[str, Any], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,12 +15,14 @@ import numpy as np
 
 from pupila import Artifact, OutputSpec, PupilaError, StepResult
 from pupila.errors import list_names
+from pupila.pixel_scaling import PixelScaling
 from pupila_keras.checks import check_columns, check_kind, input_spec
 from pupila_keras.keras_imports import import_tensorflow
 from pupila_keras.operations import check_operations
 from pupila_keras.probe import draw_probes
 from pupila_keras.reading import file_errors, library_errors
 
+_SIGNATURE = "serving_default"
 _ENTRIES = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 
 
@@ -42,16 +45,24 @@ class ServingFunction:
         return self.function(**{self.input_name: cast})[self.output_name]
 
 
-def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
+def load(
+    source: Path, output: OutputSpec, folder: Path, scaling: PixelScaling | None = None
+) -> StepResult:
     """Copy a SavedModel into `folder`, after checking that the model has the declared output.
+
+    If there is a `scaling`, the model is written again with it in front.
 
     Raises:
         PupilaError: the model is damaged, contains links, reads or writes files, or is not a
             classifier of images with the declared output.
     """
     with file_errors(source):
-        for name in _ENTRIES:
-            _copy(source / name, folder / name)
+        if scaling:
+            with tempfile.TemporaryDirectory() as copy:
+                _copy_model(source, Path(copy))
+                _save_scaled(Path(copy), scaling, folder)
+        else:
+            _copy_model(source, folder)
         model = load_signature(folder)
         spec = input_spec([model.input_shape])
         output = check_columns([model.output_shape], output)
@@ -59,6 +70,30 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
         return StepResult(
             format="savedmodel", input=spec, output=output, parameters=_parameters(model.owner)
         )
+
+
+def _copy_model(source: Path, folder: Path) -> None:
+    for name in _ENTRIES:
+        _copy(source / name, folder / name)
+
+
+def _save_scaled(source: Path, scaling: PixelScaling, folder: Path) -> None:
+    """Write a SavedModel of raw RGB in 0..255 that answers as the one in `source` when scaled."""
+    tf = import_tensorflow()
+    model = load_signature(source)
+    spec = input_spec([model.input_shape])
+
+    def answer(image: Any) -> dict[str, Any]:
+        pixels = image * tf.constant(scaling.factors) + tf.constant(scaling.terms)
+        return {model.output_name: model(pixels[..., ::-1] if scaling.reverses else pixels)}
+
+    image = tf.TensorSpec((model.input_shape[0], *spec.shape), tf.float32, name=model.input_name)
+    module = tf.Module()
+    module.model = model.owner
+    module.answer = tf.function(answer, input_signature=[image])
+    with library_errors("the scaling of pixels cannot be built into it"):
+        tf.saved_model.save(module, str(folder), signatures={_SIGNATURE: module.answer})
+    (folder / "fingerprint.pb").unlink()  # has a random number: the same model has the same bytes
 
 
 def check(artifact: Artifact) -> None:
@@ -86,10 +121,10 @@ def load_signature(folder: Path) -> ServingFunction:
     signatures = getattr(loaded, "signatures", None)
     if not isinstance(signatures, Mapping):  # any object in the file may have this name
         raise PupilaError("it has no signatures, which TensorFlow needs to call it: damaged.")
-    function: Any = cast("Mapping[str, Any]", signatures).get("serving_default")
+    function: Any = cast("Mapping[str, Any]", signatures).get(_SIGNATURE)
     if function is None:
         names = ", ".join(sorted(cast("Mapping[str, Any]", signatures))) or "none"
-        raise PupilaError(f"it has no signature 'serving_default': its signatures are: {names}.")
+        raise PupilaError(f"it has no signature {_SIGNATURE!r}: its signatures are: {names}.")
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
     if len(inputs) != 1 or len(outputs) != 1:
         raise PupilaError(

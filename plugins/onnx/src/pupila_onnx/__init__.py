@@ -33,6 +33,7 @@ def pupila_loaders() -> Iterable[Loader]:
         produces="onnx",
         recognises=is_onnx,
         implementation="pupila_onnx.loader:load",
+        builds_in_scaling=True,
     )
 
 

@@ -35,6 +35,7 @@ def pupila_loaders() -> Iterable[Loader]:
         produces="tflite",
         recognises=is_flatbuffer,
         implementation="pupila_tflite.loader:load",
+        builds_in_scaling=True,
     )
 
 
