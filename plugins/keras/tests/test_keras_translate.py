@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from pupila import PupilaError
-from pupila_keras.keras_imports import import_keras, import_tf_keras
+from pupila_keras.keras_imports import import_keras, import_tensorflow, import_tf_keras
 from pupila_keras.probe import predict_probes
 from pupila_keras.translate import TOLERANCE, to_keras_3
 
-keras, tf_keras = import_keras(), import_tf_keras()
+keras, tf_keras, tf = import_keras(), import_tf_keras(), import_tensorflow()
 L = tf_keras.layers
 
 
@@ -70,7 +70,60 @@ def nested_sequential(image):
     return L.Conv2D(2, 1)(inner(image))
 
 
-BODIES = [every_common_layer, bare_operations, gated, shared, nested_functional, nested_sequential]
+def patches(image):
+    return L.Reshape((9, 8))(L.Conv2D(8, 8, strides=8)(L.Rescaling(1 / 127.5, -1)(image)))
+
+
+def feature_map(tensor):
+    return L.Reshape((3, 3, -1))(tensor)
+
+
+def transformer_block(image):
+    positions = L.Embedding(9, 8, embeddings_initializer="normal")(tf.range(9))  # now a constant
+    tensor = patches(image) + positions
+    tensor = L.Add()([tensor, L.MultiHeadAttention(2, 4)(*2 * [L.LayerNormalization()(tensor)])])
+    return feature_map(L.Dense(8, activation="gelu")(tensor))
+
+
+def attentions(image):
+    """Layers side by side have weights of the same shapes, so a wrong order changes the answer."""
+    tensor = patches(image)
+    query, value, key = (L.Dense(8)(tensor) for _ in range(3))
+    heads, scores = L.MultiHeadAttention(2, 4)(
+        query, value=value, key=key, return_attention_scores=True
+    )
+    added = L.AdditiveAttention()([query, L.Attention(use_scale=True)([query, value, key])])
+    mixed = L.EinsumDense("abc,cd->abd", (9, 8), bias_axes="d")(added)
+    products = L.Dot((2, 1))([L.Softmax()(L.Dot((2, 2))([mixed, key])), value])
+    scores = L.Cropping2D(((0, 6), (0, 6)))(L.Permute((2, 3, 1))(scores))
+    return L.Concatenate()([feature_map(L.Add()([heads, products])), scores])
+
+
+def cross_attention(image):
+    left, right = tf_keras.Input((9, 8)), tf_keras.Input((9, 8))
+    attended = L.MultiHeadAttention(2, 4)(left, right, use_causal_mask=True)
+    inner = tf_keras.Model([left, right], L.Add()([left, attended]))
+    tensor = patches(image)
+    return feature_map(inner([L.Dense(8)(tensor), L.Dense(8)(tensor)]))
+
+
+def recurrent(image):
+    """Layers with a state, and layers in the settings of others."""
+    tensor = L.TimeDistributed(tf_keras.Sequential([L.Dense(4), L.ReLU()]))(patches(image))
+    tensor, *state = L.LSTM(6, return_sequences=True, return_state=True)(tensor)
+    tensor = L.LSTM(6, return_sequences=True)(tensor, initial_state=state)
+    tensor, *states = L.Bidirectional(L.GRU(3, return_sequences=True, return_state=True))(tensor)
+    backward = L.GRU(3, return_sequences=True, go_backwards=True)
+    both = L.Bidirectional(L.GRU(3, return_sequences=True), backward_layer=backward)
+    tensor = both(tensor, initial_state=states)
+    cells = [L.LSTMCell(4), L.SimpleRNNCell(4)]
+    return feature_map(L.RNN(cells, return_sequences=True)(tensor))
+
+
+BODIES = [
+    *(every_common_layer, bare_operations, gated, shared, nested_functional, nested_sequential),
+    *(transformer_block, attentions, cross_attention, recurrent),
+]
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)

@@ -16,7 +16,10 @@ Address = list[Any]
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of a layer: its input tensors and keyword arguments."""
+    """One call of a layer: its input tensors and keyword arguments.
+
+    The value of a keyword may be the address of a tensor, or a list of addresses.
+    """
 
     tensors: list[Address]
     keywords: dict[str, Any]
@@ -44,11 +47,13 @@ class LayerCall:
     def serialise(self, classes: dict[str, str]) -> dict[str, Any]:
         """Return the call in Keras 3's notation; `classes` has the class name of each layer."""
         tensors = [_tensor(address, classes) for address in self.tensors]
-        keywords = {
-            name: _tensor(value, classes) if _is_address(value, classes) else value
-            for name, value in self.keywords.items()
-        }
+        keywords = {name: _value(value, classes) for name, value in self.keywords.items()}
         return {"args": tensors if len(tensors) == 1 else [tensors], "kwargs": keywords}
+
+    def with_initial_state(self) -> LayerCall:
+        """Return the call of a recurrent layer: Keras 2 lists sequence and state as its inputs."""
+        sequence, *state = self.tensors
+        return LayerCall([sequence], self.keywords | ({"initial_state": state} if state else {}))
 
 
 def valid_name(name: str) -> str:
@@ -73,11 +78,14 @@ def graph_ends(addresses: list[Any], classes: dict[str, str]) -> Any:
     return ends[0] if len(ends) == 1 else ends
 
 
-def _is_address(value: Any, classes: dict[str, str]) -> bool:
+def _value(value: Any, classes: dict[str, str]) -> Any:
+    """Return a keyword's value in Keras 3's notation: tensors, or a constant as it is."""
     if not isinstance(value, list):
-        return False
+        return value
     parts = cast("list[Any]", value)
-    return len(parts) == 3 and parts[0] in classes
+    if len(parts) == 3 and isinstance(parts[0], str) and parts[0] in classes:
+        return _tensor(parts, classes)
+    return [_value(part, classes) for part in parts]
 
 
 def _tensor(address: Address, classes: dict[str, str]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ _BY_NUMBER: dict[str, Callable[[Any], dict[str, Any]]] = {
 }
 """For each function with a constant operand: settings of the `Rescaling` layer that does the same.
 
-The operand is one number, or one number per channel.
+The operand is one number, or an array that broadcasts to the tensor: one number per channel, or
+the embeddings of all positions.
 """
 _BY_TENSOR = {"math.add": "Add", "math.multiply": "Multiply", "math.subtract": "Subtract"}
 _ACTIVATIONS = {"nn.relu": "relu", "nn.softmax": "softmax", "math.sigmoid": "sigmoid"}
@@ -64,11 +65,12 @@ def _rescaling(scale: Any = 1.0, offset: Any = 0.0) -> dict[str, Any]:
 
 
 def _is_constant(operand: Any) -> bool:
-    values = cast("list[Any]", operand) if isinstance(operand, list) else [operand]
-    return all(isinstance(value, int | float) for value in values)
+    if isinstance(operand, list):
+        return all(map(_is_constant, cast("list[Any]", operand)))
+    return isinstance(operand, int | float)
 
 
 def _map_numbers(value: Any, change: Callable[[float], float]) -> Any:
     if not isinstance(value, list):
         return change(value)
-    return [change(number) for number in cast("list[float]", value)]
+    return [_map_numbers(number, change) for number in cast("list[Any]", value)]

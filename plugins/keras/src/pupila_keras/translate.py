@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,8 @@ TOLERANCE = 1e-5
 
 _RENAMED = {"alpha": "negative_slope", "batch_input_shape": "batch_shape"}
 _NOT_NEEDED = frozenset({"dtype", "sparse", "ragged"})
+_INNER_LAYERS = frozenset({"layer", "backward_layer", "cell", "cells"})
+"""Settings whose values are layers: of `Bidirectional`, `TimeDistributed`, `RNN` and others."""
 
 
 def to_keras_3(legacy: Any) -> tuple[Any, float]:
@@ -61,21 +62,17 @@ def _difference(expected: NDArray[np.float32], outputs: NDArray[np.float32]) -> 
 
 
 def _copy_weights(legacy: Any, model: Any) -> None:
-    for old, new in zip(_leaves(legacy), _leaves(model), strict=True):
+    """Copy the weights of all layers, by name: Keras 2 and 3 may order parallel layers differently.
+
+    Layers of nested models are included.
+    """
+    for old in legacy.layers:
+        new = model.get_layer(valid_name(old.name))
+        if hasattr(old, "layers"):
+            _copy_weights(old, new)
+            continue
         with library_errors(f"the weights of {type(old).__name__} {old.name!r} do not fit Keras 3"):
             new.set_weights(old.get_weights())
-
-
-def _leaves(model: Any) -> Iterator[Any]:
-    """Yield all layers with weights, including those of nested models.
-
-    The order is the same for Keras 2 and 3.
-    """
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from _leaves(layer)
-        elif layer.weights:
-            yield layer
 
 
 def _layer(entry: dict[str, Any]) -> dict[str, Any]:
@@ -104,10 +101,17 @@ def _settings(name: str, config: dict[str, Any]) -> dict[str, Any]:
     for key, value in config.items():
         key = key if key in known else _RENAMED.get(key, key)
         if key in known and key not in _NOT_NEEDED and not key.endswith("_initializer"):
-            settings[key] = value
+            settings[key] = _inner(value) if key in _INNER_LAYERS else value
     if name == "BatchNormalization" and isinstance(config["axis"], list):
         (settings["axis"],) = config["axis"]
     return settings | {"name": valid_name(config["name"])}
+
+
+def _inner(value: Any) -> Any:
+    """Translate a layer, or a list of layers, in the settings of another layer."""
+    if isinstance(value, list):
+        return [_layer(layer) for layer in cast("list[dict[str, Any]]", value)]
+    return _layer(value)
 
 
 def _parameters(name: str, layer: str) -> set[str]:
@@ -153,5 +157,14 @@ def _layer_with_calls(entry: dict[str, Any], classes: dict[str, str]) -> dict[st
         calls = [call]
     else:
         layer = _layer(entry)
+        if _takes_initial_state(entry["class_name"]):
+            calls = [call.with_initial_state() for call in calls]
     nodes = [call.serialise(classes) for call in calls]
     return layer | {"name": valid_name(name), "inbound_nodes": nodes}
+
+
+def _takes_initial_state(name: str) -> bool:
+    """Return whether layers of a class read a sequence and, in a second argument, their state."""
+    layers = import_keras().layers
+    kind = getattr(layers, name, None)
+    return kind is not None and issubclass(kind, layers.RNN | layers.Bidirectional)
