@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pupila.artifact import Artifact
+from pupila.tensorflow_macs import graph_macs
 
 MODEL_NAME = "model.keras"
 
@@ -123,55 +124,20 @@ def parameters(model: Any) -> int:
     return int(model.count_params())
 
 
-def macs(model: Any) -> int:
-    """Return the multiply-accumulates of all convolutions and dense layers for one image.
+def macs(model: Any) -> int | None:
+    """Return the multiply-accumulates of all convolutions and products of matrices for one image.
 
-    A layer that is called twice counts twice, in nested models too. Attention and recurrent
-    layers are not counted.
+    A layer that is called twice counts twice. Recurrent layers are not counted.
 
-    Raises:
-        ValueError: a layer's shape is unknown: the model is not built, or a size is not fixed.
+    None if the size of the image, or of any tensor, is not known.
     """
-    keras = import_keras()
-    return sum(
-        macs(operation) if isinstance(operation, keras.Model) else _call_macs(keras, node)
-        for operation, node in _calls(keras, model)
-    )
+    (image,) = getattr(model, "inputs", None) or (None,)
+    if image is None or None in image.shape[1:]:
+        return None
+    tf = import_tensorflow()
 
+    def answer(image: Any) -> Any:
+        return model(image, training=False)
 
-def _calls(keras: Any, model: Any) -> list[tuple[Any, Any]]:
-    """Return each call in a model's graph, as the layer (or nested model) and its graph node."""
-    if isinstance(model, keras.Sequential):
-        model = model._functional
-    if model is None:
-        raise ValueError("the model is not built: give it an input size")
-    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
-    return [(node.operation, node) for node in nodes]
-
-
-def _call_macs(keras: Any, node: Any) -> int:
-    """Return the multiply-accumulates of one call: each kernel entry once per output position."""
-    layer, layers = node.operation, keras.layers
-    if isinstance(layer, layers.SeparableConv2D):
-        kernels = _size(layer.depthwise_kernel.shape) + _size(layer.pointwise_kernel.shape)
-        return _positions(node.output_tensors[0]) * kernels
-    if isinstance(layer, layers.Conv2DTranspose):
-        return _positions(node.input_tensors[0]) * _size(layer.kernel.shape)
-    if isinstance(layer, layers.DepthwiseConv2D | layers.Conv2D | layers.Dense):
-        return _positions(node.output_tensors[0]) * _size(layer.kernel.shape)
-    return 0
-
-
-def _positions(tensor: Any) -> int:
-    """Return rows times columns of a channels-last feature map; 1 if it has only channels."""
-    between = tensor.shape[1:-1]
-    if None in between:
-        raise ValueError(f"the size of {tensor.name} is not fixed")
-    return _size(between)
-
-
-def _size(shape: Any) -> int:
-    size = 1
-    for length in shape:
-        size *= int(length)
-    return size
+    spec = tf.TensorSpec((1, *image.shape[1:]), image.dtype)
+    return graph_macs(tf.function(answer, autograph=False).get_concrete_function(spec).graph)

@@ -63,6 +63,7 @@ def test_code_that_would_run_is_named(entry: dict[str, Any], complaint: str, wra
     [
         layer("Dense", activation="relu"),
         layer("Dense", activation=function("relu", "builtins")),
+        layer("GroupedQueryAttention", None, head_dim=8),
         layer("Conv2D", kernel_initializer=layer("HeNormal", "keras.initializers")),
         layer("Conv2D", dtype=layer("DTypePolicy", "keras", name="float32")),
         layer("Add", "keras.src.ops.numpy"),

@@ -11,7 +11,8 @@ from ai_edge_litert.interpreter import Interpreter
 from pupila import Config, PupilaError, keras_files
 from pupila.plugin_registry import installed
 from pupila.predictions import open_model
-from pupila.testing import ExporterContract, ignore_progress, run_step, step_for
+from pupila.testing import ExporterContract, ignore_progress, run_step, step_for, store_model
+from pupila.testing.attention import ATTENTION_KINDS, attention_model
 from pupila_tflite import export as exporting
 
 
@@ -35,6 +36,20 @@ def test_litert_gives_the_same_outputs_as_keras(body, kind, keras_model, exporte
     assert with_litert.shape == with_keras.shape
     assert np.ptp(with_keras) > 0.01
     np.testing.assert_allclose(with_litert, with_keras, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ATTENTION_KINDS)
+def test_attention_has_the_same_outputs_and_macs_as_in_keras(kind, store, tmp_path):
+    model, plugin = attention_model(kind), installed().step("export-tflite")
+    given = store_model(store, model)
+    exported = run_step(plugin, Config(), [given], tmp_path / "run", store=store).artifact
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    with_litert = open_model(exported).predict(images, ignore_progress)
+    with_keras = model.predict(images.astype(np.float32), verbose=0)
+    assert np.ptp(with_keras) > 0.01
+    np.testing.assert_allclose(with_litert, with_keras, atol=1e-4)
+    constant = 16 * 16 if kind == "transformer" else 0  # the class token: the converter computes it
+    assert exported.record.macs == keras_files.macs(model) - constant
 
 
 def test_the_measured_difference_is_reported(exported):

@@ -50,7 +50,7 @@ def finish(
         input=spec,
         output=output,
         parameters=keras_files.parameters(model),
-        macs=_macs(model),
+        macs=keras_files.macs(model),
         measured=Measured(measured),
     )
 
@@ -62,14 +62,6 @@ def _without_containers(model: Any, legacy: bool) -> Any:
         return model
     keras = import_tf_keras() if legacy else import_keras()
     return keras.Model(model.inputs[0], model.outputs[0])
-
-
-def _macs(model: Any) -> int | None:
-    """Return the multiply-accumulates; None if the image size of a nested model is not fixed."""
-    try:
-        return keras_files.macs(model)
-    except ValueError:
-        return None
 
 
 def is_legacy(version: str) -> bool:

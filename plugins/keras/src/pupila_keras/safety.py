@@ -169,10 +169,16 @@ def _modules(package: Any) -> Iterator[pkgutil.ModuleInfo]:
 
 @cache
 def _keras_classes() -> frozenset[str]:
-    """Return the names of the classes of Keras 3 and tf_keras that a model may consist of."""
+    """Return the names of the classes of Keras 3 and tf_keras that a model may consist of.
+
+    Some have two names: `keras.layers.GroupQueryAttention` is called `GroupedQueryAttention`.
+    """
     names = {"Functional", "Sequential", "Model", "DTypePolicy", "FloatDTypePolicy", "Policy"}
     for library in (keras_imports.import_keras(), keras_imports.import_tf_keras()):
         for namespace in _NAMESPACES:
             space = import_module(f"{library.__name__}.{namespace}")
-            names |= {name for name, value in vars(space).items() if isinstance(value, type)}
+            classes = {
+                name: value for name, value in vars(space).items() if isinstance(value, type)
+            }
+            names |= {*classes, *(value.__name__ for value in classes.values())}
     return frozenset(names)

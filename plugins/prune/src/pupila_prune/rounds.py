@@ -26,8 +26,8 @@ class Round:
     parameters_removed: float
     """Fraction of the uncut model's parameters that were removed."""
     validation_accuracy: float
-    macs: int
-    """Multiply-accumulates for one image."""
+    macs: int | None
+    """Multiply-accumulates for one image; None if they are not known."""
     history: dict[str, list[float]]
     """Metrics of the retraining, one value for each epoch."""
     validation_fidelity: float | None = None

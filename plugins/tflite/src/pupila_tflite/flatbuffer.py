@@ -53,11 +53,18 @@ class Graph:
 
     @cached_property
     def macs(self) -> int:
-        """Multiply-accumulates for one image, in convolutions and fully connected layers."""
+        """Multiply-accumulates for one image, in convolutions and products of matrices."""
         return sum(map(self._operator_macs, operators(self._model, self._main)))
 
     def _operator_macs(self, operator: Operator) -> int:
-        """Return an operator's multiply-accumulates: one per kernel element and kernel position."""
+        """Return an operator's multiply-accumulates: one per kernel element and kernel position.
+
+        In a product of two tensors, as in attention, the second one is the kernel.
+        """
+        if operator.name == "BATCH_MATMUL":
+            *_, rows, columns = self._shape(operator.inputs[0])  # one of them may be turned
+            output = self._shape(operator.outputs[0])
+            return math.prod(output) * rows * columns // output[-2]
         if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             positions = self._shape(operator.outputs[0])[:-1]
         elif operator.name == "TRANSPOSE_CONV":  # inputs: output shape, kernel, feature map
