@@ -42,6 +42,17 @@ _FAMILIAR = frozenset({"elu", "exponential", "gelu", "linear", "relu", "selu", "
 }
 """Activations that are equal in Keras 2 and 3. `hard_sigmoid` differs; others are new in 3."""
 
+_WITH_WEIGHTS = (
+    *(keras.layers.Conv2D, keras.layers.Conv2DTranspose, keras.layers.DepthwiseConv2D),
+    *(keras.layers.SeparableConv2D, keras.layers.Dense, keras.layers.BatchNormalization),
+    *(keras.layers.LayerNormalization, keras.layers.GroupNormalization, keras.layers.PReLU),
+    *(keras.layers.Attention, keras.layers.AdditiveAttention),
+)
+"""Layers whose weights are trained for int8, or are a few factors that stay in float.
+
+The kernels of other layers, such as `MultiHeadAttention`, would stay in float.
+"""
+
 _RAW_OPERATIONS = {"Add": "Add", "Multiply": "Multiply", "Subtract": "Subtract"}
 """For the name of each operation such as `x + y`: the name of the layer that replaces it."""
 
@@ -278,6 +289,8 @@ def _counterpart(operation: Any) -> Any:
             raise _unknown(operation.name, f"the operation {kind.__name__}")
         return getattr(layers, _RAW_OPERATIONS[kind.__name__])(name=operation.name)
     if not kind.__module__.startswith("keras.") or not hasattr(layers, kind.__name__):
+        raise _unknown(operation.name, f"a {kind.__name__}")
+    if operation.weights and not isinstance(operation, _WITH_WEIGHTS):
         raise _unknown(operation.name, f"a {kind.__name__}")
     counterpart = getattr(layers, kind.__name__)
     return counterpart.from_config(_settings(operation, counterpart))

@@ -77,7 +77,11 @@ def measure_ranges(
         image = images[row : row + 1].astype(dtype)
         calibrator.calibrate({signature: [{argument: image}]}, rules)
         progress(done, len(rows), "calibration images")
-    return calibrator.get_model_qsvs()
+    ranges = calibrator.get_model_qsvs()
+    return {
+        tensor: {name: np.reshape(value, ()) for name, value in statistics.items()}
+        for tensor, statistics in ranges.items()
+    }
 
 
 def _signature(path: Path) -> tuple[str, str, Any]:

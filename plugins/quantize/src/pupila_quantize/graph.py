@@ -58,6 +58,21 @@ def check_quantisable(path: Path, technique: str, picture: tuple[int, ...]) -> N
     _check_finite(model)
 
 
+def check_no_loops(path: Path, technique: str) -> None:
+    """Check that a flatbuffer has no loop, whose activations cannot be calibrated.
+
+    `technique` is named in the error.
+
+    Raises:
+        PupilaError: the flatbuffer has an operator `WHILE`.
+    """
+    if any(name == "WHILE" for name, _ in _operators(map_model(path))):
+        raise PupilaError(
+            f"{technique} cannot quantise loops (WHILE), which recurrent layers become: build "
+            f"these layers with 'unroll=True', or use quantize-dynamic, which needs no images."
+        )
+
+
 def check_has_weights(path: Path, kinds: tuple[str, ...], technique: str) -> None:
     """Check that at least one operator of the given `kinds` has weights in a flatbuffer.
 

@@ -43,6 +43,7 @@ from pupila_quantize.edge_quantizer import (
 from pupila_quantize.ending import Ending
 from pupila_quantize.graph import (
     check_has_weights,
+    check_no_loops,
     check_quantisable,
     dense_scopes,
     float_operators,
@@ -217,7 +218,8 @@ def _mixture_result(ranked: Sequence[Sensitivity], mixture: Mixture, budget: flo
 
 
 def _quantise_without_data(step: Step[Any], name: str, rule: RecipeManager) -> StepResult:
-    rewritten = _rewrite(_float_flatbuffer(step, name), rule, step.output)
+    source = _float_flatbuffer(step, name, calibrated=False)
+    rewritten = _rewrite(source, rule, step.output)
     return _result(step, step.inputs[0].record.output, rewritten)
 
 
@@ -275,10 +277,12 @@ def _inputs(
         return measure_inputs(source, images, rows, correction == "gptq", step.progress)
 
 
-def _float_flatbuffer(step: Step[Any], technique: str) -> Path:
+def _float_flatbuffer(step: Step[Any], technique: str, *, calibrated: bool = True) -> Path:
     (artifact,) = step.inputs
     source = artifact.file(".tflite")
     check_quantisable(source, technique, artifact.record.input.shape)
+    if calibrated:
+        check_no_loops(source, technique)
     return source
 
 
