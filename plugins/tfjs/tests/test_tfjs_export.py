@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pupila import Artifact, PupilaError, keras_files
 from pupila.testing import ExporterContract
+from pupila.testing.attention import attention_model, model_of
 from pupila_tfjs.config import Weights
 from pupila_tfjs.runner import open_model
 
@@ -156,7 +157,7 @@ def test_a_model_runs_on_wasm_as_in_keras(
 ):
     model = build(keras)
     artifact = export_model(model, "float32")
-    changes = {"flattened_biases": wide_biases, "separated_sums": sums}
+    changes = {"flattened_biases": wide_biases, "separated_sums": sums, "replaced_complements": 0}
     assert artifact.record.measured == changes
     runtime, outputs = predict(artifact, batch())
     assert "wasm backend" in runtime
@@ -171,13 +172,33 @@ def test_the_graph_takes_one_raw_image(keras: Any, export_model: ExportModel):
     assert image["dtype"] == "DT_FLOAT"
 
 
+@pytest.mark.parametrize(
+    ("kind", "complements"),
+    [("transformer", 2), ("hybrid", 1), ("attentions", 0), ("operations", 0)],
+)
+def test_attention_runs_on_wasm_as_in_keras(kind: str, complements: int, export_model: ExportModel):
+    model = attention_model(kind)
+    artifact = export_model(model, "float32")
+    assert artifact.record.measured["replaced_complements"] == complements  # of exact GELUs
+    runtime, outputs = predict(artifact, batch())
+    assert "wasm backend" in runtime
+    np.testing.assert_allclose(outputs, model.predict(batch(), verbose=0), atol=1e-5)
+
+
 def test_an_operation_that_tfjs_lacks_is_named(keras: Any, export_model: ExportModel):
-    layers = keras.layers
-    image = keras.Input((SIDE, SIDE, 3))
-    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="gelu")(image))
-    model = keras.Model(image, layers.Dense(2, activation="softmax")(x))
-    with pytest.raises(PupilaError, match=r"refused the model \(exit code 1\): .*Erfc"):
-        export_model(model, "float32")
+    def patches(x: Any) -> Any:
+        return keras.layers.Flatten()(keras.ops.image.extract_patches(x, 8))
+
+    with pytest.raises(PupilaError, match=r"TF\.js lacks: MatrixDiagV3"):
+        export_model(model_of(patches), "float32")
+
+
+def test_a_loop_is_refused(keras: Any, export_model: ExportModel):
+    def recurrent(x: Any) -> Any:
+        return keras.layers.GRU(4)(keras.layers.Reshape((16, 192))(x))
+
+    with pytest.raises(PupilaError, match="a loop, as recurrent layers have"):
+        export_model(model_of(recurrent), "float32")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,13 @@ from typing import Any
 from pupila import InputSpec, Step, StepResult, keras_files
 from pupila.measured import Measured
 from pupila_tfjs.config import ExportTfjs
-from pupila_tfjs.converter import convert
-from pupila_tfjs.graph import flatten_biases, separate_sums, sort_nodes
+from pupila_tfjs.converter import check_operations, convert
+from pupila_tfjs.graph import (
+    flatten_biases,
+    replace_complements,
+    separate_sums,
+    sort_nodes,
+)
 
 _STAGES = 2
 
@@ -30,7 +35,12 @@ def export(step: Step[ExportTfjs]) -> StepResult:
         step.progress(1, _STAGES, "stages")
         convert(saved_model, step.output, step.config.weights)
     graph = step.output / "model.json"
-    changes = {"flattened_biases": flatten_biases(graph), "separated_sums": separate_sums(graph)}
+    changes = {
+        "flattened_biases": flatten_biases(graph),
+        "separated_sums": separate_sums(graph),
+        "replaced_complements": replace_complements(graph),
+    }
+    check_operations(graph)
     sort_nodes(graph)
     step.progress(2, _STAGES, "stages")
     return StepResult.like(artifact, format="tfjs", measured=Measured(changes))

@@ -59,6 +59,19 @@ def separate_sums(model_json: Path) -> int:
     return sum(len(parts) > 1 for parts in split)
 
 
+def replace_complements(model_json: Path) -> int:
+    """Write erfc(x), which TF.js lacks, as 1 - erf(x); return how many were replaced.
+
+    Every exact GELU has one: 0.5 · x · erfc(-x / √2). The difference keeps the operator's name.
+    """
+    model = json.loads(model_json.read_text())
+    nodes: list[dict[str, Any]] = model["modelTopology"]["node"]
+    written = [_complement(node) if node["op"] == "Erfc" else [node] for node in nodes]
+    model["modelTopology"]["node"] = [node for parts in written for node in parts]
+    model_json.write_text(json.dumps(model, separators=(",", ":")))
+    return sum(len(parts) > 1 for parts in written)
+
+
 def sort_nodes(model_json: Path) -> None:
     """Sort the graph's nodes by name, and also the attributes of each node.
 
@@ -96,6 +109,15 @@ def _split(node: dict[str, Any]) -> list[dict[str, Any]]:
         part | {"name": f"{name}/part_{number}" if number < last else name}
         for number, part in enumerate(parts)
     ]
+
+
+def _complement(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the operators that replace an erfc; the last one keeps its name."""
+    name, attributes = node["name"], {"T": node["attr"]["T"]}
+    one = {"name": f"{name}/one", "op": "OnesLike", "input": node["input"], "attr": attributes}
+    erf = {"name": f"{name}/erf", "op": "Erf", "input": node["input"], "attr": attributes}
+    operands = [one["name"], erf["name"]]
+    return [one, erf, {"name": name, "op": "Sub", "input": operands, "attr": attributes}]
 
 
 def _bias(node: dict[str, Any]) -> str | None:
