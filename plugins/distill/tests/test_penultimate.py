@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pupila import PupilaError, keras_files
+from pupila.testing.attention import attention_model
 from pupila_distill.penultimate import penultimate
 
 keras = keras_files.import_keras()
@@ -139,3 +140,13 @@ def test_the_answers_of_a_real_teacher_are_made_of_its_features(name, count, rea
     assert last.kernel.shape == (count, 2)
     biases = apart[:, 0] - apart[:, 1]
     assert biases == pytest.approx(np.full(3, biases[0]), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "features"),
+    [("transformer", 16), ("hybrid", 16), ("attentions", 64), ("operations", 16)],
+)
+def test_a_model_with_attention_has_features(kind, features):
+    last = penultimate(attention_model(kind))
+    assert last.features.shape == (None, features)
+    assert last.kernel.shape == (features, 2)

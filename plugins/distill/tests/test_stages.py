@@ -5,6 +5,7 @@ import pytest
 
 from pupila import InputSpec, installed
 from pupila.keras_graphs import flatten
+from pupila.testing.attention import attention_model
 from pupila.testing.nested import (
     functional,
     outer_functional,
@@ -123,6 +124,7 @@ def backbone_norm(model):
         ("mobile-xs", 128, [64, 32, 16, 8, 4]),
         ("mobile-s", 128, [64, 32, 16, 8, 4]),
         ("residual-m", 128, [64, 32, 16, 8, 4]),
+        ("hybrid-s", 128, [64, 32, 16, 8]),
         ("conv-32-64-8", 128, [126, 61, 30]),
         ("mobile-xs", 32, [16, 8, 4, 2]),
         ("conv-32-64-8", 32, [30, 13, 6]),
@@ -132,6 +134,15 @@ def test_the_students_have_the_stages_that_they_are_drawn_with(name, side, sizes
     model = installed().student(name).load()(InputSpec(height=side, width=side), 2)
     stages = with_stages(model).outputs[1:]
     assert [size_of(stage) for stage in stages] == [(stage, stage) for stage in sizes]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [("transformer", [(4, 4)]), ("hybrid", [(8, 8)]), ("operations", [(4, 4)])],
+)
+def test_the_tensors_of_attention_are_not_taken_for_feature_maps(kind, sizes):
+    stages = with_stages(attention_model(kind)).outputs[1:]
+    assert [size_of(stage) for stage in stages] == sizes
 
 
 # Real teachers ----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pupila import InputSpec, PupilaError, Student, installed
 from pupila.keras_files import macs, parameters
 from pupila.testing import StudentContract
 
-STUDENTS = ["mobile-xs", "mobile-s", "conv-32-64-8", "conv-64-64-128", "residual-m"]
+STUDENTS = ["mobile-xs", "mobile-s", "hybrid-s", "conv-32-64-8", "conv-64-64-128", "residual-m"]
 
 
 def built(name, height=64, width=64, classes=2):
@@ -38,6 +38,7 @@ def test_the_students_are_found_by_name():
     [
         ("mobile-xs", 0.129),
         ("mobile-s", 0.390),
+        ("hybrid-s", 0.395),
         ("conv-32-64-8", 0.480),
         ("conv-64-64-128", 0.915),
         ("residual-m", 2.800),
@@ -83,9 +84,11 @@ def test_layer_names_are_unique_and_activations_quantise_well(name):
     assert used <= {"linear", "relu", "relu6"}
 
 
-@pytest.mark.parametrize("name", ["mobile-xs", "mobile-s", "residual-m"])
+@pytest.mark.parametrize("name", ["mobile-xs", "mobile-s", "hybrid-s", "residual-m"])
 def test_every_convolution_is_followed_by_batch_normalisation(name):
     model = built(name)
     kinds = [type(layer).__name__ for layer in model.layers]
     convolutions = sum(kind in ("Conv2D", "DepthwiseConv2D") for kind in kinds)
-    assert kinds.count("BatchNormalization") == convolutions
+    attentions = kinds.count("MultiHeadAttention")
+    assert attentions == (4 if name == "hybrid-s" else 0)
+    assert kinds.count("BatchNormalization") == convolutions + attentions

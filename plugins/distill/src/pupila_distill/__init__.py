@@ -139,6 +139,12 @@ def pupila_students() -> Iterator[Student]:
         size=128,
     )
     yield Student(
+        name="hybrid-s",
+        summary="0.39 M parameters: inverted residuals, then attention between positions",
+        implementation="pupila_distill.students:hybrid_s",
+        size=128,
+    )
+    yield Student(
         name="conv-32-64-8",
         summary="0.48 M parameters at 128 px: two convolutions and a dense layer of 8 units",
         implementation="pupila_distill.students:conv_32_64_8",

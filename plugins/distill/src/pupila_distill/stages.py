@@ -20,6 +20,9 @@ Size = tuple[int, int]
 _PADDING = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
 """Layers that change the size of a feature map but not its resolution."""
 
+_MOST_UNEVEN = 2.0
+"""Largest ratio of the strides along the two sides of a feature map: a layer may halve one side."""
+
 
 def with_stages(model: Any) -> Any:
     """Return a model of the same layers that outputs `[output, *stages]`.
@@ -31,7 +34,7 @@ def with_stages(model: Any) -> Any:
         PupilaError: the model is not a graph of layers.
     """
     calls = Calls(model)
-    return keras.Model(calls.image, [calls.output, *_last_of_each(calls.made)])
+    return keras.Model(calls.image, [calls.output, *_last_of_each(calls.made, calls.image)])
 
 
 def size_of(feature_map: Any) -> Size:
@@ -40,7 +43,7 @@ def size_of(feature_map: Any) -> Size:
     return height, width
 
 
-def _last_of_each(made: Sequence[tuple[Any, Any]]) -> list[Any]:
+def _last_of_each(made: Sequence[tuple[Any, Any]], image: Any) -> list[Any]:
     """Return the last feature map of each stage, shallow to deep.
 
     Layers before the first convolution are preprocessing and are skipped. A map of one position is
@@ -51,7 +54,9 @@ def _last_of_each(made: Sequence[tuple[Any, Any]]) -> list[Any]:
     for layer, outputs in made[first:]:
         if not isinstance(layer, _PADDING):
             last |= {
-                size_of(output): output for output in keras.tree.flatten(outputs) if _is_map(output)
+                size_of(output): output
+                for output in keras.tree.flatten(outputs)
+                if _is_map(output, image)
             }
     return [last[size] for size in _halvings(last)]
 
@@ -60,8 +65,16 @@ def _convolves(layer: Any) -> bool:
     return any(len(weight.shape) == 4 for weight in getattr(layer, "weights", ()))
 
 
-def _is_map(tensor: Any) -> bool:
-    return len(tensor.shape) == 4 and size_of(tensor) != (1, 1)
+def _is_map(tensor: Any, image: Any) -> bool:
+    """Return whether a tensor has a position for each part of the image.
+
+    The tensors of attention may have four axes too, such as (batch, heads, positions, features).
+    They are told apart by their proportions, which differ from those of the image.
+    """
+    if len(tensor.shape) != 4 or size_of(tensor) == (1, 1):
+        return False
+    strides = [whole / part for whole, part in zip(size_of(image), size_of(tensor), strict=True)]
+    return max(strides) <= _MOST_UNEVEN * min(strides)
 
 
 def _halvings(sizes: Any) -> list[Size]:

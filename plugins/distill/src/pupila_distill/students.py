@@ -6,7 +6,9 @@ Perdomo, bachelor's thesis, Universidad de La Laguna, 2023).
 All activations are ReLU or ReLU6, whose range suits a single int8 scale. Every convolution, except
 in the study's two nets, is followed by batch normalisation, which a converter folds into the
 kernel. Squeeze-and-excitation and swish lose most when quantised to int8, so these architectures do
-not use them. The Lite variants of EfficientNet leave them out for the same reason.
+not use them. The Lite variants of EfficientNet leave them out for the same reason. Attention is
+followed by batch normalisation too: layer normalisation computes a mean and a variance for each
+position, in int8 with few bits.
 """
 
 from __future__ import annotations
@@ -130,6 +132,31 @@ def residual_m(input: InputSpec, classes: int) -> Any:
     return keras.Model(image, _head(x, classes), name="residual_m")
 
 
+def hybrid_s(input: InputSpec, classes: int) -> Any:
+    """Build a student of inverted residuals, then attention between positions; 0.4 M parameters.
+
+    Graham et al. 2021, "LeViT", section 4: convolutions halve the image four times, and only then
+    each position attends to all others, with batch normalisation in the place of layer
+    normalisation. Each block is x + norm(attention(x)), then x + norm(project(relu6(expand(x)))).
+    Unlike there, the resolution stays as it is between blocks, keys are as wide as values, and
+    positions have no embedding: the padding of the convolutions tells them apart.
+
+    Raises:
+        PupilaError: a side is shorter than 32 px.
+    """
+    image, x = _picture(input)
+    x = _normalise(layers.Conv2D(16, 3, 2, **_BARE, name="stem"), x)
+    x = _inverted_residual(x, 16, 1, 1, "stage_0_block_0")
+    for stage, (filters, repeats) in enumerate(((24, 2), (40, 2), (96, 1)), 1):
+        for block in range(repeats):
+            x = _inverted_residual(x, filters, 1 if block else 2, 4, f"stage_{stage}_block_{block}")
+    for block in range(4):
+        x = _attention(x, 4, f"attention_{block}")
+        x = _inner_network(x, 2, f"attention_{block}")
+    x = _normalise(layers.Conv2D(320, 1, **_BARE, name="last"), x)
+    return keras.Model(image, _head(x, classes), name="hybrid_s")
+
+
 _BARE = {"padding": "same", "use_bias": False}
 """Arguments of a convolution before batch normalisation, which has its own bias."""
 
@@ -171,6 +198,24 @@ def _inverted_residual(x: Any, filters: int, strides: int, expansion: int, name:
     if x.shape == shortcut.shape:
         x = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
+
+
+def _attention(x: Any, heads: int, name: str) -> Any:
+    """Add to each position of a feature map what it reads from all positions."""
+    height, width, filters = x.shape[1:]
+    sequence = layers.Reshape((height * width, filters), name=f"{name}_sequence")(x)
+    attend = layers.MultiHeadAttention(heads, filters // heads, name=name)
+    y = layers.Reshape((height, width, filters), name=f"{name}_map")(attend(sequence, sequence))
+    y = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(y)
+    return layers.Add(name=f"{name}_add")([x, y])
+
+
+def _inner_network(x: Any, expansion: int, name: str) -> Any:
+    """Add to each position what two 1×1 convolutions make of it."""
+    filters = x.shape[-1]
+    y = _normalise(layers.Conv2D(filters * expansion, 1, **_BARE, name=f"{name}_expand"), x)
+    y = _normalise(layers.Conv2D(filters, 1, **_BARE, name=f"{name}_project"), y, activation=None)
+    return layers.Add(name=f"{name}_inner_add")([x, y])
 
 
 def _residual(x: Any, filters: int, strides: int, name: str) -> Any:
