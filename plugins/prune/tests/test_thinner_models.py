@@ -9,6 +9,7 @@ from pupila import OutputSpec, PupilaError, installed, keras_files
 from pupila.artifact import Origin
 from pupila.keras_graphs import flatten
 from pupila.store import Store
+from pupila.testing.attention import attention_model
 from pupila_prune.channels import FIXED, kept_entries
 from pupila_prune.graph import channels_of
 from pupila_prune.rebuild import keep_all, rebuild
@@ -205,6 +206,10 @@ MODELS = [
         pytest.param(lambda body=body: functional(body), 16, id=name)
         for name, body, units, _ in CASES
         if units
+    ),
+    *(
+        pytest.param(lambda kind=kind: flatten(attention_model(kind)), 32, id=kind)
+        for kind in ("transformer", "hybrid")
     ),
     application("VGG16", 32),
     application("ResNet50", 32),

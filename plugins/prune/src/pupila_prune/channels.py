@@ -46,7 +46,10 @@ class Channels:
     untouched: tuple[str, ...]
     """Names of unsupported layers and operations. The channels that these read are never cut."""
     sizes: dict[tuple[str, str], int]
-    """Number of entries of each weight, by the names of the layer and the weight."""
+    """Number of entries of each weight, by the names of the layer and the weight.
+
+    Weights of one name in one layer, as in attention, count together; they are never cut.
+    """
     widths: dict[str, Units]
     """The units along the last axis of each layer's output, by layer name."""
 

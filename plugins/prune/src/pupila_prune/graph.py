@@ -19,6 +19,7 @@ layer normalisation or grouped convolution, keep all their input and output chan
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 from typing import Any, cast
 
@@ -100,13 +101,17 @@ class _Walk:
             count=len(number) - 1,
             axes=axes,
             untouched=tuple(dict.fromkeys(self._untouched)),
-            sizes={
-                (layer.name, weight.name): prod(weight.shape)
-                for layer in self._model.layers
-                for weight in layer.weights
-            },
+            sizes=self._sizes(),
             widths={name: self._number(made, number) for name, made in self._outputs.items()},
         )
+
+    def _sizes(self) -> dict[tuple[str, str], int]:
+        """Return the entries of each weight; a layer of layers has several of the same name."""
+        sizes: Counter[tuple[str, str]] = Counter()
+        for layer in self._model.layers:
+            for weight in layer.weights:
+                sizes[layer.name, weight.name] += prod(weight.shape)
+        return dict(sizes)
 
     def _number(self, channels: Units, number: dict[int, int]) -> Units:
         roots = self._ties.roots(channels).tolist()
