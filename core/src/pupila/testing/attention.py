@@ -66,7 +66,7 @@ def _transformer(x: Any) -> Any:
 
 def _hybrid(x: Any) -> Any:
     """Mehta and Rastegari 2022, MobileViT: attention between patches, side by side in a map."""
-    x = layers.Conv2D(_WIDTH, 3, strides=4, padding="same", use_bias=False)(x)
+    x = layers.Conv2D(_WIDTH, 4, strides=4, use_bias=False)(x)
     x = layers.Activation("silu")(layers.BatchNormalization()(x))
     y = layers.Conv2D(_WIDTH, 1)(layers.DepthwiseConv2D(3, padding="same")(x))
     y = layers.Reshape((4, 2, 4, 2, _WIDTH))(y)

@@ -10,6 +10,7 @@ from pupila import InputSpec, Step, StepResult, keras_files
 from pupila.measured import Measured
 from pupila_tfjs.config import ExportTfjs
 from pupila_tfjs.converter import check_operations, convert
+from pupila_tfjs.einsum import einsum_as_products
 from pupila_tfjs.graph import (
     flatten_biases,
     replace_complements,
@@ -50,4 +51,5 @@ def _save(model: Any, spec: InputSpec, folder: Path) -> None:
     """Write a SavedModel with a batch size of one, so that every shape in the graph is known."""
     keras = keras_files.import_keras()
     image = keras.InputSpec(shape=(1, *spec.shape), dtype="float32", name="image")
-    model.export(folder, format="tf_saved_model", verbose=False, input_signature=[image])
+    with einsum_as_products():
+        model.export(folder, format="tf_saved_model", verbose=False, input_signature=[image])
