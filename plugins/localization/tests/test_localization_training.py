@@ -340,7 +340,10 @@ def test_the_views_of_an_image_have_no_mean_answer(distilling):
 
 @pytest.mark.parametrize(
     ("student", "map_size"),
-    [("mobile-xs", (8, 12, 3)), ("mobile-s", (8, 12, 3)), ("conv-32-64-8", (14, 22, 3))],
+    [
+        *(("mobile-xs", (8, 12, 3)), ("mobile-s", (8, 12, 3)), ("hybrid-s", (8, 12, 3))),
+        ("conv-32-64-8", (14, 22, 3)),
+    ],
 )
 def test_an_architecture_ends_in_its_deepest_map_that_is_fine_enough(distilling, student, map_size):
     step = distilling(student=student, size=[64, 96])

@@ -55,8 +55,13 @@ def test_a_loop_is_refused_before_anything_is_calibrated(name: str, run: Run) ->
     assert run("quantize-dynamic", exported).artifact.size_bytes
 
 
-def recurrent(x: Any) -> Any:
-    return layers.GRU(4)(layers.Reshape((16, 192))(x))
+def recurrent(x: Any, **settings: Any) -> Any:
+    return layers.GRU(4, **settings)(layers.Reshape((16, 192))(x))
+
+
+def test_a_recurrent_layer_without_a_loop_is_quantised(run: Run) -> None:
+    exported = run("export-tflite", model_of(lambda x: recurrent(x, unroll=True))).artifact
+    assert dict(run("quantize-int8", exported).result.measured)["agreement"] > 0.9
 
 
 @pytest.mark.parametrize(
