@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from average_weights import archives
 from pupila import (
     ANY_TASK,
     Command,
@@ -14,6 +15,7 @@ from pupila import (
     DataCheck,
     Exporter,
     GateCondition,
+    Loader,
     MeasuredSection,
     Metric,
     ReportSection,
@@ -96,6 +98,18 @@ def pupila_students() -> Iterator[Student]:
         summary="Four convolutions without normalisation (0.10 million parameters), 96 px",
         size=96,
         implementation="average_weights.plain:build",
+    )
+
+
+@hookimpl
+def pupila_loaders() -> Iterator[Loader]:
+    """Yield the one loader of this package."""
+    yield Loader(
+        name="positions",
+        summary="Keras archives with the layer AddPositions of this package",
+        produces="keras",
+        recognises=archives.recognises,
+        implementation="average_weights.positions:load",
     )
 
 
