@@ -23,7 +23,7 @@ from pupila_flows.plan.plan import PlannedTeacher
 from pupila_flows.run.single import perform_alone
 from pupila_flows.workspace import Workspace
 
-PREPROCESS = ("none",)
+PREPROCESS = ("none", "scale", "center", "imagenet", "caffe")
 """How pixels may have been scaled outside of the file, the likeliest first."""
 _KINDS = ("softmax", "sigmoid", "logits")
 _GOOD = 0.9
