@@ -15,6 +15,7 @@ from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import SPECIFICITY
+from pupila.pixel_scaling import Preprocess
 from pupila.plugin_registry import installed
 from pupila.spec import OutputSpec
 from pupila_flows.jobs.evaluate_external import EvaluateExternal
@@ -23,7 +24,7 @@ from pupila_flows.plan.plan import PlannedTeacher
 from pupila_flows.run.single import perform_alone
 from pupila_flows.workspace import Workspace
 
-PREPROCESS = ("none", "scale", "center", "imagenet", "caffe")
+PREPROCESS: tuple[Preprocess, ...] = ("none", "scale", "center", "imagenet", "caffe")
 """How pixels may have been scaled outside of the file, the likeliest first."""
 _KINDS = ("softmax", "sigmoid", "logits")
 _GOOD = 0.9
@@ -36,7 +37,7 @@ _CLEAR = 0.1
 class Reading:
     """One way of reading a model: its scaling and output, and how good it then is."""
 
-    preprocess: str
+    preprocess: Preprocess
     output: str
     classes: tuple[str, ...]
     """In the order of the columns."""
@@ -85,7 +86,7 @@ def find_model(workspace: Workspace, source: Path, images: Dataset) -> FoundMode
     return FoundModel(max(tried, key=lambda reading: reading.accuracy), tuple(tried))
 
 
-def _read(workspace: Workspace, source: Path, images: Dataset, preprocess: str) -> Reading:
+def _read(workspace: Workspace, source: Path, images: Dataset, preprocess: Preprocess) -> Reading:
     artifact, output = _import(workspace, source, images.classes, preprocess)
     answers = _answers(workspace, artifact, images)
     order, accuracy = best_order(answers, images.labels)
@@ -94,13 +95,15 @@ def _read(workspace: Workspace, source: Path, images: Dataset, preprocess: str) 
 
 
 def _import(
-    workspace: Workspace, source: Path, classes: tuple[str, ...], preprocess: str
+    workspace: Workspace, source: Path, classes: tuple[str, ...], preprocess: Preprocess
 ) -> tuple[Artifact, str]:
     """Import the model with the first kind of output that its answers fit."""
     refusals: list[PupilaError] = []
     for output in _kinds(classes):
         spec = OutputSpec(kind=output, classes=classes)
-        planned = PlannedTeacher(source.stem, source, installed().loader(source).produces, spec)
+        planned = PlannedTeacher(
+            source.stem, source, installed().loader(source).produces, spec, preprocess
+        )
         try:
             stored = perform_alone(ImportTeacher.of(workspace, planned))
         except PupilaError as refusal:
