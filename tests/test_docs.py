@@ -15,6 +15,7 @@ from pupila.plugin import StepPlugin
 from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import disc_locator, draw_images, photograph_filter
+from pupila.testing.attention import attention_model
 from pupila_flows.plan.expand import expand
 from pupila_flows.plan.reading import read_plan
 
@@ -54,6 +55,7 @@ def made_before(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> 
     ):
         program = [sys.executable, ROOT / "examples" / f"{script}.py"]
         subprocess.run([*program, shared_data, *given, folder / f"{name}.csv"], check=True)
+    attention_model("transformer").save(folder / "transformer.keras")
     store = Store(folder / "store")
     for run, names, model in (
         ("whole-or-crop", ("int8", "large"), photograph_filter(store)),
@@ -63,6 +65,7 @@ def made_before(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> 
             shutil.copytree(model.path, folder / "runs" / run / "latest" / name)
     names = {"UNSEEN": "unseen.csv", "WHOLE_OR_CROP": "whole-or-crop.csv", "CHAIN": "chain.csv"}
     names |= {"PUPILA_NEAR_MISSES": "near-misses", "RUNS": "runs"}
+    names |= {"TRANSFORMER": "transformer.keras"}
     return {name: str(folder / made) for name, made in names.items()}
 
 

@@ -69,7 +69,7 @@ def _is_map(tensor: Any, image: Any) -> bool:
     """Return whether a tensor has a position for each part of the image.
 
     The tensors of attention may have four axes too, such as (batch, heads, positions, features).
-    They are told apart by their proportions, which differ from those of the image.
+    Their proportions differ from those of the image.
     """
     if len(tensor.shape) != 4 or size_of(tensor) == (1, 1):
         return False
