@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from pupila import Config, PupilaError, keras_files
 from pupila.plugin_registry import installed
 from pupila.predictions import open_model
+from pupila.store import Store
 from pupila.testing import ExporterContract, ignore_progress, run_step, step_for, store_model
 from pupila.testing.attention import ATTENTION_KINDS, attention_model
 from pupila_tflite import export as exporting
@@ -134,3 +135,26 @@ def test_multiplications_of_convolutions_are_those_that_keras_counts(body, keras
 def test_the_runtime_is_named_with_its_version(exported):
     runtime = open_model(exported("conv_and_norm")).runtime
     assert runtime == f"LiteRT {version('ai-edge-litert')}, XNNPACK"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            lambda layers, x: layers.Resizing(8, 8, interpolation="bicubic", name="sharp")(x),
+            "ResizeBicubic (in sharp",
+        ),
+        (lambda layers, x: layers.Conv2D(3, 3, dtype="float64", name="wide")(x), "Conv2D (in wide"),
+    ],
+)
+def test_an_operation_that_litert_lacks_is_named_with_its_layer(body, said, tmp_path):
+    keras = keras_files.import_keras()
+    image = keras.Input((24, 20, 3))
+    features = keras.layers.GlobalAveragePooling2D()(body(keras.layers, image))
+    model = keras.Model(image, keras.layers.Dense(3, "softmax", dtype="float32")(features))
+    artifact = store_model(Store(tmp_path / "store"), model, ("a", "b", "c"))
+    plugin = installed().step("export-tflite")
+    with pytest.raises(PupilaError) as refused:
+        run_step(plugin, Config(), [artifact], tmp_path / "step", store=Store(tmp_path / "store"))
+    assert said in str(refused.value)
+    assert len(str(refused.value)) < 300
