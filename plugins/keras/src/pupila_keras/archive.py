@@ -18,7 +18,7 @@ from pupila_keras import legacy
 from pupila_keras.building import check_weights
 from pupila_keras.finish import finish, is_legacy
 from pupila_keras.keras_imports import import_keras
-from pupila_keras.reading import file_errors, library_errors, parse_config
+from pupila_keras.reading import file_errors, for_inference, library_errors, parse_config
 from pupila_keras.safety import check_config, is_registered
 from pupila_keras.storage import check_storage, check_unpacked
 
@@ -41,6 +41,7 @@ def load(
     """
     with file_errors(source):
         config, version = _config(source)
+        config = for_inference(config)
         check_config(config)
         return finish(_model(source, config, version), output, folder, version, scaling)
 
@@ -122,9 +123,17 @@ def _model(source: Path, config: dict[str, Any], version: str) -> Any:
             return legacy.build(config, weights, source)
         check_weights(config, source)
         named = weights.with_name("model.keras")  # Keras decides by the suffix
-        named.symlink_to(source.resolve())
+        _write_checked(source, config, weights, named)
         with library_errors("Keras cannot read it"):
             return import_keras().saving.load_model(named, compile=False, safe_mode=True)
+
+
+def _write_checked(source: Path, config: dict[str, Any], weights: Path, target: Path) -> None:
+    """Write the archive `source` with another config: Keras also reads what was left out of it."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        new.writestr(_METADATA, old.read(_METADATA))
+        new.writestr(_CONFIG, json.dumps(config))
+        new.write(weights, _WEIGHTS)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from pupila import OutputSpec, StepResult, keras_files
 from pupila.measured import Measured
 from pupila.pixel_scaling import PixelScaling
+from pupila_keras.augmentation import without_augmentation
 from pupila_keras.checks import check_columns, check_kind, input_spec, shapes_of
 from pupila_keras.keras_imports import import_keras, import_tf_keras
 from pupila_keras.probe import predict_probes
@@ -40,6 +41,7 @@ def finish(
     measured: dict[str, Any] = {"written_by": f"Keras {written_by}"}
     if is_legacy(written_by):
         model, measured["translation_difference"] = to_keras_3(model)
+    model = without_augmentation(model)
     if scaling:
         model = with_scaling(model, scaling)
     check_kind(predict_probes(model), output)

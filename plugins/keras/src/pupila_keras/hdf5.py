@@ -12,8 +12,8 @@ from pupila_keras import legacy
 from pupila_keras.building import check_weights
 from pupila_keras.finish import finish, is_legacy
 from pupila_keras.keras_imports import import_keras
-from pupila_keras.reading import file_errors, library_errors, parse_config
-from pupila_keras.safety import check_config
+from pupila_keras.reading import file_errors, for_inference, library_errors, parse_config
+from pupila_keras.safety import bare_operations, check_config
 from pupila_keras.storage import check_storage, open_hdf5
 
 _WEIGHTS_ONLY = ("layer_names", "layers", "_layer_checkpoint_dependencies", "model_weights")
@@ -34,6 +34,10 @@ def load(
     with file_errors(source):
         check_storage(source)
         config, version = _config(source)
+        if is_legacy(version):
+            config = for_inference(config)
+        else:
+            _check_operations(config)
         check_config(config)
         return finish(_model(source, config, version), output, folder, version, scaling)
 
@@ -46,6 +50,19 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
     if "model_config" not in attributes:
         raise PupilaError(_without_config(names))
     return parse_config(attributes["model_config"]), str(attributes.get("keras_version", "2"))
+
+
+def _check_operations(config: dict[str, Any]) -> None:
+    """Refuse operations such as `x / 127.5`, whose module Keras 3 does not write into HDF5 files.
+
+    Raises:
+        PupilaError: there is one, which the message names; Keras itself cannot read it again.
+    """
+    for name in bare_operations(config):
+        raise PupilaError(
+            f"it holds {name}, which Keras 3 writes into .h5 files but cannot read from them: save "
+            f"the model with model.save('model.keras')."
+        )
 
 
 def _without_config(names: set[str]) -> str:

@@ -11,6 +11,8 @@ from typing import Any, cast
 from pupila import PupilaError
 
 _CAUSE = "Exception encountered:"
+_MIXED = frozenset({"mixed_float16", "mixed_bfloat16"})
+"""Names of the policies of Keras 2 and 3 for computing in 16 bits with weights of 32."""
 
 
 @contextmanager
@@ -51,6 +53,22 @@ def parse_config(config: str | bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise PupilaError(f"its config is a JSON {type(value).__name__}, not an object: damaged.")
     return cast("dict[str, Any]", value)
+
+
+def for_inference(value: Any) -> Any:
+    """Return a config without what only training needs, at every depth.
+
+    That is losses and metrics, which may be functions of the user's own, and mixed precision: the
+    weights are float32, and so is the model then.
+    """
+    if isinstance(value, list):
+        return [for_inference(item) for item in cast("list[Any]", value)]
+    if isinstance(value, str) and value in _MIXED:
+        return "float32"
+    if not isinstance(value, dict):
+        return value
+    items = cast("dict[str, Any]", value).items()
+    return {name: for_inference(item) for name, item in items if name != "compile_config"}
 
 
 def _reason(error: Exception) -> str:

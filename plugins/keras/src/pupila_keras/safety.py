@@ -40,6 +40,8 @@ _PLAIN_VALUES = frozenset(
         "__tuple__",
     }
 )
+_OF_APPLICATIONS = frozenset({"LayerScale"})
+"""Layers that only architectures of `keras.applications` have."""
 _NAMESPACES = (
     "layers",
     "initializers",
@@ -68,6 +70,18 @@ def check_config(config: Any, is_known: Callable[[str], bool] = lambda name: Fal
                 f"it holds {objection}. Code from a model file is never run: "
                 "build the model from Keras' own layers and save it again."
             )
+
+
+def bare_operations(config: Any) -> Iterator[str]:
+    """Yield the names of Keras 3's operations and of layers of its applications without a module.
+
+    Names that layers of Keras have too are left out.
+    """
+    for entry in _entries(config):
+        name = entry["class_name"]
+        known = _keras_operations() | _OF_APPLICATIONS
+        if not entry.get("module") and name in known - _keras_classes():
+            yield str(name)
 
 
 def is_registered(name: str) -> bool:

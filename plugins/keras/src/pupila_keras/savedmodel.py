@@ -22,6 +22,8 @@ from pupila_keras.operations import check_operations
 from pupila_keras.probe import draw_probes
 from pupila_keras.reading import file_errors, library_errors
 
+_REPEATS = 1e-4
+"""Largest difference, absolute and relative, of two answers of a model to the same image."""
 _SIGNATURE = "serving_default"
 _ENTRIES = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 
@@ -66,7 +68,13 @@ def load(
         model = load_signature(folder)
         spec = input_spec([model.input_shape])
         output = check_columns([model.output_shape], output)
-        check_kind(_predict_probes(model), output)
+        outputs = _predict_probes(model)
+        if not np.allclose(outputs, _predict_probes(model), rtol=_REPEATS, atol=_REPEATS):
+            raise PupilaError(
+                "it answers the same image otherwise when it is asked again, as with layers that "
+                "alter images at random: export it without them, or save the model as .keras."
+            )
+        check_kind(outputs, output)
         return StepResult(
             format="savedmodel", input=spec, output=output, parameters=_parameters(model.owner)
         )
