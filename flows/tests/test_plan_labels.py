@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image
@@ -56,6 +58,27 @@ def _read(eyes: Path, *changes: tuple[str, str]) -> Plan:
     file = eyes.parent / "recipe.yaml"
     file.write_text(text)
     return read_plan(file)
+
+
+@pytest.mark.parametrize("listed", ["folders", "csv"])
+@pytest.mark.parametrize(("on_disk", "typed"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_letters_and_accents_apart_are_the_same_class(
+    eyes: Path, listed: str, on_disk: Literal["NFC", "NFD"], typed: Literal["NFC", "NFD"]
+):
+    name = "párpado"
+    for split in SPLITS:
+        (eyes / split / "normal").rename(eyes / split / unicodedata.normalize(on_disk, name))
+    data = ("path: eyes", "path: eyes")
+    if listed == "csv":
+        rows = "".join(
+            f"{file.relative_to(eyes.parent)},{file.parent.name},{file.parent.parent.name}\n"
+            for file in sorted(eyes.glob("*/*/*"))
+        )
+        (eyes.parent / "eyes.csv").write_text(f"path,label,split\n{rows}")
+        data = ("path: eyes", "path: eyes.csv")
+    written = unicodedata.normalize(typed, name)
+    plan = _read(eyes, data, ("[normal,", f"[{written},"), (", normal]", f", {written}]"))
+    assert plan.teachers[0].spec.classes == (unicodedata.normalize("NFC", name), "glaucoma")
 
 
 def _problems(eyes: Path, *changes: tuple[str, str]) -> list[tuple[int, str]]:

@@ -15,6 +15,7 @@ from pupila.errors import PupilaError, nearest
 from pupila.hookspecs import hookimpl
 from pupila.image_formats import count_by_suffix, count_left_out, is_image
 from pupila.label_columns import check_takes_folders
+from pupila.names import composed
 from pupila.paths import check_encoding
 from pupila.plugin import Config
 
@@ -142,7 +143,7 @@ def _split(source: DataSource[Config], root: Path, split: str) -> Iterator[Liste
     folders, alone = folders_in(root), count_images(root)
     if split != UNLABELLED and not alone:
         for folder in folders:
-            yield from _images_below(source, folder, folder.name, split)
+            yield from _images_below(source, folder, composed(folder.name), split)
         return
     if split != UNLABELLED and any(
         is_image(file) for below in folders for file in files_below(below)
@@ -202,7 +203,7 @@ def folders_by_label(split_folder: Path) -> list[tuple[str, Path]]:
     """
     if SPLIT_OF[split_folder.name] == UNLABELLED:
         return [("", split_folder)]
-    return [(folder.name, folder) for folder in _class_folders(split_folder)]
+    return [(composed(folder.name), folder) for folder in _class_folders(split_folder)]
 
 
 def _class_folders(split_folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from typing import Self
 from pupila.csv_files import check_header
 from pupila.errors import PupilaError, join_names, nearest
 from pupila.image_stats import MEASURED
+from pupila.names import composed
 from pupila.plugin import CLASSIFICATION, Task
 from pupila.plugin_registry import installed
 from pupila.task import methods_of
@@ -115,13 +116,13 @@ class LabelColumns:
         """Return the label of an image as one text.
 
         `values` has the values of all columns, and `line` names the file and the line in messages.
-        A label that is one text is taken as it is.
+        A label that is one text is taken as it is, with composed letters.
 
         Raises:
             PupilaError: the values are not a label of the task.
         """
         if self.task.name == CLASSIFICATION:
-            return values["label"]
+            return composed(values["label"])
         try:
             return methods_of(self.task.name).label_of(
                 {name: values[name] for name in self.columns}

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY
-from pupila.names import lower_case_name_fault, name_fault
+from pupila.names import composed, lower_case_name_fault, name_fault
 from pupila.pixel_scaling import DESCRIPTION as PREPROCESS
 from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION, Runner, StepPlugin, Task
@@ -51,6 +51,7 @@ def _node_name(text: str) -> str:
 def _check_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
     if not all(name.strip() for name in classes):
         raise ValueError("a class has an empty name")
+    classes = tuple(map(composed, classes))
     twice = [name for name, count in Counter(classes).items() if count > 1]
     if twice:
         raise ValueError(f"class {twice[0]!r} is named twice")
@@ -59,6 +60,7 @@ def _check_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 NodeName = Annotated[str, AfterValidator(_node_name)]
 """Name of a teacher or step; its log files and table rows are named after it."""
+ClassName = Annotated[str, AfterValidator(composed)]
 ClassNames = Annotated[tuple[str, ...], AfterValidator(_check_classes)]
 """Names of classes; how many there must be depends on the task: see `plan.task_fields`."""
 TaskName = Annotated[str, AfterValidator(plugin_name(Task))]
@@ -77,13 +79,13 @@ class ScreenSection(Section):
         description="Teacher that tells images of the right kind from others; it may be an "
         "artifact with classes of its own."
     )
-    accepts: str = Field(description="Class of the teacher that every image should have.")
+    accepts: ClassName = Field(description="Class of the teacher that every image should have.")
 
 
 class HardNegativesSection(Section):
     """Images made from the training images, so that a filter learns no shortcut."""
 
-    label: str = Field(description="Class of the made images: the class that a filter rejects.")
+    label: ClassName = Field(description="Class of the made images, which a filter rejects.")
     images: int = Field(default=400, ge=1, le=100_000, description="Number of images to make.")
 
 
@@ -104,7 +106,7 @@ class DataSection(Section):
         description="Class names in order; by default alphabetical. In other tasks, what the "
         "labels are about.",
     )
-    positive: str | None = Field(
+    positive: ClassName | None = Field(
         default=None,
         description="Class whose sensitivity counts; by default the first one. Only a "
         "classification has one.",

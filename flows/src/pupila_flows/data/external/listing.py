@@ -23,6 +23,7 @@ from pupila.dataset import UNLABELLED
 from pupila.errors import PupilaError, nearest, unknown_class
 from pupila.folder_layout import SPLIT_OF
 from pupila.label_columns import LabelColumns, measured_columns
+from pupila.names import composed
 from pupila.paths import check_encoding, is_special
 from pupila.plugin import CLASSIFICATION, Task
 from pupila.plugin_registry import installed
@@ -128,7 +129,7 @@ def class_of(label: str, classes: Sequence[str], renamed: Mapping[str, str]) -> 
     `renamed` maps labels to classes. Upper and lower case are not distinguished.
     """
     names = {old.strip().casefold(): new for old, new in renamed.items()}
-    meant = names.get(label.strip().casefold(), label)
+    meant = composed(names.get(label.strip().casefold(), label))
     if meant in classes:
         return meant
     return {name.casefold(): name for name in classes}.get(meant.strip().casefold())
