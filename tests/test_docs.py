@@ -89,6 +89,12 @@ def test_the_control_that_an_example_has_written_is_the_control(
     assert nodes["pupil"].control == "control"
 
 
+def test_the_readme_says_what_it_is_and_how_to_start_on_one_screen():
+    start, _ = (ROOT / "README.md").read_text().split("\n## ", 1)
+    assert "make demo" in start
+    assert len(start.splitlines()) <= 30
+
+
 def test_the_recipe_in_the_readme_is_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_teachers: Path
 ):
