@@ -3,6 +3,7 @@ PYTHON ?= python3
 PACKAGES := core flows $(sort $(wildcard plugins/*))
 BIN := .venv/bin
 READY := .venv/.ready
+DOCS_READY := .venv/.docs-ready
 # What runs in Node and browsers: installed and built once for each state of these.
 PAGES := $(shell git ls-files 'plugins/*package-lock.json' 'plugins/*.ts' 'plugins/*.css' 'plugins/*.html' 'core/*.ts')
 
@@ -12,7 +13,7 @@ export PUPILA_DATA ?= $(wildcard $(BESIDE)/data)
 export PUPILA_TEACHERS ?= $(wildcard $(BESIDE)/teachers)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo lint test test-all check bench lock clean
+.PHONY: setup demo lint test test-all check bench docs lock clean
 
 setup: $(READY)
 
@@ -44,11 +45,22 @@ check: lint
 bench: $(READY)
 	for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
+docs: $(DOCS_READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
+$(DOCS_READY): $(READY) docs/requirements.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement docs/requirements.lock
+	touch $@
+
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --group dev $(PACKAGES:%=%/pyproject.toml) pyproject.toml \
 		$(foreach package,core flows $(notdir $(wildcard plugins/*)),--no-emit-package pupila-$(package)) \
 		--output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --group docs --constraint requirements.lock \
+		--output-file docs/requirements.lock
 
 clean:
-	rm -rf .venv .pupila
+	rm -rf .venv .pupila build
