@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +33,26 @@ from pupila_flows.recipe.schema import Recipe, model_in
 PAGE = Path(__file__).with_name("reference.md")
 
 
+Block = type[BaseModel]
+"""A class whose settings are read together: a nested section, or a base of steps' settings."""
+
+
 def reference(registry: PluginRegistry) -> str:
     """Return the whole page as Markdown."""
+    steps = list(registry.all(StepPlugin))
+    shared = _shared([plugin.config for plugin in steps])
     parts = ["# Reference", "", "Written by `python docs/make_reference.py`; a test keeps it true."]
-    parts += ["", "## Recipe", "", *_fields(Recipe, "")]
-    for plugin in registry.all(StepPlugin):
+    parts += ["", "## Recipe", "", *_lines(Recipe, shared)]
+    for plugin in steps:
         parts += ["", f"## {plugin.kind} `{plugin.name}`", "", f"{plugin.summary}.", ""]
         takes = ", ".join(f"`{name}`" for name in sorted(plugin.accepts)) or "no model"
         gives = f"`{plugin.produces}`" if plugin.produces else "the same"
         parts += [f"Takes {takes}; gives {gives}.{_tasks_of(plugin)}", ""]
-        parts += _fields(plugin.config, "") or ["It has no settings."]
+        parts += list(_step_lines(plugin.config, shared)) or ["It has no settings."]
+    parts += ["", "## Settings of several sections and steps"]
+    for block in sorted(shared, key=_title):
+        parts += ["", f"### {_title(block)}", "", str(block.__doc__).splitlines()[0], ""]
+        parts += _lines(block, shared, only=shared[block])
     parts += ["", "## Tasks", "", *map(_task_line, registry.all(Task))]
     parts += ["", "## Students", "", *_listed(registry, Student)]
     parts += ["", "## Loaders", "", *_listed(registry, Loader)]
@@ -81,20 +93,84 @@ def _listed(registry: PluginRegistry, kind: Any) -> list[str]:
     return [f"* `{plugin.name}`: {plugin.summary}" for plugin in registry.all(kind)]
 
 
-def _fields(model: type[BaseModel], prefix: str) -> list[str]:
-    """Return one line per field; the fields of a nested section follow the section's own line."""
-    return list(_lines(model, prefix))
+def _shared(configs: Iterable[type[BaseModel]]) -> dict[Block, set[str]]:
+    """Return what is written once, with the names of the settings there.
+
+    These are bases from which two steps or more inherit settings, and sections that are in two
+    places or more.
+    """
+    configs = list(configs)
+    names: dict[Block, set[str]] = {}
+    users: Counter[Block] = Counter()
+    for config in configs:
+        for block, settings in _by_block(config).items():
+            names.setdefault(block, set()).update(settings)
+            users[block] += 1
+    for section in (Recipe, *configs):
+        for inner in _sections_in(section):
+            names[inner] = set(inner.model_fields)
+            users[inner] += 1
+    return {block: names[block] for block, count in users.items() if count > 1}
 
 
-def _lines(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def _by_block(config: Block) -> dict[Block, list[str]]:
+    """Return the names of a step's settings by the class that defines them."""
+    blocks: dict[Block, list[str]] = {}
+    for name in config.model_fields:
+        block = next(
+            base for base in config.__mro__ if name in vars(base).get("__annotations__", {})
+        )
+        blocks.setdefault(block, []).append(name)
+    return blocks
+
+
+def _sections_in(model: Block) -> Iterator[Block]:
+    """Yield the nested sections of a model, and those in them."""
+    for field in model.model_fields.values():
+        if inner := model_in(field.annotation):
+            yield inner
+            yield from _sections_in(inner)
+
+
+def _title(block: Block) -> str:
+    """Return the name of a class as words: `EpochChoice` is `Epoch choice`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", block.__name__).capitalize()
+
+
+def _link(block: Block) -> str:
+    return f"[{_title(block)}](#{_title(block).lower().replace(' ', '-')})"
+
+
+def _step_lines(config: Block, shared: dict[Block, set[str]]) -> Iterator[str]:
+    """Yield a line for each setting that is the step's own, and one for each shared block."""
+    blocks = _by_block(config)
+    own = {name for block, names in blocks.items() if block not in shared for name in names}
+    yield from _lines(config, shared, only=own)
+    for block, names in blocks.items():
+        if block in shared:
+            settings = (_with_default(name, config.model_fields[name].default) for name in names)
+            yield f"* {_link(block)}: {', '.join(settings)}"
+
+
+def _with_default(name: str, default: Any) -> str:
+    return f"`{name}`" if _is_nested_default(default) else f"`{name}: {default}`"
+
+
+def _lines(
+    model: Block, shared: dict[Block, set[str]], prefix: str = "", only: set[str] | None = None
+) -> Iterator[str]:
+    """Yield one line per setting; those of a nested section follow, or are linked if shared."""
     for name, field in model.model_fields.items():
+        if only is not None and name not in only:
+            continue
         path = f"{prefix}{field.alias or name}"
         default = "" if _is_nested_default(field.default) else f" Default: `{field.default}`."
-        yield f"* `{path}`: {field.description}{default}"
         inner = model_in(field.annotation)
-        if inner is not None:
+        see = f" Its settings: {_link(inner)}." if inner in shared else ""
+        yield f"* `{path}`: {field.description}{default}{see}"
+        if inner is not None and inner not in shared:
             is_mapping = getattr(field.annotation, "__origin__", None) is dict
-            yield from _lines(inner, f"{path}.<name>." if is_mapping else f"{path}.")
+            yield from _lines(inner, shared, f"{path}.<name>." if is_mapping else f"{path}.")
 
 
 def _is_nested_default(default: Any) -> bool:

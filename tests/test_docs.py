@@ -28,6 +28,19 @@ def test_the_reference_is_what_the_code_says_today():
     assert written == make["reference"](installed()), "run `python docs/make_reference.py`"
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "views`: Views of each image.",
+        "until`: Name of the last",
+        "rounds`: Rounds of cutting",
+    ],
+)
+def test_the_reference_describes_a_setting_of_several_steps_once(setting: str):
+    text = (ROOT / "docs" / "reference.md").read_text()
+    assert len(re.findall(rf"\* `[\w.]*{re.escape(setting)}", text)) == 1
+
+
 def test_the_plugin_reference_is_what_the_code_says_today():
     make = runpy.run_path(str(ROOT / "docs" / "make_plugin_reference.py"))
     written = (ROOT / "docs" / "plugin-reference.md").read_text()
