@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pupila.chance import check_chance
-from pupila.errors import PupilaError, check_class, join_names, list_names, unknown_class
+from pupila.errors import PupilaError, check_class, join_names, list_names, nearest, unknown_class
 from pupila.metrics import check_answers
 from pupila.spec import OutputSpec
 from pupila.task import methods_of
@@ -51,3 +51,8 @@ def test_a_field_with_an_unknown_class_is_refused_with_the_nearest():
     message = r"positive is 'glaucom', .* \['glaucoma', 'normal'\]\. Did you mean 'glaucoma'\?"
     with pytest.raises(PupilaError, match=message):
         check_class("positive", "glaucom", ("glaucoma", "normal"))
+
+
+def test_the_nearest_name_may_be_written_in_other_case():
+    assert nearest("TEST", ("train", "test")) == " Did you mean 'test'?"
+    assert nearest("tset", ("Train", "Test")) == " Did you mean 'Test'?"

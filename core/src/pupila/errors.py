@@ -24,9 +24,13 @@ class PluginFailed(RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `" Did you mean 'x'?"` for the known name closest to `name`, or an empty string."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {matches[0]!r}?" if matches else ""
+    """Return `" Did you mean 'x'?"` for the known name closest to `name`, or an empty string.
+
+    Upper and lower case are not distinguished.
+    """
+    names = {text.casefold(): text for text in known}
+    matches = difflib.get_close_matches(name.casefold(), list(names), n=1, cutoff=0.5)
+    return f" Did you mean {names[matches[0]]!r}?" if matches else ""
 
 
 def unknown_class(field: str, name: str, classes: Collection[str]) -> str:
