@@ -113,12 +113,12 @@ def train(data: Path, size: int, epochs: int, seed: int) -> Any:
         mixed = mix({"images": alter(pictures, training=True), "labels": labels}, training=True)
         return mixed["images"], mixed["labels"]
 
-    model = transformer(size, classes)
+    model, warm_up = transformer(size, classes), min(_WARM_UP_EPOCHS, epochs // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
-        (epochs - _WARM_UP_EPOCHS) * steps,
+        (epochs - warm_up) * steps,
         warmup_target=_LEARNING_RATE,
-        warmup_steps=_WARM_UP_EPOCHS * steps,
+        warmup_steps=warm_up * steps,
     )
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=0.05, clipnorm=1.0, use_ema=True, ema_momentum=_AVERAGE
