@@ -61,7 +61,7 @@ def reference(registry: PluginRegistry) -> str:
     parts += ["", "## Formats of images", "", *_listed(registry, ImageFormat)]
     parts += ["", "## Readers of data sets", "", *_listed(registry, DatasetReader)]
     for reader in registry.all(DatasetReader):
-        if settings := _fields(reader.config, ""):
+        if settings := list(_lines(reader.config, shared)):
             parts += ["", f"### Reader `{reader.name}`", "", *settings]
     parts += ["", "## Data checks", "", *(_listed(registry, DataCheck) or ["None of our own."])]
     parts += ["", "## Commands", "", *_listed(registry, Command)]
