@@ -34,6 +34,7 @@ from pupila_flows.recipe.reader import READER, ReaderSection
 from pupila_flows.recipe.requires import check_requirement
 from pupila_flows.recipe.section import Section
 from pupila_flows.recipe.shift import ShiftSection
+from pupila_flows.recipe.tls import RunnerSection
 
 
 def _recipe_name(text: str) -> str:
@@ -281,29 +282,6 @@ class EvaluateSection(Section):
     def checks_runtimes(self) -> bool:
         """Whether artifacts are checked in other runtimes or with given numbers of threads."""
         return bool(self.runtimes or self.threads)
-
-
-class TlsSection(Section):
-    """Certificates of this machine and its cluster; paths are written like `data.path`."""
-
-    ca: str = Field(description="Certificate of the authority that signed all others.")
-    cert: str = Field(description="Certificate of this machine.")
-    key: str = Field(description="Private key of this machine, which nobody else may read.")
-
-
-class RunnerSection(Section):
-    """The cluster that reads teachers and runs steps, instead of this machine."""
-
-    use: Literal["dask"] = Field(
-        description="`dask`: a Dask cluster whose workers see the workspace, the images and the "
-        "teachers under the same paths."
-    )
-    address: str = Field(description="Address of the cluster's scheduler, like `tls://host:8786`.")
-    tls: TlsSection | None = Field(
-        default=None,
-        description="Certificates, if the address begins with `tls://`; by default those of "
-        "Dask's own configuration.",
-    )
 
 
 class Recipe(Section):
