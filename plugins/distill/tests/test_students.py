@@ -20,6 +20,11 @@ class TestMobileSKeepsTheContract(StudentContract):
 
 
 @pytest.mark.long
+class TestHybridKeepsTheContract(StudentContract):
+    plugin = "hybrid-s"
+
+
+@pytest.mark.long
 class TestConvKeepsTheContract(StudentContract):
     plugin = "conv-32-64-8"
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -41,6 +43,43 @@ class TestHdf5FilesAreReadByTheContract(LoaderContract):
     @classmethod
     def make_file(cls, folder: Path, images: NDArray[np.uint8]):
         return saved(tf_keras, folder / "model.h5", images)
+
+
+class TestSavedModelsAreReadByTheContract(LoaderContract):
+    plugin = "savedmodel"
+
+    @classmethod
+    def make_file(cls, folder: Path, images: NDArray[np.uint8]):
+        model = classifier(keras, size=(32, 32))
+        model.export(folder / "saved", verbose=False)
+        return folder / "saved", np.asarray(model(images.astype(np.float32)))
+
+    def test_a_file_gives_one_artifact_with_a_scaling(self, source: Path, tmp_path: Path) -> None:
+        """TensorFlow numbers functions within a process, and teachers are read in new ones."""
+        digests = [
+            subprocess.run(
+                [sys.executable, "-c", READ_SCALED, str(source), str(tmp_path / name)],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.split()[-1]
+            for name in ("first", "second")
+        ]
+        assert digests[0] == digests[1]
+
+
+READ_SCALED = """
+import sys
+from pathlib import Path
+from pupila import OutputSpec, installed
+from pupila.digest import digest_tree
+from pupila.pixel_scaling import scaling_of
+source, folder = map(Path, sys.argv[1:])
+folder.mkdir()
+output = OutputSpec(kind="softmax", classes=("ill", "well"))
+installed().loader(source).load()(source, output, folder, scaling_of("caffe"))
+print(digest_tree(folder))
+"""
 
 
 def saved(library, path: Path, images: NDArray[np.uint8]):

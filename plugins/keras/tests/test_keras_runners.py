@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pupila import Artifact
+from pupila import Artifact, installed
+from pupila.artifact import Origin
 from pupila.predictions import open_model
 from pupila.runtime import ignore_progress
 from pupila.store import Store
@@ -21,6 +22,20 @@ keras = import_keras()
 
 class TestKerasKeepsTheContract(RunnerContract):
     plugin = "keras"
+
+
+class TestSavedModelKeepsTheContract(RunnerContract):
+    plugin = "savedmodel"
+
+    @classmethod
+    def make_artifact(cls, store: Store, folder: Path) -> Artifact:
+        given = keras_artifact(store)
+        keras.saving.load_model(given.file(".keras")).export(folder / "saved", verbose=False)
+        output, loader = given.record.output, installed().loader(folder / "saved")
+        origin = Origin(plugin=loader.name, distribution="pupila-keras", version="0")
+        with store.draft() as draft:
+            result = loader.load()(folder / "saved", output, draft)
+            return store.add(draft, **vars(result), origin=origin)
 
 
 @pytest.fixture

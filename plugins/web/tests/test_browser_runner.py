@@ -17,7 +17,7 @@ import pytest
 from pupila import Artifact, OpenModel, PupilaError
 from pupila.predictions import open_model
 from pupila.runtime import OpenPage
-from pupila.testing import flatbuffer_with_lacking_operator, ignore_progress
+from pupila.testing import RunnerContract, flatbuffer_with_lacking_operator, ignore_progress
 from pupila_web import browser as browser_module
 from pupila_web import runner
 from pupila_web.runner import BrowserModel, BrowserRuntime
@@ -25,6 +25,18 @@ from pupila_web.runner import BrowserModel, BrowserRuntime
 TFLITE, TFJS = ("export-tflite",), ("export-tfjs",)
 INT8 = ("export-tflite", "quantize-int8")
 WASM = BrowserRuntime("litert", "wasm")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("browser")
+class TestLitertJsKeepsTheContract(RunnerContract):
+    plugin = "litertjs-wasm"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("browser")
+class TestTfjsKeepsTheContract(RunnerContract):
+    plugin = "tfjs-wasm"
 
 
 @pytest.fixture(scope="module")
