@@ -68,7 +68,7 @@ def test_plugins_are_listed_with_formats_distribution_and_version():
         (["validate", "nowhere"], "nowhere"),
         (["evaluate", "nowhere.keras", "nowhere"], "nowhere"),
         (["report"], "No run in"),
-        (["report", "nowhere"], "No result.json in 'nowhere'"),
+        (["report", "nowhere"], "No run in "),
         (["rnu"], "No such command 'rnu'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,8 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pupila.errors import PupilaError
-from pupila.evaluation import Figure
+from pupila.evaluation import Figure, Metrics
 from pupila.plugin_metrics import metrics_of_answers
 from pupila.plugin_registry import installed
 from pupila.result_plugins import Metric
@@ -81,10 +81,15 @@ TRUTHS = np.array([0] * 30 + [1] * 20)
 SCORES = answers([0.1] * 27 + [0.9] * 3 + [0.8] * 16 + [0.3] * 4)
 
 
-def figures(**settings: object) -> dict[str, Figure]:
+def measure(**settings: object) -> Metrics:
     chosen = MetricSettings(classes=CLASSES, positive="glaucoma", **settings)  # pyright: ignore
-    metrics = metrics_of_answers("classification", SCORES, TRUTHS, chosen)
+    return metrics_of_answers("classification", SCORES, TRUTHS, chosen)
+
+
+def figures(**settings: object) -> dict[str, Figure]:
+    metrics = measure(**settings)
     assert metrics.figures == ()
+    assert metrics.not_measured == {}
     return {figure.name: figure for figure in metrics.added}
 
 
@@ -179,13 +184,23 @@ def test_images_without_a_value_are_left_out_and_a_set_without_one_has_no_figure
             r"Metric 'f1' of costs-for-pupila returned \[0.5, 0.6\] for 50 images: expected one "
             r"number, or NaN.",
         ),
+        (
+            "return costs[truths, answers.argmax(axis=1)]",
+            "return costs[truths + 1, answers.argmax(axis=1)]",
+            r"Metric 'cost' of costs-for-pupila raised IndexError: index 2 .*, on 50 images of ",
+        ),
     ],
 )
-def test_wrong_values_are_refused_with_the_name_of_the_package(
+def test_wrong_values_cost_the_metric_alone_and_name_its_package(
     package: Installed, line: str, broken: str, message: str
 ):
-    with package(PLUGIN.replace(line, broken)), pytest.raises(PupilaError, match=message):
-        figures()
+    with package(PLUGIN.replace(line, broken)):
+        metrics = measure()
+    ((name, reason),) = metrics.not_measured.items()
+    assert re.search(message, reason)
+    names = [figure.name for figure in metrics.added]
+    assert name not in names
+    assert {"balanced_accuracy", "log_loss"} < {*names}
 
 
 def test_a_metric_of_another_task_is_left_out(package: Installed):
@@ -194,11 +209,12 @@ def test_a_metric_of_another_task_is_left_out(package: Installed):
         assert "cost" in [metric.name for metric in installed().metrics("localization")]
 
 
-def test_a_name_that_a_recipe_cannot_have_breaks_the_package_alone(package: Installed):
+def test_a_metric_whose_name_a_recipe_cannot_have_is_left_out_alone(package: Installed):
     with package(PLUGIN.replace('name="cost"', 'name="accuracy"')):
         (broken,) = (known for known in installed().broken if known.name == "their_metrics")
-        assert "a metric is named 'accuracy': expected lower-case words" in broken.error
-        assert list(figures()) == ["balanced_accuracy", "log_loss"]
+        assert "metric 'accuracy' has name='accuracy', where lower-case words" in broken.error
+        assert "f1" in [metric.name for metric in installed().metrics("classification")]
+        assert list(figures()) == ["balanced_accuracy", "f1", "log_loss"]
 
 
 def test_only_bounded_values_of_images_take_a_margin():

@@ -234,9 +234,9 @@ def test_the_data_is_read_once_and_only_where_a_setting_speaks_of_it(
 ):
     asked: list[Path] = []
 
-    def counted(path: Path, task: str, classes: tuple[str, ...] | None) -> pd.DataFrame:
+    def counted(path: Path, *settings: Any, **more: Any) -> pd.DataFrame:
         asked.append(path)
-        return whole(path, task, classes)
+        return whole(path, *settings, **more)
 
     whole = manifest.read
     monkeypatch.setattr(manifest, "read", counted)

@@ -257,7 +257,7 @@ QUOTES = "must be text: put quotes, as in"
             ("teachers:", "teacher:"),
             3,
             "teacher is not a known field. Did you mean 'teachers'? "
-            "Known: name, seed, repeat, workers, threads, runner, data, teachers, steps, "
+            "Known: name, seed, repeat, workers, threads, requires, runner, data, teachers, steps, "
             "evaluate, shift, external, gate, publish, sweep, choose_by.",
         ),
         (

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pupila.names import name_fault
 from pupila.plugin import ANY_FORMAT, Plugin
+from pupila.result_plugins import GateCondition, Metric, field_name_fault
 
 _LONGEST = 80
 """Most characters of a wrong value that a message repeats."""
@@ -31,6 +32,8 @@ def descriptor_fault(plugin: Plugin) -> str | None:
         rule = _RULES.get(field.name)
         if rule and value is not None and (expected := rule(value)):
             return _fault(plugin, field.name, expected)
+    if isinstance(plugin, Metric | GateCondition) and (expected := field_name_fault(plugin.name)):
+        return _fault(plugin, "name", expected)
     return None
 
 

@@ -107,6 +107,10 @@ class Metrics(_FrozenModel):
     added: tuple[Figure, ...] = Field(
         default=(), description="Of the installed metrics: see `pupila.plugin.Metric`."
     )
+    not_measured: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description="Why a metric of a package has no figure, by the name of the metric.",
+    )
 
     @property
     def point(self) -> OperatingPoint | None:
@@ -304,3 +308,9 @@ class Evaluation(Measurement):
     def tie_warning(self) -> str | None:
         """Warning if too many images share one answer (see `pupila.ties`), else None."""
         return warning_of(self.metrics.tied, self.metrics.images, f"{self.split} images")
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings as sentences: of tied answers, and of metrics that could not be measured."""
+        tied = [self.tie_warning] if self.tie_warning else []
+        return [*tied, *self.metrics.not_measured.values()]

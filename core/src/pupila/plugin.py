@@ -91,8 +91,9 @@ class Plugin:
 
     kind: ClassVar[str]
     name: str
-    """Name in recipes and on the command line: lower-case words joined by dashes. In one package,
-    two plugins of a kind must have two names."""
+    """Name in recipes and on the command line: lower-case words joined by dashes; of metrics and
+    conditions, which are fields of a recipe, by underscores. In one package, two plugins of a kind
+    must have two names."""
     summary: str
     """One line of 10 to 100 characters for lists, without a full stop."""
     implementation: str

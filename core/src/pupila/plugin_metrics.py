@@ -27,20 +27,21 @@ def metrics_of_answers(
     """Return the metrics of a task's answers to some images, with those that plugins add.
 
     `answers` are `(images, columns)`, `truths` `(images, …)`. The figures of installed metrics
-    are in `Metrics.added`, by name.
+    are in `Metrics.added`, by name; why one has none, in `Metrics.not_measured`.
 
     Raises:
-        PupilaError: there are no images, the arrays do not fit each other or the task, or a plugin
-            returns wrong values.
+        PupilaError: there are no images, or the arrays do not fit each other or the task.
     """
     methods = methods_of(task)
     metrics = methods.metrics(answers, truths, settings)
-    added = tuple(
-        figure
-        for metric in installed().metrics(task)
-        for figure in _figures(metric, methods, answers, truths, settings)
-    )
-    return metrics.model_copy(update={"added": added})
+    added: list[Figure] = []
+    not_measured: dict[str, str] = {}
+    for metric in installed().metrics(task):
+        try:
+            added += _figures(metric, methods, answers, truths, settings)
+        except PupilaError as error:  # a package costs its own figure, and no other
+            not_measured[metric.name] = str(error)
+    return metrics.model_copy(update={"added": tuple(added), "not_measured": not_measured})
 
 
 def values_of_images(
@@ -54,7 +55,7 @@ def values_of_images(
         PupilaError: the plugin raised one, or returned values of another shape, infinite values, or
             values outside its bounds.
     """
-    values = np.asarray(metric.load()(answers, truths, classes), np.float64)
+    values = _measured(metric, answers, truths, classes)
     if values.shape != (len(truths),) or np.isinf(values).any():
         raise PupilaError(
             f"{_title(metric)} returned values of shape {values.shape!r} for {len(truths)} images: "
@@ -103,7 +104,7 @@ def _estimate(
         if not known.any():
             return None
         clusters = None if patients is None else np.asarray(patients)[known]
-        return _mean(values[known], metric.bounds, clusters)
+        return mean_estimate(values[known], metric.bounds, clusters)
 
     def value_on(rows: Any) -> float:
         return _value_of_set(metric, answers[rows], truths[rows], settings.classes)
@@ -111,8 +112,26 @@ def _estimate(
     return _of_set(value_on, len(truths), metric.bounds, patients)
 
 
+def _measured(metric: Metric, answers: Answers, truths: Truths, classes: Sequence[str]) -> Floats:
+    """Call a metric.
+
+    Raises:
+        PupilaError: the plugin raised anything.
+    """
+    try:
+        return np.asarray(metric.load()(answers, truths, classes), np.float64)
+    except PupilaError:
+        raise
+    except Exception as error:  # a third party's code may raise anything
+        raise PupilaError(
+            f"{_title(metric)} raised {type(error).__name__}: {error}, on {len(truths)} images of "
+            f"{', '.join(classes)}. A metric gives NaN for data that it does not fit: fix the "
+            f"plugin."
+        ) from error
+
+
 def _value_of_set(metric: Metric, answers: Floats, truths: Truths, classes: Sequence[str]) -> float:
-    value = np.asarray(metric.load()(answers, truths, classes), np.float64)
+    value = _measured(metric, answers, truths, classes)
     low, high = metric.bounds or (-np.inf, np.inf)
     fits = value.shape == () and not np.isinf(value)
     if not fits or value < low - _ROUNDING or value > high + _ROUNDING:
@@ -124,10 +143,15 @@ def _value_of_set(metric: Metric, answers: Floats, truths: Truths, classes: Sequ
     return float(np.clip(value, low, high))
 
 
-def _mean(
-    values: Floats, bounds: tuple[float, float] | None, clusters: ArrayLike | None
+def mean_estimate(
+    values: Floats, bounds: tuple[float, float] | None, clusters: ArrayLike | None = None
 ) -> Estimate:
-    """Return the mean of the images' values `(images,)` with its interval."""
+    """Return the mean of the images' values `(images,)` with its 95 % interval, by bootstrap.
+
+    `bounds` are the lowest and highest value that an image can have; with them, the interval allows
+    for images that are not there, so it has a width even if all values are the same. `clusters` has
+    the patient of each image.
+    """
     draws = np.concatenate(
         [counts @ values / counts.sum(axis=1) for counts in resamples(len(values), 0, clusters)]
     )

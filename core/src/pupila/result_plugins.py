@@ -49,14 +49,6 @@ class Metric(Plugin):
     """Lowest and highest value that an image can have, or without `per_image` the set; None if
     there are none. They end the interval."""
 
-    def __post_init__(self) -> None:
-        """Make sure that the name can stand in a recipe, beside those of Pupila.
-
-        Raises:
-            ValueError: it cannot.
-        """
-        _check_name(self)
-
     def fits(self, task: str) -> bool:
         """Return whether it measures answers of a task."""
         return self.tasks == ANY_TASK or task in self.tasks
@@ -98,26 +90,17 @@ class GateCondition(Plugin):
     tasks: frozenset[str] = ANY_TASK
     """Names of the tasks whose models it can check."""
 
-    def __post_init__(self) -> None:
-        """Make sure that the name can stand in a recipe, beside those of Pupila.
-
-        Raises:
-            ValueError: it cannot.
-        """
-        _check_name(self)
-
     def fits(self, task: str) -> bool:
         """Return whether it can check models of a task."""
         return self.tasks == ANY_TASK or task in self.tasks
 
 
-def _check_name(plugin: Plugin) -> None:
+def field_name_fault(name: str) -> str | None:
+    """Return what was expected of the name of a metric or condition; None if it is right."""
     taken = FIGURES | LIMITS
-    if not _FIELD.fullmatch(plugin.name) or plugin.name in taken:
-        raise ValueError(
-            f"a {plugin.kind} is named {plugin.name!r}: expected lower-case words joined by "
-            f"underscores, and none of {', '.join(sorted(taken))}"
-        )
+    if _FIELD.fullmatch(name) and name not in taken:
+        return None
+    return f"lower-case words joined by underscores, and none of {', '.join(sorted(taken))}"
 
 
 @dataclass(frozen=True, kw_only=True)

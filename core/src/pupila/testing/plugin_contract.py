@@ -27,7 +27,8 @@ class PluginContract:
         """Return the installed plugin, which must be of a kind."""
         plugin = installed().get(kind, cls.plugin)
         names = [other.name for other in installed().all(cls.kind)]
-        assert plugin, f"no {cls.kind.kind} {cls.plugin!r} is installed, only {names}"
+        skipped = installed().skipped()
+        assert plugin, f"no {cls.kind.kind} {cls.plugin!r} is installed, only {names}.{skipped}"
         return plugin
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

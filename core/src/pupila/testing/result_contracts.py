@@ -164,6 +164,10 @@ class ConditionContract(_ResultContract):
         if condition.has_interval:
             assert isinstance(value, Estimate), "return an Estimate, or drop `has_interval`"
             assert value.low <= value.value <= value.high
+            assert value.low < value.high, (
+                "an interval from images has a width: see `pupila.intervals.share` and "
+                "`pupila.plugin_metrics.mean_estimate`"
+            )
         else:
             assert np.isfinite(float(value))
 

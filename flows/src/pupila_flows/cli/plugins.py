@@ -47,6 +47,7 @@ def _check(registry: PluginRegistry, as_json: bool) -> None:
     """Check every plugin in a child process, print the faults, and exit with code 1 if any."""
     from pupila_flows.execution.child import call, name_of
     from pupila_flows.progress import current_display
+    from pupila_flows.report.formatting import plural
 
     with NamedTemporaryFile(prefix="pupila-", suffix=".log", delete=False) as log, working(as_json):
         display = current_display.get()
@@ -62,9 +63,11 @@ def _check(registry: PluginRegistry, as_json: bool) -> None:
             say(f"{fault['plugin']}. Expected: {fault['expected']}. But: {fault['fault']}")
         _warn_of(registry)
         packages = len({entry.distribution for entry in registry.plugins})
+        left_out = len(skipped["broken"]) + len(skipped["clashes"])
+        also = f"; {plural(left_out, 'plugin')} skipped or ambiguous" if left_out else ""
         say(
             f"{answer['checks']} checks of {len(registry.plugins)} plugins in {packages} packages: "
-            f"{len(answer['faults']) or 'no'} faults."
+            f"{plural(len(answer['faults']), 'fault') if answer['faults'] else 'no faults'}{also}."
         )
         say(_not_checked(registry))
     sys.exit(1 if answer["faults"] or any(skipped.values()) else 0)

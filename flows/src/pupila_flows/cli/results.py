@@ -48,8 +48,8 @@ def print_result(result: RunResult, path: Path, *, wide: bool = False) -> None:
     for entry in result.entries:
         if entry.error:
             say(f"error: {entry.name}: {entry.error}", file=sys.stderr)
-        if entry.evaluation and entry.evaluation.tie_warning:
-            say(f"warning: {entry.name}: {entry.evaluation.tie_warning}", file=sys.stderr)
+        for warning in entry.evaluation.warnings if entry.evaluation else ():
+            say(f"warning: {entry.name}: {warning}", file=sys.stderr)
     _print_gate(result)
     say_if_synthetic(Path(result.data.path))
     _print_paths(result, path)

@@ -253,6 +253,18 @@ def condition_of(field: str, task: str = CLASSIFICATION) -> Condition:
     return condition.in_task(condition, methods_of(task))
 
 
+def find_condition(field: str, task: str = CLASSIFICATION) -> Condition | None:
+    """Return the condition with this `field`; None if its package is no longer installed."""
+    fields = {condition.field for condition in (*CONDITIONS, *_of_plugins())}
+    return condition_of(field, task) if field in fields else None
+
+
+def title_of(field: str, task: str = CLASSIFICATION) -> str:
+    """Return the title of a condition; of one whose package is no longer installed, its name."""
+    condition = find_condition(field, task)
+    return condition.title if condition else field.replace("_", " ")
+
+
 def _of_plugins() -> Iterator[Condition]:
     """Yield the conditions of installed packages; metrics without bounds take no margin."""
     for metric in installed().all(Metric):

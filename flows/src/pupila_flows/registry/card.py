@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from pupila.digest import short_digest
 from pupila.evaluation import Cost
-from pupila_flows.gate.conditions import condition_of
+from pupila_flows.gate.conditions import title_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.markdown import code, plain, stated, table
 from pupila_flows.printable import printable
@@ -189,7 +189,7 @@ def _gate(gate: GateResult | None) -> list[str]:
 
 def _findings(verdict: ArtifactVerdict, task: str) -> Iterator[list[str]]:
     for finding in verdict.findings:
-        title = condition_of(finding.condition, task).title
+        title = title_of(finding.condition, task)
         against = f" against {finding.against}" if finding.against else ""
         where = f" ({finding.where})" if finding.where else ""
         yield [

@@ -13,7 +13,7 @@ from pupila.plugin import DataCheck, Loader, Plugin, Runner, Shift, StepPlugin, 
 from pupila.plugin_registry import PluginRegistry
 from pupila.result_plugins import GateCondition, Metric, ReportSection
 from pupila.task import TaskMethods
-from pupila_flows.gate.conditions import condition_of
+from pupila_flows.gate.conditions import title_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.report import formatting
 from pupila_flows.report.external import interval, quality_row
@@ -123,7 +123,7 @@ def evaluation_lines(evaluation: Evaluation, specificity: float, task: TaskMetho
         summary,
         formatting.threshold_origin(metrics, specificity),
         formatting.independence(metrics),
-        evaluation.tie_warning,
+        *evaluation.warnings,
     ]
     return [line for line in lines if line]
 
@@ -234,7 +234,7 @@ def gate_rows(gate: GateResult) -> list[dict[str, str]]:
         {
             "gate": artifact.entry if not number else "",
             "verdict": artifact.verdict.upper() if not number else "",
-            "condition": condition_of(finding.condition, gate.task).title,
+            "condition": title_of(finding.condition, gate.task),
             "against": finding.against or "limit",
             "where": finding.group or finding.external or "",
             "finding": finding.verdict,

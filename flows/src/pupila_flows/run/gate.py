@@ -8,7 +8,7 @@ from prefect import get_run_logger
 
 from pupila.errors import PupilaError, join_names
 from pupila.plugin_registry import installed
-from pupila_flows.gate.conditions import condition_of
+from pupila_flows.gate.conditions import title_of
 from pupila_flows.gate.inputs import Case, GateInputs
 from pupila_flows.jobs.gate import AskGate
 from pupila_flows.plan.plan import Plan
@@ -79,7 +79,7 @@ def _failed(artifact: ArtifactVerdict, task: str) -> list[str]:
     """Name the conditions that an artifact fails: `accuracy against big where site = North`."""
     failed = [finding for finding in artifact.findings if finding.verdict == "fail"]
     named = [
-        f"{condition_of(finding.condition, task).title}"
+        f"{title_of(finding.condition, task)}"
         f"{f' against {finding.against}' if finding.against else ''}"
         f"{f' {finding.where}' if finding.where else ''}"
         for finding in failed

@@ -61,6 +61,8 @@ def parse_kinds(text: str) -> list[Kind]:
                 "A task has too many parts for a template: copy examples/regression of Pupila, "
                 "which is a complete one, and change it."
             )
+        if name == "runner":
+            raise PupilaError("A runner comes with the exporter of its format: --kind exporter.")
         if name not in KINDS:
             raise PupilaError(
                 f"--kind names {name!r}. Expected {join_names(KINDS)}, or all."

@@ -63,6 +63,14 @@ def steps(context: Context) -> Iterator[Mistake]:
             f"compared with: {plugin and plugin.name} takes only features from one. Name "
             f"other steps in `gate.steps`, or ask only for limits (`margins: {{}}`).",
         )
+    for name in graph.default_gate_steps():
+        if not graph.teachers(name) and not graph.uses_features_only(name):
+            yield (
+                ("gate",),
+                f"gate checks {name!r}, the last of its branch, which no teacher of `teachers` is "
+                f"behind: say which step it is compared with (`against: NAME` in it), or ask only "
+                f"for limits (`margins: {{}}`).",
+            )
 
 
 def published(context: Context) -> Iterator[Mistake]:
@@ -176,8 +184,8 @@ def _objection(name: str, section: GateSection, graph: Graph) -> str | None:
         return f"{name!r} uses {plugin.name}, whose artifacts are not evaluated: leave it out."
     if _compares(section) and not graph.teachers(name):
         return (
-            f"{name!r} has no teacher behind it to be compared with: leave it out, or ask only "
-            f"for limits (`margins: {{}}`)."
+            f"{name!r} has no teacher behind it to be compared with: leave it out, say in it which "
+            f"step it is compared with (`against: NAME`), or ask only for limits (`margins: {{}}`)."
         )
     return None
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pupila.evaluation import Estimate
 from pupila_flows.gate import messages
-from pupila_flows.gate.conditions import condition_of
+from pupila_flows.gate.conditions import find_condition, title_of
 from pupila_flows.gate.units import Direction
 from pupila_flows.report.plots import svg
 from pupila_flows.report.plots.thumbnails import thumbnail
@@ -93,7 +93,7 @@ def _panel(result: RunResult, gate: GateResult, verdict: ArtifactVerdict, folder
     return Panel(
         verdict=verdict,
         rows=tuple(
-            Row(finding, condition_of(finding.condition, gate.task).title, plot(finding))
+            Row(finding, title_of(finding.condition, gate.task), plot(finding))
             for finding in verdict.findings
         ),
         pictures=tuple(
@@ -112,7 +112,9 @@ def notes(result: RunResult) -> list[str]:
 
 def plot(finding: Finding) -> Markup:
     """Draw a finding: its interval with the margin, or its value with the limit."""
-    condition = condition_of(finding.condition)
+    condition = find_condition(finding.condition)
+    if condition is None:
+        return Markup("")
     kind = condition.plot(finding)
     if kind == "difference" and finding.difference and condition.margin:
         return _difference(finding, finding.difference, condition.margin.direction)

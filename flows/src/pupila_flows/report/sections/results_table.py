@@ -227,11 +227,12 @@ def _made_by(entry: Entry) -> str:
 def warning_of(entry: Entry) -> str:
     """Return the warnings about an entry as one text; empty if there are none.
 
-    There may be a warning of the entry's plugin, and a warning about tied scores.
+    There may be a warning of the entry's plugin, one about tied scores, and those about metrics
+    that failed.
     """
     measured = entry.measured.read(PluginWarning)
-    warnings = (measured and measured.warning, entry.evaluation and entry.evaluation.tie_warning)
-    return " ".join(sentence for sentence in warnings if sentence)
+    warnings = entry.evaluation.warnings if entry.evaluation else []
+    return " ".join([*([measured.warning] if measured else []), *warnings])
 
 
 def _badges(entry: Entry, lineage: Lineage) -> tuple[str, ...]:
