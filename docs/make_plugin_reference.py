@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pupila
-from pupila import measured
+from pupila import measured, testing
 from pupila.data_checks import Fact
 from pupila.drawing import Drawing
+from pupila.evaluation import Cost, Estimate, Evaluation, Figure, Latency, Metrics
 from pupila.hookspecs import Hooks
 from pupila.plugin import Config, Plugin, StepPlugin
 from pupila.reported import ReportedEntry
@@ -23,6 +24,7 @@ PAGE = Path(__file__).with_name("plugin-reference.md")
 _PASSED = ("Step", "StepResult", "Artifact", "Dataset", "Predictions", "WorkerPool", "InputSpec")
 _PASSED += ("OutputSpec", "OpenModel", "InProcessModel", "CheckedModel", "ReportedRun")
 _MORE = (ReportedEntry, Drawing, Fact, MetricSettings)
+_MORE += (Evaluation, Metrics, Figure, Estimate, Cost, Latency)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ def reference() -> str:
     parts += ["", "## What plugins get and return"]
     for passed in (*(getattr(pupila, name) for name in _PASSED), *_MORE):
         parts += _section(passed, "", methods=True)
+    parts += ["", "## Contracts", "", "Test classes of `pupila.testing`. A test class of yours"]
+    parts += ["inherits one, sets its attributes, and overrides its methods where it must."]
+    for name in testing.__all__:
+        if name.endswith("Contract"):
+            parts += _section(getattr(testing, name), "", methods=True)
     parts += ["", "## Measured values", "", "Models of `pupila.measured`. Their fields are keys of"]
     parts += ["`measured` in `artifact.json`, so a figure of your own may not have such a name."]
     for model in measured.MODELS:
@@ -83,10 +90,15 @@ def _more_of(descriptor: type[Plugin]) -> str:
 
 
 def _section(kind: Any, note: str, *, methods: bool = False) -> Iterator[str]:
-    """Yield a heading, the class's docstring, and a line for each of its own members."""
+    """Yield a heading, the class's docstring, and a line for each of its own members.
+
+    The members of base classes that are not public count as its own.
+    """
     yield from ("", f"### `{kind.__name__}`", "", " ".join((_text(kind.__doc__), note)).strip(), "")
-    for member in _members(kind, methods=methods):
-        yield f"* `{member.written}`{': ' if member.text else ''}{member.text}"
+    for base in reversed(kind.__mro__):
+        if base is kind or (_is_private(base.__name__) and base.__module__.startswith("pupila")):
+            for member in _members(base, methods=methods):
+                yield f"* `{member.written}`{': ' if member.text else ''}{member.text}"
 
 
 def _members(kind: type, *, methods: bool) -> Iterator[Member]:
@@ -98,7 +110,7 @@ def _members(kind: type, *, methods: bool) -> Iterator[Member]:
         if isinstance(node, ast.AnnAssign) and not _is_private(ast.unparse(node.target)):
             text = _docstring(after) or _description(node)
             yield Member(_field(node), _text(text))
-        elif methods and isinstance(node, ast.FunctionDef) and not _is_private(node.name):
+        elif methods and isinstance(node, ast.FunctionDef) and _is_for_others(node):
             is_property = any(ast.unparse(item) == "property" for item in node.decorator_list)
             returned = f" -> {ast.unparse(node.returns)}" if node.returns else ""
             given = "" if is_property else f"({_arguments(node.args)})"
@@ -134,6 +146,12 @@ def _field(node: ast.AnnAssign) -> str:
     plain = given is not None and not isinstance(given, ast.Call)
     default = f" = {ast.unparse(given)}" if given is not None and plain else ""
     return f"{ast.unparse(node.target)}: {ast.unparse(node.annotation)}{default}"
+
+
+def _is_for_others(node: ast.FunctionDef) -> bool:
+    """Tell whether a method is public, and neither a test nor a fixture."""
+    is_fixture = any("fixture" in ast.unparse(item) for item in node.decorator_list)
+    return not (_is_private(node.name) or is_fixture or node.name.startswith(("test_", "pytest_")))
 
 
 def _is_private(name: str) -> bool:

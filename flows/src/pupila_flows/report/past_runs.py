@@ -26,13 +26,16 @@ def find_run(workspace: Workspace, run: str | None = None) -> Path:
     if run is not None and (Path(run) / RESULT).is_file():
         return Path(run)
     folders = finished_runs(workspace)
-    if not folders:
-        raise PupilaError(f"No run in {workspace.root} yet: `pupila run RECIPE` makes one.")
     chosen = folders if run is None else [path for path in folders if _is_called(path, run)]
     if chosen:
         return max(chosen, key=lambda folder: folder.name)
-    if Path(run or "").is_dir():
-        raise PupilaError(f"No result.json in {run!r}: give the folder of a finished run.")
+    if run is not None and Path(run).is_dir():
+        raise PupilaError(
+            f"No readable result of a run in {str(Path(run) / RESULT)!r}: give the folder of a "
+            f"finished run, or the name of its recipe."
+        )
+    if not folders:
+        raise PupilaError(f"No run in {workspace.root} yet: `pupila run RECIPE` makes one.")
     names = sorted({folder.parent.name for folder in folders})
     raise PupilaError(
         f"No run {run!r} in {workspace.root}.{nearest(str(run), names)} There are runs of "
