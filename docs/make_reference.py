@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from pupila.data_plugins import DatasetReader, ImageFormat
@@ -30,6 +31,8 @@ from pupila.plugin_registry import PluginRegistry, installed
 from pupila.result_plugins import GateCondition, Metric, ReportSection
 from pupila_flows.recipe.schema import Recipe, model_in
 
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+"""Names of a field's bounds, in words."""
 PAGE = Path(__file__).with_name("reference.md")
 
 
@@ -167,10 +170,21 @@ def _lines(
         default = "" if _is_nested_default(field.default) else f" Default: `{field.default}`."
         inner = model_in(field.annotation)
         see = f" Its settings: {_link(inner)}." if inner in shared else ""
-        yield f"* `{path}`: {field.description}{default}{see}"
+        yield f"* `{path}`: {field.description}{_range(field)}{default}{see}"
         if inner is not None and inner not in shared:
             is_mapping = getattr(field.annotation, "__origin__", None) is dict
             yield from _lines(inner, shared, f"{path}.<name>." if is_mapping else f"{path}.")
+
+
+def _range(field: FieldInfo) -> str:
+    """Return the bounds of a number as a sentence; empty if there are none."""
+    bounds = [
+        f"{words} {limit:,}" if isinstance(limit, int) else f"{words} {limit:g}"
+        for bound in field.metadata
+        for name, words in _BOUNDS.items()
+        if (limit := getattr(bound, name, None)) is not None
+    ]
+    return f" {' and '.join(bounds).capitalize()}." if bounds else ""
 
 
 def _is_nested_default(default: Any) -> bool:
