@@ -99,7 +99,12 @@ def demo(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
     opened = Workspace.at(workspace)
     with working(as_json), opened.writing():
         recipe = demo.prepare(opened)
-    _run(recipe, opened.root, as_json)
+    try:
+        _run(recipe, opened.root, as_json)
+    except SystemExit as ended:
+        if not ended.code and not as_json:
+            say("Next, with images and a model of your own: pupila init IMAGES MODEL")
+        raise
 
 
 def check(
@@ -257,6 +262,8 @@ def _run(
     from pupila_flows.teachers import TeacherStore
     from pupila_flows.workspace import Workspace
 
+    if not as_json and recipe.is_file():
+        say(f"{recipe}: starting", file=sys.stderr)
     changes = _changes(recipe, settings)
     opened = Workspace.at(workspace)
     du.warn_if_nearly_full(opened.root)
