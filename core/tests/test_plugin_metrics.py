@@ -213,6 +213,7 @@ def test_a_metric_whose_name_a_recipe_cannot_have_is_left_out_alone(package: Ins
     with package(PLUGIN.replace('name="cost"', 'name="accuracy"')):
         (broken,) = (known for known in installed().broken if known.name == "their_metrics")
         assert "metric 'accuracy' has name='accuracy', where lower-case words" in broken.error
+        assert str(broken).startswith("Metric 'accuracy' of costs-for-pupila 1.0 is skipped: ")
         assert "f1" in [metric.name for metric in installed().metrics("classification")]
         assert list(figures()) == ["balanced_accuracy", "f1", "log_loss"]
 

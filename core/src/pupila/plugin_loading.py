@@ -38,10 +38,12 @@ class BrokenPlugin:
     distribution: str
     error: str
     version: str
+    descriptor: str = ""
+    """Kind and name of the one descriptor that is skipped; empty if all of the entry point are."""
 
     def __str__(self) -> str:
-        who = f"{self.name!r} of {self.distribution} {self.version}"
-        return f"Plugin {who} is skipped: {self.error}"
+        what = self.descriptor or f"Plugin {self.name!r}"
+        return f"{what} of {self.distribution} {self.version} is skipped: {self.error}"
 
 
 def load_entry_points(
@@ -67,7 +69,8 @@ def load_entry_points(
             if fault is None and key in seen:
                 fault = f"it yields {plugin.kind} {plugin.name!r} a second time: rename one of them"
             if fault:
-                broken.append(BrokenPlugin(entry.name, name, fault, version))
+                one = f"{plugin.kind.capitalize()} {plugin.name!r}"
+                broken.append(BrokenPlugin(entry.name, name, fault, version, one))
                 continue
             seen.add(key)
             plugins.append(RegisteredPlugin(plugin, name, version))
