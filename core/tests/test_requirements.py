@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pupila import image_formats
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
 from pupila.requirements import requirements, versions
@@ -50,12 +51,17 @@ def distributions(folder: Path, **required: tuple[str, list[str]]) -> Generator[
         (metadata / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, ""]))
     sys.path.insert(0, str(folder))
     invalidate_caches()
-    requirements.cache_clear()
+    _forget_versions()
     try:
         yield
     finally:
         sys.path.remove(str(folder))
-        requirements.cache_clear()
+        _forget_versions()
+
+
+def _forget_versions() -> None:
+    requirements.cache_clear()
+    image_formats.forget()
 
 
 def test_versions_include_direct_requirements_only(tmp_path: Path):
