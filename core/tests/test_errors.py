@@ -56,3 +56,6 @@ def test_a_field_with_an_unknown_class_is_refused_with_the_nearest():
 def test_the_nearest_name_may_be_written_in_other_case():
     assert nearest("TEST", ("train", "test")) == " Did you mean 'test'?"
     assert nearest("tset", ("Train", "Test")) == " Did you mean 'Test'?"
+    for known in (("code", "CODE"), ("CODE", "code")):
+        assert nearest("cod", known) == " Did you mean 'code'?"
+        assert nearest("COD", known) == " Did you mean 'CODE'?"

@@ -26,11 +26,17 @@ class PluginFailed(RuntimeError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the known name closest to `name`, or an empty string.
 
-    Upper and lower case are not distinguished.
+    Upper and lower case are distinguished only between names that differ in nothing else.
     """
-    names = {text.casefold(): text for text in known}
-    matches = difflib.get_close_matches(name.casefold(), list(names), n=1, cutoff=0.5)
-    return f" Did you mean {names[matches[0]]!r}?" if matches else ""
+    names = sorted(set(known))
+    matches = difflib.get_close_matches(
+        name.casefold(), [text.casefold() for text in names], n=1, cutoff=0.5
+    )
+    if not matches:
+        return ""
+    spellings = [text for text in names if text.casefold() == matches[0]]
+    match = max(spellings, key=lambda text: difflib.SequenceMatcher(None, name, text).ratio())
+    return f" Did you mean {match!r}?"
 
 
 def unknown_class(field: str, name: str, classes: Collection[str]) -> str:
