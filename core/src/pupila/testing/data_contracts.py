@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,18 +34,18 @@ _OTHER_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP")
 PluginT = TypeVar("PluginT", bound=Plugin)
 
 
-class ImageFormatContract(PluginContract):
+class ImageFormatContract(PluginContract, ABC):
     """Tests of a decoder: inherit as `class TestMine(ImageFormatContract)`, and set `plugin`."""
 
     kind = ImageFormat
 
     @classmethod
+    @abstractmethod
     def write(cls, image: Image.Image, folder: Path) -> Path:
         """Write an RGB image as a file of this format into a folder, and return the file.
 
         Without loss, or with little.
         """
-        raise NotImplementedError
 
     others: ClassVar[tuple[str, ...]] = _OTHER_FORMATS
     """Formats of Pillow whose files it must not recognise."""
@@ -117,7 +118,7 @@ class ImageFormatContract(PluginContract):
                 assert len(reason.splitlines()) == 1
 
 
-class DatasetReaderContract(PluginContract):
+class DatasetReaderContract(PluginContract, ABC):
     """Tests of a reader: inherit as `class TestMine(DatasetReaderContract)`, and set `plugin`."""
 
     kind = DatasetReader
@@ -125,9 +126,9 @@ class DatasetReaderContract(PluginContract):
     """Settings with which it reads what `write` writes."""
 
     @classmethod
+    @abstractmethod
     def write(cls, folder: Path, images: list[tuple[Image.Image, str, str]]) -> Path:
         """Write images with their labels and splits into a new folder; return the data's path."""
-        raise NotImplementedError
 
     @pytest.fixture(scope="class")
     @classmethod
