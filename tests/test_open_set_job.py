@@ -113,7 +113,7 @@ def test_only_the_evaluation_is_repeated_when_the_near_misses_change(
     folder: Path, first: tuple[RunResult, str]
 ):
     again, printed = _run(folder)
-    assert "evaluate-set unchanged" in printed
+    assert "Nothing has changed since the run" in printed
     (folder / "near" / "noise" / "0.png").unlink()
     changed, printed = _run(folder)
     assert "set unchanged" in printed and "alter-images unchanged" in printed

@@ -97,10 +97,10 @@ def test_the_figures_stand_in_a_table_for_other_programs_and_in_a_plot(folder: P
 
 def test_a_second_sweep_runs_no_teacher_and_trains_nothing(folder: Path):
     children, predictions = _children(folder), _predictions(folder)
-    _pupila(folder, "sweep", "recipe.yaml")
+    again = RunResult.model_validate_json(_pupila(folder, "sweep", "recipe.yaml", "--json"))
     assert _children(folder) == children, "a child process was started"
     assert _predictions(folder) == predictions
-    assert all(entry.cached for entry in _result(folder).entries)
+    assert all(entry.cached for entry in again.entries)
 
 
 @pytest.mark.long

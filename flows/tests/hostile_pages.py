@@ -18,7 +18,7 @@ from pupila_flows.data.validation import validate
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.card import card_page, write_card
 from pupila_flows.registry.manifest import Override
-from pupila_flows.report import write_report
+from pupila_flows.report.page import write_report
 from pupila_flows.report.sweep import write_sweep
 from pupila_flows.results import Publication, RunResult
 

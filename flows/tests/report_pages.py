@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
-from pupila_flows.report import write_report
+from pupila_flows.report.page import write_report
 from pupila_flows.results import RunResult
 
 

@@ -24,6 +24,7 @@ from pupila_flows.registry.publishing import publish
 from pupila_flows.registry.rollback import roll_back
 from pupila_flows.run.context import Run
 from pupila_flows.run.incumbents import Incumbents, check_anchor
+from pupila_flows.run.recall import Recall
 from pupila_flows.workspace import Workspace
 
 
@@ -38,7 +39,8 @@ def run(tmp_path: Path) -> Run:
         "gate: {}\npublish: {to: registry}\n"
     )
     workspace = Workspace.at(tmp_path / "empty")
-    return Run(read_plan(recipe), workspace, read_data(images, None, workspace.cache), ())
+    dataset = read_data(images, None, workspace.cache)
+    return Run(read_plan(recipe), workspace, dataset, (), Recall(threads=1))
 
 
 def test_what_is_published_is_neither_fetched_nor_evaluated_where_it_is_the_artifact_itself(

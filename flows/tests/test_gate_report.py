@@ -11,8 +11,8 @@ from pupila.testing import draw_images
 from pupila_flows.gate.decision import decide
 from pupila_flows.gate.inputs import Case, GateInputs, GateModel
 from pupila_flows.recipe.gate import GateSection, Limits, Margins
-from pupila_flows.report import write_report
 from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.page import write_report
 from pupila_flows.report.predictions import read_predictions
 from pupila_flows.report.sections.headline import headline
 from pupila_flows.report.terminal import NO_GATE, gate_lines, gate_rows

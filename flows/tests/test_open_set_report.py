@@ -15,7 +15,7 @@ from pupila.evaluation import (
     OpenSet,
 )
 from pupila.intervals import proportion
-from pupila_flows.report import write_report
+from pupila_flows.report.page import write_report
 from pupila_flows.report.terminal import result_rows
 from pupila_flows.results import Entry, RunResult
 

@@ -12,7 +12,6 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
-from prefect.states import Completed
 
 from pupila import Artifact, PupilaError, manifest
 from pupila.artifact import Origin, Threshold
@@ -36,6 +35,7 @@ from pupila_flows.recipe.source import RecipeError
 from pupila_flows.run import prepare
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate_models import EvaluationRequest, evaluate_models
+from pupila_flows.run.recall import Recall
 from pupila_flows.workspace import Workspace
 
 Stored = Callable[..., Artifact]
@@ -323,9 +323,11 @@ class _Messages(Silent):
 class _Imported:
     """A teacher that was read, into a store from which its artifact has gone."""
 
-    state = Completed(data=JobResult(StoredArtifact(artifact="0" * 64, format="keras")))
+    made = True
+    result = JobResult(StoredArtifact(artifact="0" * 64, format="keras"))
 
-    def wait(self) -> None: ...
+    def wait(self) -> _Imported:
+        return self
 
 
 def test_a_filter_that_cannot_be_run_is_reported_at_once_and_ends_nothing(
@@ -334,7 +336,7 @@ def test_a_filter_that_cannot_be_run_is_reported_at_once_and_ends_nothing(
     plan = read(("data.csv}", "data.csv, screen: {teacher: gate, accepts: fundus}}"))
     dataset = read_data(plan.data, None, tmp_path / "cache")
     workspace = Workspace.at(tmp_path / "workspace")
-    run = Run(plan, workspace, dataset, expand(plan))
+    run = Run(plan, workspace, dataset, expand(plan), Recall(threads=1))
     checked = CheckedData(checks=(), data_docs="index.html")
     data = checked.summary(dataset, plan.recipe.data, "data.csv")
     display, teachers = _Messages(), cast("Any", {"gate": _Imported()})

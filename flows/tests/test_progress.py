@@ -61,8 +61,8 @@ tasks._PROGRESS_ARTIFACT_SECONDS = 0.0
 def run():
     workspace = Workspace.at(sys.argv[1])
     with session(workspace, 1):
-        state = tasks.run_job(Search(workspace=workspace, title="found"))
-        return tasks.result_of(state).value.model_dump()
+        outcome = tasks.PrefectTasks().do(Search(workspace=workspace, title="found"))
+        return outcome.result.value.model_dump()
 
 if __name__ == "__main__":
     with prefect_test_harness(server_startup_timeout=120):

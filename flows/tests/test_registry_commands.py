@@ -17,6 +17,7 @@ from pupila_flows.recipe.source import RecipeError
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.addresses import default_address
 from pupila_flows.run.prefect_artifacts import show_card
+from pupila_flows.run.prefect_tasks import PrefectTasks
 from pupila_flows.station.address import Address
 from pupila_flows.station.environment import environment
 
@@ -146,7 +147,7 @@ def test_a_server_that_does_not_answer_costs_no_run_that_has_published(
     with temporary_settings(
         {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
     ):
-        show_card(publication, publication.registry)
+        show_card(PrefectTasks(), publication, publication.registry)
     assert "Prefect does not show: Version 1 is current now, the first" in caplog.text
 
 

@@ -17,7 +17,7 @@ from pupila_flows.registry.manifest import CARD, CARD_PAGE, MANIFEST, REPORT, RE
 from pupila_flows.registry.publishing import Release, publish
 from pupila_flows.registry.release import release_of
 from pupila_flows.registry.verify import verify_folder
-from pupila_flows.report import write_report
+from pupila_flows.report.page import write_report
 from pupila_flows.results import (
     Check,
     Entry,

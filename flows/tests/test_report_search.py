@@ -18,8 +18,8 @@ from pupila.artifact import Artifact
 from pupila.measured import Ancestor, Measured, SearchResult
 from pupila.store import Store
 from pupila.testing import colour_dataset, run_step, store_model
-from pupila_flows.report import write_report
 from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.page import write_report
 from pupila_flows.report.search import searches
 from pupila_flows.report.search.page import SearchSection
 from pupila_flows.report.search.tree import lanes_of

@@ -12,7 +12,7 @@ from pupila.external import ExternalEvaluation, ExternalMetrics
 from pupila.intervals import proportion
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.card import write_card
-from pupila_flows.report import write_report
+from pupila_flows.report.page import write_report
 from pupila_flows.report.stages import stage_rows
 from pupila_flows.report.verdict import metrics_markdown
 from pupila_flows.results import ExternalResult, RunResult

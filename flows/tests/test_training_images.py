@@ -27,6 +27,7 @@ from pupila_flows.recipe.gate import GateSection
 from pupila_flows.run.add_teacher import add_teacher
 from pupila_flows.run.context import Run
 from pupila_flows.run.leaks import check_references
+from pupila_flows.run.recall import Recall
 from pupila_flows.teachers import TeacherStore
 from pupila_flows.workspace import Workspace
 
@@ -55,7 +56,8 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path) -> Run:
     workspace = Workspace.at(folder / "workspace")
     plan = read_plan(folder / "recipe.yaml")
-    return Run(plan, workspace, read_data(folder / "images", None, workspace.cache), expand(plan))
+    dataset = read_data(folder / "images", None, workspace.cache)
+    return Run(plan, workspace, dataset, expand(plan), Recall(threads=1))
 
 
 def images_of(dataset: Dataset, *splits: str) -> set[str]:

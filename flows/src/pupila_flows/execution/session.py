@@ -94,7 +94,7 @@ def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[Re
     key = job.key
     current.keys.add(key)
     with FileLock(current.workspace.lock(key)):
-        known = _recall(job, key, current)
+        known = recall(job, key)
         if known is not None:
             current_display.get().finish(job.title, "[dim]unchanged[/]")
             return JobResult(known, cached=True)
@@ -102,9 +102,9 @@ def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[Re
             return _run(job, key, current, listener)
 
 
-def _recall(job: Job[ResultT], key: str, current: Session) -> ResultT | None:
+def recall(job: Job[ResultT], key: str) -> ResultT | None:
     """Return the remembered result; None if it is missing, unreadable or not intact."""
-    known = current.workspace.store.recall(key)
+    known = job.workspace.store.recall(key)
     try:
         result = None if known is None else job.from_json(known)
     except ValidationError:

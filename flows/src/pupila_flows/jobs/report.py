@@ -61,7 +61,7 @@ class DrawReport(Job[ReportPage]):
         )
 
     def run(self, progress: Progress) -> ReportPage:
-        from pupila_flows.report import write_report
+        from pupila_flows.report.page import write_report
         from pupila_flows.report.sweep import write_sweep
 
         progress(0, 1, "drawing the report")

@@ -85,6 +85,21 @@ def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, 
     return _with_teachers(_link_followers(with_controls, plan, add_missing=points is not None))
 
 
+def nodes_of(plan: Plan, *, swept: bool = False) -> tuple[Node, ...]:
+    """Return the graph of a run or, if `swept`, of a sweep.
+
+    Raises:
+        PupilaError: a sweep is asked for, but the recipe names no values.
+    """
+    if swept and not plan.recipe.sweep:
+        example = "sweep: {pupil.alpha: [0, 0.1, 0.5]}"
+        raise PupilaError(
+            f"{str(plan.file)!r} names no values to try: give it a section like `{example}`, "
+            "or use `pupila run`."
+        )
+    return expand(plan, points(plan) if swept else None)
+
+
 def points(plan: Plan) -> list[dict[str, Any]]:
     """Return every combination of the values that the recipe's `sweep` names."""
     axes = plan.recipe.sweep

@@ -1,5 +1,1 @@
-"""The report of a run: one self-contained HTML file."""
-
-from pupila_flows.report.page import write_report
-
-__all__ = ["write_report"]
+"""The report of a run: one self-contained HTML file; and rows for the terminal."""

@@ -13,6 +13,7 @@ from pupila.store import write_atomically
 from pupila.task import TaskMethods
 from pupila_flows.report import figures, formatting
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
+from pupila_flows.report.past_runs import REPORT_NAME
 from pupila_flows.report.plots import bars_and_rocs, graph, scatter
 from pupila_flows.report.predictions import RunPredictions, read_predictions
 from pupila_flows.report.search import searches
@@ -39,8 +40,6 @@ from pupila_flows.report.sections.shift import shift_report
 from pupila_flows.report.stages import stage_rows
 from pupila_flows.report.templating import fill
 from pupila_flows.results import DataSummary, RunResult
-
-REPORT_NAME = "report.html"
 
 
 def write_report(result: RunResult, folder: Path) -> Path:

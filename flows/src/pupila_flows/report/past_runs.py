@@ -12,6 +12,8 @@ from pupila_flows.results import RunResult
 from pupila_flows.workspace import Workspace
 
 RESULT = "result.json"
+REPORT_NAME = "report.html"
+METRICS_NAME = "sweep.csv"
 
 
 def find_run(workspace: Workspace, run: str | None = None) -> Path:

@@ -12,6 +12,7 @@ from pupila.spec import OutputSpec
 from pupila_flows.data.external.reading import ExternalImages
 from pupila_flows.plan.expand import Node
 from pupila_flows.plan.plan import Plan
+from pupila_flows.run.orchestrator import Orchestrator
 from pupila_flows.workspace import Workspace
 
 
@@ -23,6 +24,7 @@ class Run:
     workspace: Workspace
     dataset: Dataset
     nodes: tuple[Node, ...]
+    orchestrator: Orchestrator
     open_set: OpenSetImages | None = None
     external: tuple[ExternalImages, ...] = ()
     """External images, which are used only for evaluation."""

@@ -18,18 +18,18 @@ from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.results import Entry, RuntimeResult
 from pupila_flows.run import runtimes
 from pupila_flows.run.context import Run, answers_like
-from pupila_flows.run.prefect_tasks import ArtifactState, States, reason_of, result_of, run_job
+from pupila_flows.run.orchestrator import ArtifactOutcome, Outcomes
 
 _OTHER_ANSWERS = "has other classes or another task: not evaluated"
 
 
-def evaluate_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
+def evaluate_all(run: Run, outcomes: Outcomes, *, only_last: bool) -> list[Entry]:
     """Evaluate the artifacts of a run, and return an entry for each teacher and node.
 
-    Artifacts are evaluated one at a time, so that other work does not disturb latencies. `states`
-    has the state of the task that made each artifact. With `only_last`, only teachers, controls and
-    the last model of each branch are evaluated. Pages that show the figures, such as a site, are
-    made later, so their entries have no results yet.
+    Artifacts are evaluated one at a time, so that other work does not disturb latencies.
+    `outcomes` has the outcome of the job that made each artifact. With `only_last`, only teachers,
+    controls and the last model of each branch are evaluated. Pages that show the figures, such as a
+    site, are made later, so their entries have no results yet.
     """
     models = [node for node in run.nodes if not node.shows_metrics]
     skipped = {name for node in models for name in node.inputs if only_last}
@@ -43,9 +43,11 @@ def evaluate_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
     for name in TopologicalSorter(behind).static_order():  # after what it is compared with
         reference = best_of(behind[name], evaluated)
         entry = entries[name].model_copy(update={"reference": reference})
-        if name in states:
+        if name in outcomes:
             teacher = evaluated.get(reference or "")
-            entry = evaluate_entry(run, entry, states[name], teacher, evaluate=name not in skipped)
+            entry = evaluate_entry(
+                run, entry, outcomes[name], teacher, evaluate=name not in skipped
+            )
         evaluated[name] = entry
     return [evaluated[name] for name in entries]
 
@@ -100,15 +102,20 @@ def _entries(run: Run) -> list[Entry]:
 
 
 def evaluate_entry(
-    run: Run, entry: Entry, state: ArtifactState, teacher: Entry | None = None, *, evaluate: bool
+    run: Run,
+    entry: Entry,
+    outcome: ArtifactOutcome,
+    teacher: Entry | None = None,
+    *,
+    evaluate: bool,
 ) -> Entry:
     """Return the entry with its artifact and, if `evaluate`, its evaluation.
 
     If the artifact or the evaluation is missing, the entry has the reason.
     """
-    if not state.is_completed():
-        return entry.model_copy(update={"error": reason_of(state)})
-    result = result_of(state)
+    if not outcome.made:
+        return entry.model_copy(update={"error": outcome.reason})
+    result = outcome.result
     changes: dict[str, Any] = {
         "artifact": result.value.artifact,
         "cached": result.cached,
@@ -134,10 +141,10 @@ def _evaluate(
     job = Evaluate.of(
         run.workspace, name, artifact, run.dataset, run.positive, section, reference, run.open_set
     )
-    state = run_job(job)
-    if not state.is_completed():
-        return {"error": reason_of(state)}
-    result = result_of(state).value
+    outcome = run.orchestrator.do(job)
+    if not outcome.made:
+        return {"error": outcome.reason}
+    result = outcome.result.value
     return {"evaluation" if isinstance(result, Evaluation) else "measurement": result}
 
 
@@ -168,13 +175,13 @@ def _check_runtimes(
         job = CheckRuntime.of(
             run.workspace, entry.name, artifact, runner, images, threads, section, source
         )
-        state = run_job(job)
-        if state.is_completed():
-            check = result_of(state).value
-            outcome: dict[str, Any] = {"check": check, "failure": runtimes.failure(check, section)}
+        outcome = run.orchestrator.do(job)
+        if outcome.made:
+            check = outcome.result.value
+            found: dict[str, Any] = {"check": check, "failure": runtimes.failure(check, section)}
         else:
-            outcome = {"failure": reason_of(state)}
-        results.append(RuntimeResult(runtime=runner.name, threads=threads, **outcome))
+            found = {"failure": outcome.reason}
+        results.append(RuntimeResult(runtime=runner.name, threads=threads, **found))
     failures = [f"{result.runtime}: {result.failure}" for result in results if result.failure]
     error = "; ".join(dict.fromkeys(failures)) or None
     return entry.model_copy(update={"runtimes": tuple(results), "error": error})

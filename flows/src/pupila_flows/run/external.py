@@ -17,7 +17,7 @@ from pupila_flows.jobs.evaluate_external import EvaluateExternal
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.results import Entry, ExternalResult, ExternalSet
 from pupila_flows.run.context import Run
-from pupila_flows.run.prefect_tasks import Futures, reason_of, result_of, run_job
+from pupila_flows.run.orchestrator import PendingArtifacts
 from pupila_flows.run.questions import gate_model_of, images_of, places, validation_of
 
 
@@ -36,16 +36,16 @@ def external_images(run: Run) -> tuple[ExternalImages, ...]:
     return tuple(external)
 
 
-def refuse_training_images(run: Run, teachers: Futures) -> None:
+def refuse_training_images(run: Run, teachers: PendingArtifacts) -> None:
     """Check that no teacher is known to have been trained on the external images.
 
     Raises:
         PupilaError: a teacher was trained on some of the external images.
     """
-    for name, future in teachers.items() if run.external else ():
-        future.wait()
-        if future.state.is_completed():
-            folder = run.workspace.store.path_of(result_of(future.state).value.artifact)
+    for name, teacher in teachers.items() if run.external else ():
+        outcome = teacher.wait()
+        if outcome.made:
+            folder = run.workspace.store.path_of(outcome.result.value.artifact)
             known = TrainingImages.read(folder)
             for images in run.external:
                 refuse_seen_images(images, f"teacher {name!r}", known, _distance(run))
@@ -109,10 +109,10 @@ def _result(
         validation=data.select("validation") if "validation" in data.splits else None,
         reference=(teacher.name, teacher.artifact) if teacher and teacher.artifact else None,
     )
-    state = run_job(job)
-    if not state.is_completed():
-        return ExternalResult(name=images.name, error=reason_of(state))
-    return ExternalResult(name=images.name, evaluation=result_of(state).value)
+    outcome = run.orchestrator.do(job)
+    if not outcome.made:
+        return ExternalResult(name=images.name, error=outcome.reason)
+    return ExternalResult(name=images.name, evaluation=outcome.result.value)
 
 
 def _compare(run: Run, entries: Sequence[Entry]) -> list[Entry]:
@@ -132,10 +132,10 @@ def _compare(run: Run, entries: Sequence[Entry]) -> list[Entry]:
         validation=validation_of(run.dataset),
         external=places(run, entries, None),
     )
-    state = run_job(CompareExternal.of(run.workspace, inputs))
-    if not state.is_completed():
-        return [_with_error(entry, reason_of(state)) for entry in entries]
-    by_place = result_of(state).value.by_place
+    outcome = run.orchestrator.do(CompareExternal.of(run.workspace, inputs))
+    if not outcome.made:
+        return [_with_error(entry, outcome.reason) for entry in entries]
+    by_place = outcome.result.value.by_place
 
     def with_differences(entry: Entry) -> Entry:
         external = tuple(

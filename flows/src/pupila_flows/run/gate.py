@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from prefect import get_run_logger
-
 from pupila.errors import PupilaError, join_names
 from pupila.plugin_registry import installed
 from pupila_flows.gate.conditions import title_of
 from pupila_flows.gate.inputs import Case, GateInputs
 from pupila_flows.jobs.gate import AskGate
-from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reach import reach_of_plan
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.graph import Graph
@@ -20,7 +17,6 @@ from pupila_flows.results import ArtifactVerdict, Entry, GateResult
 from pupila_flows.run.context import Run
 from pupila_flows.run.incumbents import Incumbents, published_name, registry_address
 from pupila_flows.run.leaks import check_references
-from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 from pupila_flows.run.questions import gate_model_of, images_of, places, validation_of
 from pupila_flows.run.reused_images import count_verdicts
 
@@ -34,9 +30,9 @@ def run_gate(run: Run, entries: Sequence[Entry]) -> GateResult | None:
     return None if section is None else _decide(run, section, entries)
 
 
-def log_reach(plan: Plan) -> None:
+def log_reach(run: Run) -> None:
     """Before training, log which margins the gate can prove with this number of test images."""
-    reach, log = reach_of_plan(plan), get_run_logger()
+    reach, log = reach_of_plan(run.plan), run.orchestrator.log
     if reach is not None:
         log.info(reach.sentence)
         for warning in reach.warnings:
@@ -48,10 +44,10 @@ def _decide(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateRes
     try:
         inputs = _gate_inputs(run, section, entries)
         untraced = check_references(run, inputs.cases)
-        state = run_job(AskGate.of(run.workspace, inputs))
-        if not state.is_completed():
-            raise PupilaError(reason_of(state))
-        result: GateResult = result_of(state).value
+        outcome = run.orchestrator.do(AskGate.of(run.workspace, inputs))
+        if not outcome.made:
+            raise PupilaError(outcome.reason)
+        result = outcome.result.value
         registry = open_registry(registry_address(run)) if run.plan.recipe.publish else None
         reused = count_verdicts(run.workspace, inputs, registry, published_name(run))
     except PupilaError as error:

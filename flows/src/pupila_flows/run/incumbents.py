@@ -15,7 +15,6 @@ from pupila_flows.registry.addresses import default_address
 from pupila_flows.registry.events import withdrawn
 from pupila_flows.results import Entry
 from pupila_flows.run.context import Run
-from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
 def registry_address(run: Run) -> str:
@@ -131,16 +130,16 @@ class Incumbents:
             run.positive,
             run.plan.recipe.evaluate,
         )
-        state = run_job(job)
-        if not state.is_completed():
+        outcome = run.orchestrator.do(job)
+        if not outcome.made:
             advice = " Name another version as `gate.anchor`, or `none`."
             raise PupilaError(
-                f"{name!r} of {incumbent.called} cannot be evaluated: {reason_of(state)}"
+                f"{name!r} of {incumbent.called} cannot be evaluated: {outcome.reason}"
                 f"{advice if incumbent.role == 'anchor' else ''}"
             )
         return GateModel(
             name=incumbent.called,
-            evaluation=evaluation_of(result_of(state).value),
+            evaluation=evaluation_of(outcome.result.value),
             threshold=artifact.record.threshold,
         )
 

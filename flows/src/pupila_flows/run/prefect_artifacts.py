@@ -9,60 +9,61 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect.artifacts import create_markdown_artifact
-
 from pupila_flows.markdown import code
 from pupila_flows.registry.manifest import CARD, CARD_PAGE
 from pupila_flows.registry.versions import folder_of, open_registry
-from pupila_flows.report.page import REPORT_NAME
-from pupila_flows.report.sweep.page import METRICS_NAME
+from pupila_flows.report.past_runs import METRICS_NAME, REPORT_NAME
 from pupila_flows.report.verdict import metrics_markdown, verdict_markdown
 from pupila_flows.results import Publication, RunResult
 from pupila_flows.run.best_effort import best_effort
+from pupila_flows.run.context import Run
+from pupila_flows.run.orchestrator import Orchestrator
 from pupila_flows.served import address_of
 from pupila_flows.workspace import Workspace
 
 
-def show_results(result: RunResult) -> None:
+def show_results(orchestrator: Orchestrator, result: RunResult) -> None:
     """Show a table of every artifact's figures in Prefect."""
     with best_effort("the results"):
-        create_markdown_artifact(
+        orchestrator.show(
             metrics_markdown(result), f"{result.name}-results", "The figures of every model."
         )
 
 
-def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
+def show_verdict(run: Run, result: RunResult, path: Path) -> None:
     """Show in Prefect the verdict of a run, and links to the run's pages.
 
     `path` is the `result.json` of the run.
     """
     with best_effort("the verdict"):
         text = verdict_markdown(result, path.parent)
-        pages = [_link(workspace, *page) for page in _pages(result, path.parent)]
+        pages = [_link(run.workspace, *page) for page in _pages(result, path.parent)]
         parts = [text, "### Pages", "\n".join(f"* {page}" for page in pages)]
         title = text.partition("\n")[0].removeprefix("## ")
-        create_markdown_artifact("\n\n".join(parts), f"{result.name}-verdict", title)
+        run.orchestrator.show("\n\n".join(parts), f"{result.name}-verdict", title)
 
 
-def show_data_docs(workspace: Workspace, name: str, page: Path) -> None:
+def show_data_docs(run: Run, page: Path) -> None:
     """Show in Prefect a link to the Data Docs of a recipe's data.
 
     If the data is refused, the run has no other page.
     """
     with best_effort("the link to the Data Docs"):
-        create_markdown_artifact(
-            _link(workspace, "Data Docs", page), f"{name}-data-docs", "What was found in the data."
+        run.orchestrator.show(
+            _link(run.workspace, "Data Docs", page),
+            f"{run.plan.recipe.name}-data-docs",
+            "What was found in the data.",
         )
 
 
-def show_card(publication: Publication, address: str) -> None:
+def show_card(orchestrator: Orchestrator, publication: Publication, address: str) -> None:
     """Show in Prefect the card of a version just published to the registry at `address`."""
     if publication.version is None:
         return
     with best_effort(publication.reason):
         folder = folder_of(publication.name, publication.version)
         card = open_registry(address).storage.read(f"{folder}/{CARD}")
-        create_markdown_artifact(
+        orchestrator.show(
             (card or b"").decode(),
             f"{publication.name}-card",
             f"The card of version {publication.version}.",

@@ -1,17 +1,24 @@
-"""The Prefect task that runs every job: its retries, progress and failures."""
+"""Does the jobs of a run as Prefect tasks: their retries, progress and failures."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from logging import Logger, LoggerAdapter
+from typing import Any, Generic, TypeVar, cast
 
-from prefect import task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect import get_run_logger, task
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext
-from prefect.futures import PrefectFuture
+from prefect.events import emit_event
+from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed
 from prefect.tasks import Task
 
@@ -23,19 +30,13 @@ from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.markdown import plain, without_links
 from pupila_flows.recipe.schema import RETRIES
 from pupila_flows.run.best_effort import best_effort
+from pupila_flows.run.orchestrator import NOT_MADE, Outcome, Pending
 
 ResultT = TypeVar("ResultT")
 
 RETRY_DELAY_SECONDS = 2
 _PROGRESS_ARTIFACT_SECONDS = 5.0
 """Shortest time between two updates of progress in Prefect's database."""
-
-ArtifactState = State[JobResult[StoredArtifact]]
-ArtifactFuture = PrefectFuture[JobResult[StoredArtifact]]
-States = Mapping[str, ArtifactState]
-"""Final Prefect state of the task of each teacher and node, by name."""
-Futures = Mapping[str, ArtifactFuture]
-"""Prefect future of the task of each teacher and node, by name."""
 
 
 @task(cache_policy=NO_CACHE)
@@ -65,19 +66,72 @@ def _task_for(name: str, retries: int) -> Any:
     )
 
 
-def run_job(job: Job[ResultT], name: str | None = None) -> State[JobResult[ResultT]]:
-    """Do a job in a Prefect task, wait for its end, and return its final state.
+@dataclass(frozen=True)
+class _Ended(Generic[ResultT]):
+    """Outcome of a job that a Prefect task has done."""
 
-    Prefect's UI shows the task as `name`, by default the job's title.
-    """
-    return _task_for(name or job.title, RETRIES)(job, [], return_state=True)
+    state: State[JobResult[ResultT]]
+
+    @property
+    def made(self) -> bool:
+        return self.state.is_completed()
+
+    @property
+    def result(self) -> JobResult[ResultT]:
+        result: Any = self.state.result()
+        return result
+
+    @property
+    def reason(self) -> str:
+        if self.state.name == "NotReady":
+            return NOT_MADE
+        return str(self.state.result(raise_on_failure=False))
 
 
-def submit_job(
-    job: Job[StoredArtifact], inputs: Sequence[ArtifactFuture] = (), retries: int = RETRIES
-) -> ArtifactFuture:
-    """Submit a job as a Prefect task that starts as soon as its inputs are made."""
-    return _task_for(job.title, retries).submit(job, list(inputs))
+@dataclass(frozen=True)
+class _Submitted:
+    """A job that was submitted as a Prefect task."""
+
+    future: PrefectFuture[JobResult[StoredArtifact]]
+
+    def wait(self) -> Outcome[StoredArtifact]:
+        self.future.wait()  # keeps the state in the future, so that no server is asked for it
+        return _Ended(self.future.state)
+
+
+class PrefectTasks:
+    """The orchestrator of a Prefect flow: a task a job, branches side by side."""
+
+    @property
+    def log(self) -> Logger | LoggerAdapter[Any]:
+        return get_run_logger()
+
+    def call(self, name: str, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        return task(name=name, cache_policy=NO_CACHE)(function)(*arguments)
+
+    def do(self, job: Job[ResultT], name: str | None = None) -> Outcome[ResultT]:
+        return _Ended(_task_for(name or job.title, RETRIES)(job, [], return_state=True))
+
+    def submit(
+        self,
+        job: Job[StoredArtifact],
+        inputs: Sequence[Pending[StoredArtifact]] = (),
+        retries: int = RETRIES,
+    ) -> Pending[StoredArtifact]:
+        futures = [submitted.future for submitted in cast("Sequence[_Submitted]", inputs)]
+        return _Submitted(_task_for(job.title, retries).submit(job, futures))
+
+    def as_ended(
+        self, submitted: Iterable[Pending[StoredArtifact]]
+    ) -> Iterator[Pending[StoredArtifact]]:
+        futures = [each.future for each in cast("Iterable[_Submitted]", submitted)]
+        return map(_Submitted, as_completed(futures))
+
+    def show(self, text: str, key: str, description: str) -> None:
+        create_markdown_artifact(text, key, description)
+
+    def emit(self, event: str, resource: dict[str, str], payload: dict[str, Any]) -> None:
+        emit_event(event, resource=resource, payload=payload)
 
 
 class _ProgressArtifact:
@@ -125,16 +179,3 @@ def _raise_if_paused() -> None:
     run = FlowRunContext.get()
     if run:
         run.flow_run_suspension_request.raise_if_requested()
-
-
-def result_of(state: State[JobResult[ResultT]]) -> JobResult[ResultT]:
-    """Return the job's result from the state of a completed task."""
-    result: Any = state.result()
-    return result
-
-
-def reason_of(state: State[Any]) -> str:
-    """Return the error message from the state of a task that did not complete."""
-    if state.name == "NotReady":
-        return "Not made: what it builds on was not made."
-    return str(state.result(raise_on_failure=False))

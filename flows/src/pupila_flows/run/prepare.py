@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from rich.markup import escape
 
 from pupila.dataset import Dataset
@@ -28,8 +26,8 @@ from pupila_flows.recipe.schema import ScreenSection
 from pupila_flows.report.terminal import check_lines
 from pupila_flows.results import Check, DataSummary
 from pupila_flows.run.context import Run, same_classes
+from pupila_flows.run.orchestrator import ArtifactOutcome, Orchestrator, PendingArtifacts
 from pupila_flows.run.prefect_artifacts import show_data_docs
-from pupila_flows.run.prefect_tasks import ArtifactState, Futures, reason_of, result_of, run_job
 from pupila_flows.workspace import Workspace
 
 
@@ -44,15 +42,15 @@ class DataRefused(PupilaError):
         super().__init__("\n".join([*lines, f"Data Docs: {summary.data_docs}"]))
 
 
-def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
+def read_dataset(plan: Plan, workspace: Workspace, orchestrator: Orchestrator) -> Dataset:
     """Read the data, and check that its classes fit the teachers and settings of the recipe.
 
     Raises:
         PupilaError: the data cannot be read, or its classes do not fit.
     """
-    read = task(name="read data", cache_policy=NO_CACHE)(read_data)
     section = plan.recipe.data
-    dataset = read(plan.data, section.classes, workspace.cache, section.task, plan.reader)
+    how = (section.classes, workspace.cache, section.task, plan.reader)
+    dataset = orchestrator.call("read data", read_data, plan.data, *how)
     for teacher in plan.teachers:
         reason = plan.bound(teacher.name)
         if reason and teacher.spec.task != dataset.task:
@@ -83,9 +81,9 @@ def check_data(run: Run) -> DataSummary:
     """
     section, source = run.plan.recipe.data, str(run.plan.data)
     job = CheckData.of(run.workspace, run.dataset, section, source)
-    result = result_of(run_job(job, "check data")).value
+    result = run.orchestrator.do(job, "check data").result.value
     summary = result.summary(run.dataset, section, source)
-    show_data_docs(run.workspace, run.plan.recipe.name, Path(result.data_docs))
+    show_data_docs(run, Path(result.data_docs))
     if not summary.passed:
         raise DataRefused(summary)
     return summary
@@ -99,7 +97,7 @@ def add_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
     train = run.dataset.select("train")
     seed = run.plan.recipe.seed
     job = MakeHardNegatives.of(run.workspace, train, section, seed)
-    folder = result_of(run_job(job)).value.folder
+    folder = run.orchestrator.do(job).result.value.folder
     dataset, check = writing.add_negatives(run.dataset, folder, section.label, seed)
     current_display.get().finish(job.title, escape(check.observed))
     counts, fingerprint = dataset.counts, dataset.fingerprint
@@ -129,11 +127,11 @@ def _make_corruptions(run: Run, accepts: str) -> Dataset:
     rows = test.frame["label"] == accepts
     accepted = test.of_frame(test.frame[rows])
     job = MakeCorruptions.of(workspace, accepted)
-    folder = result_of(run_job(job)).value.folder
+    folder = run.orchestrator.do(job).result.value.folder
     return scan_images(corruptions.list_altered(folder), test.classes, workspace.cache, job.title)
 
 
-def screen(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
+def screen(run: Run, data: DataSummary, teachers: PendingArtifacts) -> DataSummary:
     """Let the recipe's filter check the images, and return the summary `data` with this check.
 
     If the recipe has no filter, return `data` unchanged. If the filter cannot be read or run, the
@@ -142,22 +140,20 @@ def screen(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
     section = run.plan.recipe.data.screen
     if section is None:
         return data
-    teacher = teachers[section.teacher]
-    teacher.wait()
-    check = _screen(run, section, teacher.state)
+    check = _screen(run, section, teachers[section.teacher].wait())
     current_display.get().finish("screen", escape("\n".join(check_lines(check))))
     return data.model_copy(update={"checks": (*data.checks, check)})
 
 
-def _screen(run: Run, section: ScreenSection, imported: ArtifactState) -> Check:
-    if not imported.is_completed():
-        return screening.skip_check(section.teacher, section.accepts, reason_of(imported))
+def _screen(run: Run, section: ScreenSection, imported: ArtifactOutcome) -> Check:
+    if not imported.made:
+        return screening.skip_check(section.teacher, section.accepts, imported.reason)
     try:
-        artifact = run.workspace.store.open(result_of(imported).value.artifact)
+        artifact = run.workspace.store.open(imported.result.value.artifact)
         job = Screen.of(run.workspace, section, artifact, run.dataset)
     except PupilaError as error:
         return screening.skip_check(section.teacher, section.accepts, str(error))
-    state = run_job(job)
-    if state.is_completed():
-        return result_of(state).value
-    return screening.skip_check(section.teacher, section.accepts, reason_of(state))
+    outcome = run.orchestrator.do(job)
+    if outcome.made:
+        return outcome.result.value
+    return screening.skip_check(section.teacher, section.accepts, outcome.reason)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from prefect import get_run_logger
-
 from pupila.chance import ChanceCheck
 from pupila.errors import PupilaError
 from pupila.plugin import CLASSIFICATION
 from pupila_flows.jobs.prove_teacher import ProveTeacher
 from pupila_flows.plan.plan import PlannedTeacher
 from pupila_flows.run.context import Run, answers_like
-from pupila_flows.run.prefect_tasks import Futures, result_of, run_job
+from pupila_flows.run.orchestrator import PendingArtifacts
 from pupila_flows.teachers import PREFIX
 
 _SPLIT = "validation"
 
 
-def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
+def prove_teachers(run: Run, teachers: PendingArtifacts) -> dict[str, ChanceCheck]:
     """Check that teachers predict the validation images better than chance.
 
     Only teachers with the classes of the data are checked. Return each check by the teacher's name.
@@ -37,7 +35,9 @@ def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
             continue
         sentence = f"Teacher {teacher.name!r} is {check.describe(_SPLIT)}."
         if teacher.name in run.plan.unproven:
-            get_run_logger().warning(f"{sentence} The recipe says `unproven: true`: it goes on.")
+            run.orchestrator.log.warning(
+                f"{sentence} The recipe says `unproven: true`: it goes on."
+            )
         else:
             refused.append(f"{sentence} {_advice(run, teacher, check)}")
     if refused:
@@ -45,7 +45,7 @@ def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
     return checks
 
 
-def _check(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck | None:
+def _check(run: Run, teacher: PlannedTeacher, teachers: PendingArtifacts) -> ChanceCheck | None:
     """Return the chance check of a teacher; None if the check does not apply or fails."""
     images = run.dataset
     has_test = images.task == CLASSIFICATION  # no other task has a test against chance
@@ -53,18 +53,17 @@ def _check(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck 
         return None
     if run.plan.gives_no_answers(teacher.name):
         return None
-    future = teachers[teacher.name]
-    future.wait()
-    if not future.state.is_completed():
+    imported = teachers[teacher.name].wait()
+    if not imported.made:
         return None
-    artifact = run.workspace.store.open(result_of(future.state).value.artifact)
+    artifact = run.workspace.store.open(imported.result.value.artifact)
     if artifact.record.untrained:
         return None
     job = ProveTeacher.of(
         run.workspace, teacher.name, artifact, images.select(_SPLIT), run.positive
     )
-    state = run_job(job)
-    return result_of(state).value if state.is_completed() else None
+    outcome = run.orchestrator.do(job)
+    return outcome.result.value if outcome.made else None
 
 
 def _advice(run: Run, teacher: PlannedTeacher, check: ChanceCheck) -> str:

@@ -11,7 +11,6 @@ from pupila_flows.recipe.shift import ShiftSection
 from pupila_flows.results import Entry
 from pupila_flows.run.context import Run
 from pupila_flows.run.gate import evaluated_by
-from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
 def evaluate_shifts(
@@ -32,14 +31,14 @@ def evaluate_shifts(
     for entry in entries:
         teacher = by_name.get(behind.get(entry.name) or "")
         job = _job(run, entry, teacher) if entry.name in asked else None
-        state = run_job(job) if job else None
-        if state is None:
+        outcome = run.orchestrator.do(job) if job else None
+        if outcome is None:
             evaluated.append(entry)
-        elif state.is_completed():
-            evaluated.append(entry.model_copy(update={"shift": result_of(state).value}))
+        elif outcome.made:
+            evaluated.append(entry.model_copy(update={"shift": outcome.result.value}))
         else:
             evaluated.append(entry)
-            failures.append(f"{entry.name} on altered images: {reason_of(state)}")
+            failures.append(f"{entry.name} on altered images: {outcome.reason}")
     return evaluated, failures
 
 

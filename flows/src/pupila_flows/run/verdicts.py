@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from pupila_flows.results import RunResult
 from pupila_flows.run.best_effort import best_effort
+from pupila_flows.run.orchestrator import Orchestrator
 
 VERDICT_CHANGED = "pupila.verdict.changed"
 
@@ -75,7 +76,7 @@ def verdicts_before(file: Path) -> Verdicts | None:
     return next((verdicts for result in earlier if (verdicts := Verdicts.read(result))), None)
 
 
-def emit_change(result: RunResult, file: Path) -> None:
+def emit_change(orchestrator: Orchestrator, result: RunResult, file: Path) -> None:
     """Emit the event `pupila.verdict.changed` if a verdict differs from the previous run's.
 
     `file` is the `result.json` of this run. Prefect adds the flow run to the event, and the
@@ -85,15 +86,10 @@ def emit_change(result: RunResult, file: Path) -> None:
     changed = now.since(before) if now and before else []
     if not changed:
         return
-    from prefect.events import emit_event
-
     message = f"{result.name}: the verdict of the gate has changed: {'; '.join(changed)}."
+    resource = {
+        "prefect.resource.id": resource_id(result.name),
+        "prefect.resource.name": result.name,
+    }
     with best_effort(message):
-        emit_event(
-            VERDICT_CHANGED,
-            resource={
-                "prefect.resource.id": resource_id(result.name),
-                "prefect.resource.name": result.name,
-            },
-            payload={"message": message, "result": str(file)},
-        )
+        orchestrator.emit(VERDICT_CHANGED, resource, {"message": message, "result": str(file)})

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from pupila.evaluation import Estimate
 from pupila.intervals import BY_PATIENT
@@ -42,6 +41,8 @@ def mean_over_images_and_seeds(
     `patients` has the number of each image's patient, `(images,)`. If `patients` is given, the
     variance over images is computed from sums over patients.
     """
+    from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType] - imported late, for a terminal without seeds
+
     images = np.concatenate([values.mean(axis=0), extremes])
     terms = [_over_images(images, patients)]
     if len(values) > 1:

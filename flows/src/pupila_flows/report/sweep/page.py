@@ -10,7 +10,8 @@ from pathlib import Path
 from pupila.store import write_atomically
 from pupila_flows.report import formatting
 from pupila_flows.report.figures import main_title
-from pupila_flows.report.page import REPORT_NAME, data_docs
+from pupila_flows.report.page import data_docs
+from pupila_flows.report.past_runs import METRICS_NAME, REPORT_NAME
 from pupila_flows.report.predictions import RunPredictions, read_predictions
 from pupila_flows.report.sections import results_table
 from pupila_flows.report.sections.gains import Gain, gains
@@ -30,7 +31,7 @@ from pupila_flows.report.sweep.plot import FIDELITY, draw, draw_alone, fraction_
 from pupila_flows.report.templating import fill
 from pupila_flows.results import RunResult
 
-PLOT_NAME, METRICS_NAME = "sweep.svg", "sweep.csv"
+PLOT_NAME = "sweep.svg"
 
 
 def write_sweep(result: RunResult, folder: Path) -> Path:

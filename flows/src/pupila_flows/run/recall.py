@@ -1,0 +1,116 @@
+"""Recognises that a run would change nothing: every result it needs is remembered.
+
+Then nothing is written and no server is needed, so the answer comes in seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pupila_flows.execution.job import Job, JobResult
+from pupila_flows.execution.session import recall
+from pupila_flows.jobs.artifact_job import StoredArtifact
+from pupila_flows.jobs.report import report_digest
+from pupila_flows.jobs.run_step import RunStep
+from pupila_flows.plan.expand import Node
+from pupila_flows.plan.plan import Plan
+from pupila_flows.recipe.schema import RETRIES
+from pupila_flows.report.past_runs import REPORT_NAME
+from pupila_flows.results import RunResult
+from pupila_flows.run.links import LATEST
+from pupila_flows.run.orchestrator import Outcome, Pending
+from pupila_flows.run.stages import find_result
+from pupila_flows.workspace import Workspace
+
+ResultT = TypeVar("ResultT")
+
+_SILENT = logging.Logger("recall", logging.CRITICAL + 1)
+"""The run that follows, if one is needed, logs all that there is to say."""
+
+
+class NotRemembered(Exception):
+    """Raised if the result of a job is not remembered: the job must be done."""
+
+
+def unchanged_run(
+    plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False
+) -> tuple[RunResult, Path] | None:
+    """Return the result of a run, if it is that of the last run of the recipe, and nothing is made.
+
+    The path is that of the last run's `result.json`. Return None if a job must be done, if
+    something failed, or if there is no last run.
+
+    Raises:
+        PupilaError: as `find_result`.
+    """
+    file = workspace.runs / plan.recipe.name / LATEST / "result.json"
+    if not (file.is_file() and file.with_name(REPORT_NAME).is_file()):
+        return None
+    try:
+        with workspace.in_use():
+            orchestrator = Recall(plan.recipe.threads)
+            found = find_result(plan, nodes, workspace, orchestrator, swept=swept)
+    except NotRemembered:
+        return None
+    last = RunResult.model_validate_json(file.read_text())
+    if found.failures or report_digest(found.result) != report_digest(last):
+        return None
+    return found.result.model_copy(update={"publication": last.publication}), file.resolve()
+
+
+@dataclass(frozen=True)
+class _Recalled(Generic[ResultT]):
+    """A job whose result is remembered; there is nothing to wait for."""
+
+    result: JobResult[ResultT]
+    made = True
+    reason = ""
+
+    def wait(self) -> Outcome[ResultT]:
+        return self
+
+
+@dataclass(frozen=True)
+class Recall:
+    """The orchestrator that does no job: it recalls the results, or raises `NotRemembered`."""
+
+    threads: int
+    log = _SILENT
+
+    def call(self, name: str, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        del name
+        return function(*arguments)
+
+    def do(self, job: Job[ResultT], name: str | None = None) -> _Recalled[ResultT]:
+        del name
+        job = job.with_threads(self.threads)
+        known = recall(job, job.key)
+        if known is None:
+            raise NotRemembered(job.title)
+        return _Recalled(JobResult(known, cached=True))
+
+    def submit(
+        self,
+        job: Job[StoredArtifact],
+        inputs: Sequence[Pending[StoredArtifact]] = (),
+        retries: int = RETRIES,
+    ) -> Pending[StoredArtifact]:
+        del retries
+        if isinstance(job, RunStep) and inputs:
+            job = job.on([each.wait().result.value for each in inputs])
+        return self.do(job)
+
+    def as_ended(
+        self, submitted: Iterable[Pending[StoredArtifact]]
+    ) -> Iterator[Pending[StoredArtifact]]:
+        return iter(submitted)
+
+    def show(self, text: str, key: str, description: str) -> None:
+        """Show nothing: the run that is recalled has shown it."""
+
+    def emit(self, event: str, resource: dict[str, str], payload: dict[str, Any]) -> None:
+        """Emit nothing: nothing has changed."""
