@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from dataclasses import asdict
@@ -255,10 +254,10 @@ def _run(
     wide: bool = False,
 ) -> None:
     """Run or sweep a recipe, print the result, and exit with code 1 if it failed or is withheld."""
-    from pupila_flows.cli.console import log_to
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.results import RunResult
-    from pupila_flows.station.temporary import TemporaryServer
+    from pupila_flows.run.data_refused import DataRefused
+    from pupila_flows.station.recipe_run import run_recipe
     from pupila_flows.teachers import TeacherStore
     from pupila_flows.workspace import Workspace
 
@@ -275,28 +274,18 @@ def _run(
     registry.warn_without_gate(plan)
     if not sweeps:
         _print_gate_of(plan)
-    opened.configure_prefect()
-    with working(as_json), opened.writing(), log_to(opened.root / "logs" / "prefect.log"):
-        server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer(opened)
-        from pupila_flows.run.flow import RunFailed, compress, sweep
-        from pupila_flows.run.prepare import DataRefused
-
-        if server:
-            server.wait(partial(say, file=sys.stderr))
-        flow = sweep if sweeps else compress
+    with working(as_json):
         try:
-            path, failed = Path(flow(str(recipe.resolve()), str(opened.root), changes)), False
-        except RunFailed as failure:
-            path, failed = failure.result, True
+            done = run_recipe(recipe, changes, opened, partial(say, file=sys.stderr), sweeps=sweeps)
         except DataRefused as refused:
             say(f"error: {refused}", file=sys.stderr)
             sys.exit(1)
-    result = RunResult.model_validate_json(path.read_text())
+    result = RunResult.model_validate_json(done.path.read_text())
     if as_json:
         print(result.model_dump_json())
     else:
-        print_result(result, path, wide=wide)
-    sys.exit(1 if failed or result.withheld else 0)
+        print_result(result, done.path, wide=wide)
+    sys.exit(1 if done.failed or result.withheld else 0)
 
 
 def _reach_of(plan: Plan) -> dict[str, Any] | None:

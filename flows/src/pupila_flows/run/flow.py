@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,10 +83,12 @@ class RunFailed(RuntimeError):
     """Raised if a part of a run failed; all other results are in the file `result`.
 
     The message is one line, which Prefect shows and sends; the log and the result have details.
+    `broken` has the failures of everything but the gate, which only refuses to publish.
     """
 
-    def __init__(self, result: Path, failures: list[str]) -> None:
-        self.result = result
+    def __init__(self, result: Path, broken: Sequence[str], refused: Sequence[str] = ()) -> None:
+        self.result, self.broken = result, tuple(broken)
+        failures = (*broken, *refused)
         super().__init__("; ".join(failure.strip().partition("\n")[0] for failure in failures))
 
 
@@ -194,7 +197,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         )
         path = _save(run, result, started)
         failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
-        failures += [*failed_shifts, *external_failures(entries), *gate_failures(gate)]
+        failures += [*failed_shifts, *external_failures(entries)]
         failures += _report(workspace, result, path)
         if not swept:
             result, unpublished = publish_run(run, result, path)
@@ -203,7 +206,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         show_verdict(workspace, result, path)
         jobs = workspace.jobs_of(path.parent)
         write_atomically(jobs, json.dumps(sorted(current.keys)).encode())
-    return _end(result, path, failures)
+    return _end(result, path, failures, gate_failures(gate))
 
 
 def _without_nan(
@@ -219,12 +222,12 @@ def _patient_numbers(patients: NDArray[np.str_] | None) -> tuple[int, ...]:
     return () if patients is None else tuple(members_of(patients).tolist())
 
 
-def _end(result: RunResult, path: Path, failures: list[str]) -> str:
+def _end(result: RunResult, path: Path, broken: list[str], refused: list[str]) -> str:
     """End a run as completed, withheld or failed, and return the path of its result."""
-    for failure in failures:
+    for failure in (*broken, *refused):
         get_run_logger().error(failure)
-    if failures:
-        raise RunFailed(path, failures)
+    if broken or refused:
+        raise RunFailed(path, broken, refused)
     if result.withheld is None:
         return str(path)
     state: Any = Completed(name="Withheld", message=result.withheld, data=str(path))
