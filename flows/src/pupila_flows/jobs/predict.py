@@ -24,8 +24,7 @@ class Predicted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     answers: Path
-    """A `.npy` file of answers `(images, columns)`, in the order of the images and of the model's own
-    classes."""
+    """A `.npy` file `(images, columns)`: the images in order, and the model's own classes."""
 
 
 class Predict(Job[Predicted]):

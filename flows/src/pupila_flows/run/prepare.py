@@ -25,6 +25,7 @@ from pupila_flows.plan import class_rules
 from pupila_flows.plan.plan import Plan
 from pupila_flows.progress import current_display
 from pupila_flows.recipe.schema import ScreenSection
+from pupila_flows.report.terminal import check_lines
 from pupila_flows.results import Check, DataSummary
 from pupila_flows.run.context import Run, same_classes
 from pupila_flows.run.data_refused import DataRefused
