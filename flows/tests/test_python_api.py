@@ -25,7 +25,7 @@ from pupila.testing import colour_teacher, draw_colours
 from pupila_flows import Model, PupilaError, Recipe, Result, evaluate, load, run
 from pupila_flows.api import html
 from pupila_flows.api.progress import Notebook
-from pupila_flows.api.recipe import PATHS
+from pupila_flows.api.recipe import PATHS, write_recipe
 from pupila_flows.recipe.schema import Recipe as Schema
 from pupila_flows.recipe.schema import model_in
 from pupila_flows.recipe.source import parse_source, write_text
@@ -64,6 +64,7 @@ def test_a_recipe_in_code_takes_every_section_of_a_file():
 
 
 STEPS: dict[str, Any] = {"tflite": {"use": "export-tflite", "from": "big"}}
+COLOURS: dict[str, Any] = {"name": "colours", "data": {"path": "images"}, "steps": STEPS}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_mistake_in_a_recipe_names_the_setting_and_no_line(
     sections: dict[str, Any], message: str
 ):
     with pytest.raises(PupilaError) as refused:
-        Recipe(**({"name": "colours", "data": {"path": "images"}, "steps": STEPS} | sections))
+        Recipe(**(COLOURS | sections))
     assert str(refused.value).startswith(message) or f"\n{message}" in str(refused.value)
     assert "recipe:1" not in str(refused.value)
 
@@ -116,7 +117,7 @@ def test_relative_paths_of_a_recipe_are_those_of_the_folder_where_it_was_built(
         publish={"to": "s3://bucket/models"},
     )
     monkeypatch.chdir(tmp_path)
-    written = Recipe.from_file(recipe.write(Workspace.at(tmp_path / "workspace"))).to_yaml()
+    written = Recipe.from_file(write_recipe(recipe, Workspace.at(tmp_path / "workspace"))).to_yaml()
     value = parse_source(Path("recipe"), written).value
     assert value["data"]["path"] == str(tmp_path / "here" / "images")
     assert value["teachers"]["big"]["path"] == "teacher:big"
@@ -137,9 +138,9 @@ def paths_in(model: type[BaseModel], location: tuple[str, ...] = ()) -> Iterator
 
 
 def test_every_path_of_a_recipe_is_known_to_be_one():
-    found = {(*where[:-1], "*") if "tls" in where else where for where in paths_in(Schema)}
-    assert len(found) > 4
-    assert found <= set(PATHS)
+    paths = {(*where[:-1], "*") if "tls" in where else where for where in paths_in(Schema)}
+    assert len(paths) > 4
+    assert paths <= set(PATHS)
 
 
 def test_a_result_is_tables_paths_and_a_page(run: RunResult, run_folder: Path):
@@ -239,7 +240,7 @@ def test_a_model_answers_images_as_its_run_did(ran: Ran, name: str):
     model = load(ran.result.model_path(name), workspace=ran.workspace)
     answered = model.predict(details.test_images)
     assert answered.index.tolist() == list(details.test_images)
-    assert np.array_equal(answered[list(details.data.classes)].to_numpy(np.float32), stored)
+    assert np.array_equal(np.asarray(answered[list(details.data.classes)], np.float32), stored)
     right = answered["answer"] == [Path(path).parent.name for path in details.test_images]
     assert right.mean() == entry.evaluation.metrics.accuracy.value
 
@@ -270,7 +271,7 @@ def test_models_are_compared_with_a_teacher_as_by_the_command(ran: Ran):
     small, big = (ran.result.model_path(name) for name in ("tflite", "big"))
     compared = evaluate(small, ran.images, against=big, workspace=ran.workspace)
     assert compared.models.index.tolist() == ["big", "tflite"]
-    assert compared.models.loc["tflite", "accuracy"] == ran.result.models.loc["tflite", "accuracy"]
+    assert compared.models["accuracy"]["tflite"] == ran.result.models["accuracy"]["tflite"]
     assert compared.differences["metric"].tolist()[:2] == ["accuracy", "auc"]
     assert (compared.answers["label"] == compared.answers["tflite"]).all()
     page = compared._repr_html_()  # pyright: ignore - what notebooks call

@@ -10,7 +10,7 @@ from typing import Any
 from pupila.plugin_registry import installed
 from pupila_flows.api.process import run_in_process
 from pupila_flows.api.progress import shown_progress
-from pupila_flows.api.recipe import Recipe, without_file
+from pupila_flows.api.recipe import Recipe, without_file, write_recipe
 from pupila_flows.api.result import Result, RunFailed
 from pupila_flows.api.workspace import PathLike, open_workspace
 from pupila_flows.plan.plan import Plan
@@ -49,7 +49,7 @@ def run(
     """
     opened = open_workspace(workspace)
     if isinstance(recipe, Recipe):
-        file = recipe.write(opened)
+        file = write_recipe(recipe, opened)
         with without_file():
             checked = _check(file, changes, opened)
     else:

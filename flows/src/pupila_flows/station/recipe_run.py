@@ -15,7 +15,7 @@ from pupila_flows.workspace import Workspace
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that has come to its end, whatever its end was."""
+    """A run that has ended, in whatever way."""
 
     path: Path
     """The file `result.json`."""
