@@ -27,7 +27,8 @@ def table(rows: Sequence[dict[str, str]]) -> Markup:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     head = _cells("th", columns)
     body = Markup().join(_cells("td", [row.get(name, "") for name in columns]) for row in rows)
-    return Markup("<table><thead>{}</thead><tbody>{}</tbody></table>").format(head, body)
+    filled = Markup("<thead>{}</thead><tbody>{}</tbody>").format(head, body)
+    return Markup("<div style='overflow-x:auto'><table>{}</table></div>").format(filled)
 
 
 def tables(several: Iterable[Sequence[dict[str, str]]]) -> Markup:

@@ -113,7 +113,7 @@ class Result:
             for warning in (entry.evaluation.warnings if entry.evaluation else ())
         ]
         failed = [check for check in details.data.checks if not check.passed]
-        checks = [f"{check.name}: {check.observed}." for check in failed]
+        checks = [f"Data check not met: {check.name}: {check.observed}." for check in failed]
         synthetic = ["The images are synthetic."] if details.synthetic else []
         return [*synthetic, *details.unproven, *checks, *of_models]
 
