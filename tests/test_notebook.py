@@ -21,6 +21,7 @@ QUICK = {
     "steps.pupil.with.epochs": 1,
     "steps.pupil.with.augmentation.views": 1,
     "steps.control.with.epochs": 1,
+    "steps.control.with.augmentation.views": 1,
 }
 BEFORE = """
 import os
