@@ -8,6 +8,7 @@ the module's public names.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -90,9 +91,16 @@ def _uri(path: Path) -> str:
 
 
 def _as_page(path: Path) -> str:
-    """Return Markdown as it is, and any other text as a block of code."""
+    """Return Markdown as it is, a notebook as its cells, and any other text as a block of code."""
     text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        return "\n\n".join(map(_cell, json.loads(text)["cells"])) + "\n"
     if path.suffix == ".md":
         return text
     name = path.relative_to(ROOT).as_posix()
     return f"# {name}\n\n~~~~{path.suffix.removeprefix('.')}\n{text}~~~~\n"
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    source = "".join(cell["source"])
+    return source if cell["cell_type"] == "markdown" else f"~~~~python\n{source}\n~~~~"

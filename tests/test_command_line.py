@@ -28,7 +28,7 @@ def test_what_prefect_logs_goes_into_a_file_and_not_to_the_terminal(tmp_path: Pa
     program = f"""
 import logging
 from pathlib import Path
-from pupila_flows.cli.console import log_to
+from pupila_flows.station.prefect_log import log_to
 with log_to(Path({str(tmp_path / "prefect.log")!r})):
     import prefect.main
     logging.getLogger("prefect.engine").error("a run has begun")

@@ -138,16 +138,15 @@ def test_a_second_run_of_the_same_recipe_executes_nothing(folder: Path):
     }
     server = (folder / ".pupila" / "logs" / "prefect-server.log").stat().st_mtime_ns
     last = (folder / ".pupila" / "runs" / "small" / "latest").resolve()
-    done = run_pupila(folder, "run", "recipe.yaml", "--json")
+    done = run_pupila(folder, "run", "recipe.yaml")
     after = {
         file: file.stat().st_mtime_ns
         for file in (folder / ".pupila" / "logs").glob(f"*-{'[0-9a-f]' * 12}.log")
     }
     assert after == logs, "a child process was started"
     assert (folder / ".pupila" / "logs" / "prefect-server.log").stat().st_mtime_ns == server
-    assert f"Nothing has changed since the run {last}: " in done.stderr
+    assert f"Nothing has changed since the run {last}." in done.stderr
     assert {file.name for file in last.parent.iterdir()} == {last.name, "latest"}
-    assert all(entry.cached for entry in RunResult.model_validate_json(done.stdout).entries)
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,7 @@ def test_a_run_goes_on_when_a_worker_is_killed_and_only_its_step_is_tried_again(
     assert made == {"first": 2, "second": 1, "tflite": 1}
     assert tries["evaluate-first"] == 0  # its latencies are this machine's
     with running(recipe) as again:
-        output, errors = again.communicate(timeout=500)
-    assert all(entry.cached for entry in RunResult.model_validate_json(output).entries), errors
+        assert again.communicate(timeout=500)[0] == output
 
 
 @pytest.mark.long

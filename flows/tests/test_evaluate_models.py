@@ -16,8 +16,9 @@ from PIL import Image
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError
 from pupila.testing import colour_teacher, draw_colours, save_scaled_teacher
-from pupila_flows.cli.evaluate import not_compared_lines, parse_mapping
+from pupila_flows.cli.evaluate import parse_mapping
 from pupila_flows.run.evaluate_models import EvaluatedModel, EvaluationRequest, evaluate_models
+from pupila_flows.run.evaluation_text import not_compared_lines
 from pupila_flows.workspace import Workspace
 
 

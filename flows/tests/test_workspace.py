@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from pupila.errors import PupilaError
 from pupila.testing import draw_images
-from pupila_flows.cli.console import log_to
 from pupila_flows.cli.main import app
+from pupila_flows.station.prefect_log import log_to
 from pupila_flows.workspace import Workspace
 
 

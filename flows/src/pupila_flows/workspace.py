@@ -16,10 +16,13 @@ from pathlib import Path
 from pupila.digest import short_digest
 from pupila.disk import check_room, explain_disk_errors
 from pupila.errors import PupilaError
+from pupila.paths import check_encoding, folder_problem
 from pupila.predictions import Predictions
 from pupila.store import Store
 
 DEFAULT = ".pupila"
+VARIABLE = "PUPILA_WORKSPACE"
+"""Environment variable that names the workspace if nothing else does."""
 
 _NEEDED_BYTES = 100_000_000
 """Free space that a run needs to start: 20 MB for Prefect's database, logs and a report, the rest
@@ -28,6 +31,20 @@ _NEARLY_FULL = 0.9
 _MB = 1_000_000
 _TITLE_CHARACTERS = 120
 """Longest title in the name of a log file; file systems allow 255 bytes."""
+
+
+def check_workspace(workspace: Path) -> Path:
+    """Return the path of a workspace if it is a folder, or can become one.
+
+    Raises:
+        PupilaError: it cannot.
+    """
+    check_encoding(str(workspace))
+    if reason := folder_problem(workspace):
+        raise PupilaError(
+            f"The workspace {str(workspace)!r} {reason}: name another folder with --workspace."
+        )
+    return workspace
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""Output of commands: progress and tables in the terminal, log lines in a file."""
+"""Output of commands: progress and tables in the terminal."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from traceback import format_exception
@@ -101,36 +101,3 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=240)
-
-
-class LogFile(logging.FileHandler):
-    """Log handler that drops lines it cannot write, for example to a full disk.
-
-    The job that needs the disk reports the error. The class name has no leading underscore, since
-    Prefect ignores handlers whose class name begins with an underscore.
-    """
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
-        del record
-
-    def close(self) -> None:
-        with suppress(OSError):
-            super().close()
-
-
-@contextmanager
-def log_to(path: Path) -> Generator[None]:
-    """Inside the `with` block, send log lines, Prefect's included, to a file.
-
-    Prefect must not be imported before the block: during its import, it sets up the root logger
-    unless the root logger already has a handler.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = LogFile(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.root.addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.root.removeHandler(handler)
-        handler.close()

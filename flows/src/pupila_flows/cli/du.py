@@ -18,6 +18,7 @@ _FOLDERS = {
     "store": ("artifacts, and the ledger of what was made", "by `pupila gc`: what is of use stays"),
     "teachers": ("the teacher store", "no"),
     "registry": ("what was published", "no"),
+    "recipes": ("recipes that were built in Python", "yes: written again by the next run"),
     "runs": ("results and reports", "old ones, by `pupila gc`"),
     "test-images": (
         "which models the test images decided about",

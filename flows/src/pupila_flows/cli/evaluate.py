@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pupila.errors import PupilaError, join_names
+from pupila.errors import PupilaError
 from pupila.evaluation import SPECIFICITY
-from pupila.plugin import CLASSIFICATION
 from pupila_flows.cli.console import print_table, say, say_if_synthetic, working
 from pupila_flows.cli.options import HERE, AsJson, LearnedTask, PixelScaling, WorkspaceFolder
 
 if TYPE_CHECKING:
-    from pupila.task import TaskMethods
     from pupila_flows.run.evaluate_models import EvaluatedModel, EvaluatedModels
 
 _SHOWN_FILES = 10
@@ -109,10 +107,11 @@ def evaluate(
         evaluated = evaluate_models(opened, request)
     if csv is not None:
         from pupila_flows.report.answers_csv import write_answers
+        from pupila_flows.run.evaluation_text import answers_of
 
         images = evaluated.images
         write_answers(
-            csv, images.dataset, _answers(evaluated), request.groups, labelled=images.labelled
+            csv, images.dataset, answers_of(evaluated), request.groups, labelled=images.labelled
         )
     for model in evaluated.every:
         for warning in model.warnings:
@@ -132,15 +131,6 @@ def parse_mapping(text: str) -> tuple[str, str]:
     if not sign or not label.strip() or not name.strip():
         raise PupilaError(f"--map {text!r} names no class: write it as `--map LABEL=CLASS`.")
     return label.strip(), name.strip()
-
-
-def _answers(evaluated: EvaluatedModels) -> list[Any]:
-    from pupila_flows.report.answers_csv import ModelAnswers
-
-    return [
-        ModelAnswers(model.name, model.result.probabilities, model.artifact.record.threshold)
-        for model in evaluated.every
-    ]
 
 
 def _as_json(evaluated: EvaluatedModels) -> dict[str, Any]:
@@ -175,17 +165,23 @@ def _model_as_json(evaluated: EvaluatedModels, model: EvaluatedModel) -> dict[st
 def _print(evaluated: EvaluatedModels, specificity: float) -> None:
     from pupila_flows.report.external import legend
     from pupila_flows.report.terminal import evaluation_lines
+    from pupila_flows.run.evaluation_text import (
+        group_rows,
+        model_rows,
+        not_compared_lines,
+        teacher_rows,
+        verdict_lines,
+    )
 
     task = evaluated.task
-    print_table([{"name": model.name} | _own_row(model, task) for model in evaluated.every])
-    print_table(_beside_teacher(evaluated))
-    print_table(_group_rows(evaluated))
+    for rows in (model_rows(evaluated), teacher_rows(evaluated), group_rows(evaluated)):
+        print_table(rows)
     for model in evaluated.every:
         if model.result.evaluation:
             lines = evaluation_lines(model.result.evaluation, specificity, task)
             prefix = f"{model.name}: " if len(evaluated.every) > 1 else ""
             say(*(prefix + line for line in lines), sep="\n")
-    for line in (*_verdicts(evaluated), *not_compared_lines(evaluated)):
+    for line in (*verdict_lines(evaluated), *not_compared_lines(evaluated)):
         say(line)
     if evaluated.teacher:
         say(legend(task))
@@ -194,86 +190,3 @@ def _print(evaluated: EvaluatedModels, specificity: float) -> None:
     if len(evaluated.images.skipped) > _SHOWN_FILES:
         more = len(evaluated.images.skipped) - _SHOWN_FILES
         say(f"left out: {more} more files that cannot be read", file=sys.stderr)
-
-
-def _own_row(model: EvaluatedModel, task: TaskMethods) -> dict[str, str]:
-    """Return the row with a model's own metrics, or its measurements if it was never trained."""
-    from pupila_flows.report.terminal import evaluation_row, measurement_row
-
-    if model.result.evaluation:
-        return evaluation_row(model.result.evaluation, task)
-    return measurement_row(model.result.measurement, {}) if model.result.measurement else {}
-
-
-def _beside_teacher(evaluated: EvaluatedModels) -> list[dict[str, str]]:
-    from pupila_flows.report.external import fidelity_row
-
-    if evaluated.teacher is None:
-        return []
-    return [
-        {f"against {evaluated.teacher.name}": model.name}
-        | fidelity_row(model.result.figures, evaluated.differences(model.name), evaluated.task)
-        for model in evaluated.models
-    ]
-
-
-def _group_rows(evaluated: EvaluatedModels) -> list[dict[str, str]]:
-    from pupila_flows.report.external import metrics_row, with_all_columns
-
-    rows = [
-        {"where": f"{column} = {value}", "name": model.name}
-        | metrics_row(
-            figures, evaluated.group_differences(model.name, column, value), evaluated.task
-        )
-        for model in evaluated.every
-        for column, groups in model.result.groups.items()
-        for value, figures in groups.items()
-    ]
-    return with_all_columns(rows)
-
-
-def _verdicts(evaluated: EvaluatedModels) -> list[str]:
-    """Say for each model and metric whether it is better or worse than the teacher."""
-    from pupila_flows.gate.conditions import condition_of, margin_rule
-    from pupila_flows.report.external import signed
-
-    if evaluated.teacher is None:
-        return []
-    lines: list[str] = []
-    task = evaluated.images.dataset.task
-    for model in evaluated.models:
-        for field, difference in evaluated.differences(model.name).items():
-            direction = margin_rule(field).direction
-            gains = [direction.gain(end) for end in (difference.low, difference.high)]
-            shown = (
-                "better" if min(gains) > 0 else "worse" if max(gains) < 0 else "not shown to differ"
-            )
-            lines.append(
-                f"{model.name} against {evaluated.teacher.name}: {condition_of(field, task).title} "
-                f"{signed(difference)}: {shown}."
-            )
-    return lines
-
-
-def not_compared_lines(evaluated: EvaluatedModels) -> list[str]:
-    """Return lines that say which metrics could not be compared with the teacher's, and why."""
-    from pupila_flows.gate.conditions import condition_of
-
-    task = evaluated.images.dataset.task
-    names: dict[str, list[str]] = {}
-    for model in evaluated.models:
-        titles = [condition_of(field, task).title for field in evaluated.not_compared(model.name)]
-        metrics = model.result.figures.metrics
-        if metrics and titles:
-            why = (
-                "that needs images with something to be found"
-                if task != CLASSIFICATION
-                else "that needs images of all classes"
-                if metrics.auc is None
-                else "that needs thresholds that validation images chose for both; data with a "
-                "split `validation` has some"
-            )
-            names.setdefault(f"no difference of {join_names(titles)}, as {why}.", []).append(
-                model.name
-            )
-    return [f"{join_names(models)}: {reason}" for reason, models in names.items()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from dataclasses import asdict
@@ -41,8 +40,6 @@ from pupila_flows.stopping import say_when_stopped
 if TYPE_CHECKING:
     from pupila_flows.plan.plan import Plan
     from pupila_flows.recipe.overrides import Changes
-    from pupila_flows.results import RunResult
-    from pupila_flows.workspace import Workspace
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -258,7 +255,9 @@ def _run(
 ) -> None:
     """Run or sweep a recipe, print the result, and exit with code 1 if it failed or is withheld."""
     from pupila_flows.plan.reading import read_plan
-    from pupila_flows.run.prepare import DataRefused
+    from pupila_flows.results import RunResult
+    from pupila_flows.run.data_refused import DataRefused
+    from pupila_flows.station.recipe_run import run_recipe
     from pupila_flows.teachers import TeacherStore
     from pupila_flows.workspace import Workspace
 
@@ -275,65 +274,20 @@ def _run(
     registry.warn_without_gate(plan)
     if not sweeps:
         _print_gate_of(plan)
-    with working(as_json), opened.writing():
+    with working(as_json):
         try:
-            unchanged = _unchanged(plan, opened, swept=sweeps)
-            result, path, failed = unchanged or _run_flow(recipe, opened, changes, swept=sweeps)
+            done = run_recipe(recipe, changes, opened, partial(say, file=sys.stderr), sweeps=sweeps)
         except DataRefused as refused:
             say(f"error: {refused}", file=sys.stderr)
             sys.exit(1)
+    result = RunResult.model_validate_json(done.path.read_text())
     if as_json:
         print(result.model_dump_json())
     else:
-        print_result(result, path, wide=wide)
-    sys.exit(1 if failed or result.withheld else 0)
-
-
-def _unchanged(
-    plan: Plan, workspace: Workspace, *, swept: bool
-) -> tuple[RunResult, Path, bool] | None:
-    """Return what `_run_flow` would, if it would find the same as the last run; say so.
-
-    A Prefect server that PREFECT_API_URL names records every run, even an unchanged one.
-    """
-    from pupila_flows.plan.expand import nodes_of
-    from pupila_flows.run.recall import unchanged_run
-
-    if os.environ.get("PREFECT_API_URL"):
-        return None
-    unchanged = unchanged_run(plan, nodes_of(plan, swept=swept), workspace, swept=swept)
-    if unchanged is None:
-        return None
-    result, path = unchanged
-    say(f"Nothing has changed since the run {path.parent}: here are its results.", file=sys.stderr)
-    return result, path, False
-
-
-def _run_flow(
-    recipe: Path, workspace: Workspace, changes: Changes, *, swept: bool
-) -> tuple[RunResult, Path, bool]:
-    """Run a recipe by Prefect; return its result, the path of it, and whether something failed.
-
-    Unless PREFECT_API_URL names a server, a temporary one is started.
-    """
-    from pupila_flows.cli.console import log_to
-    from pupila_flows.results import RunResult
-    from pupila_flows.station.temporary import TemporaryServer
-
-    workspace.configure_prefect()
-    with log_to(workspace.root / "logs" / "prefect.log"):
-        server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer(workspace)
-        from pupila_flows.run.flow import compress, sweep
-        from pupila_flows.run.stages import RunFailed
-
-        if server:
-            server.wait(partial(say, file=sys.stderr))
-        flow = sweep if swept else compress
-        try:
-            path, failed = Path(flow(str(recipe.resolve()), str(workspace.root), changes)), False
-        except RunFailed as failure:
-            path, failed = failure.result, True
-    return RunResult.model_validate_json(path.read_text()), path, failed
+        if done.unchanged:
+            say(f"Nothing has changed since the run {done.path.parent}.", file=sys.stderr)
+        print_result(result, done.path, wide=wide)
+    sys.exit(1 if done.failed or result.withheld else 0)
 
 
 def _reach_of(plan: Plan) -> dict[str, Any] | None:

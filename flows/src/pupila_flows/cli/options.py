@@ -9,20 +9,8 @@ from typing import Annotated
 import typer
 
 from pupila.errors import PupilaError
-from pupila.paths import check_encoding, folder_problem
 from pupila.pixel_scaling import Preprocess
-from pupila_flows.workspace import DEFAULT
-
-
-def _check_workspace(workspace: Path) -> Path:
-    """Check that a workspace is a folder, or can become one, before it is used."""
-    check_encoding(str(workspace))
-    if reason := folder_problem(workspace):
-        raise PupilaError(
-            f"The workspace {str(workspace)!r} {reason}: name another folder with --workspace."
-        )
-    return workspace
-
+from pupila_flows.workspace import DEFAULT, VARIABLE, check_workspace
 
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)]
 PastRun = typer.Argument(
@@ -36,9 +24,9 @@ WorkspaceFolder = Annotated[
     typer.Option(
         "--workspace",
         "-w",
-        envvar="PUPILA_WORKSPACE",
+        envvar=VARIABLE,
         help="Folder of all results.",
-        callback=_check_workspace,
+        callback=check_workspace,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]

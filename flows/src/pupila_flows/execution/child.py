@@ -257,7 +257,7 @@ def main() -> None:
     """Entry point of the child: read arguments, call the function in `sys.argv`, answer."""
     answer_to = os.fdopen(int(os.environ.pop("PUPILA_ANSWER")), "w", encoding="utf-8")
     arguments = json.loads(sys.stdin.buffer.readline())
-    _log.addHandler(_Warnings(answer_to))
+    _log.addHandler(SentWarnings(answer_to))
     threading.Thread(target=_die_with_parent, args=[_detach_stdin()], daemon=True).start()
     module, _, name = sys.argv[1].partition(":")
     for child_lock in sys.argv[2:]:
@@ -301,7 +301,7 @@ def _check_json(what: str, value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-class _Warnings(logging.Handler):
+class SentWarnings(logging.Handler):
     """Sends core's warnings, for example of a damaged file, to the parent."""
 
     def __init__(self, stream: IO[str]) -> None:

@@ -132,7 +132,7 @@ def parse_changes(settings: Iterable[str], source: Source) -> Changes:
         PupilaError: a setting has no name or no value.
         RecipeError: a setting is not valid in a recipe.
     """
-    given: dict[str, Any] = {}
+    values: list[tuple[str, Any]] = []
     for setting in settings:
         key, equals, text = setting.partition("=")
         value = _value(setting, text)
@@ -141,6 +141,18 @@ def parse_changes(settings: Iterable[str], source: Source) -> Changes:
                 f"{setting!r} changes nothing: write `--set name=value`, "
                 "as in `--set steps.pupil.with.epochs=3`."
             )
+        values.append((key, value))
+    return changes_of(values, source)
+
+
+def changes_of(values: Iterable[tuple[str, Any]], source: Source) -> Changes:
+    """Return the changes that settings make, given as names like `steps.pupil.with.epochs`.
+
+    Raises:
+        RecipeError: a setting is not valid in a recipe.
+    """
+    given: dict[str, Any] = {}
+    for key, value in values:
         given = merge(given, _nested(key.split("."), value, source.value))
     try:
         return Changes.model_validate(given)

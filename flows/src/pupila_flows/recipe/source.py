@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Problem:
     file: Path
     line: int
     message: str
+    location: Location = field(default=(), compare=False)
+    """Where the mistake is in the recipe, as far as it is known."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.message}"
@@ -77,9 +79,10 @@ class Source:
         """
         if self._is_changed(location):
             message += " This run's changes say so, not the file."
-        while location and location not in self.lines:
-            location = location[:-1]
-        return Problem(self.file, self.lines.get(location, 1), message)
+        known = location
+        while known and known not in self.lines:
+            known = known[:-1]
+        return Problem(self.file, self.lines.get(known, 1), message, location)
 
     def _is_changed(self, location: Location) -> bool:
         """Tell whether a location lies in a change, or exists only because of one."""
@@ -212,6 +215,25 @@ def read_value(text: str) -> Any:
         raise PupilaError("it cannot be read") from None
     except RecursionError:
         raise PupilaError("it is nested too deeply") from None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around every text that `_Loader` would read as something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        del data
+        return True
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*resolvers, *_Loader.yaml_implicit_resolvers.get(first, [])]
+    for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
+}
+
+
+def write_text(value: dict[str, Any]) -> str:
+    """Return a recipe's value as YAML, which `parse_source` reads as the same value."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _parse(source: Source, problems: list[Problem]) -> None:

@@ -24,7 +24,7 @@ def verdict_markdown(result: RunResult, folder: Path) -> str:
 
     Relative paths of predictions start from `folder`.
     """
-    title, *sentences = _headline(result, folder)
+    title, *sentences = headline_lines(result, folder)
     synthetic = ["**Synthetic images: nothing here is medical.**"] if result.synthetic else []
     warnings = [f"**{plain(sentence)}**" for sentence in result.unproven]
     parts = [f"## {plain(title)}", *synthetic, *warnings, *map(plain, sentences)]
@@ -36,7 +36,7 @@ def verdict_markdown(result: RunResult, folder: Path) -> str:
 
 def headline_of(result: RunResult, folder: Path) -> str:
     """Return the title of a run's headline. Relative paths of predictions start from `folder`."""
-    return _headline(result, folder)[0]
+    return headline_lines(result, folder)[0]
 
 
 def metrics_markdown(result: RunResult) -> str:
@@ -56,7 +56,7 @@ def _rows_markdown(rows: Sequence[dict[str, str]]) -> str:
     return "\n".join(table(list(map(plain, head)), cells))
 
 
-def _headline(result: RunResult, folder: Path) -> list[str]:
+def headline_lines(result: RunResult, folder: Path) -> list[str]:
     """Return the headline of a run's page and the sentences below it."""
     if result.sweep:
         return sweep_headline(result, folder)

@@ -22,11 +22,10 @@ from pupila.task import methods_of
 from pupila_flows.data.crops import CSV_NAME, write_crops
 from pupila_flows.data.external.listing import Row, list_images
 from pupila_flows.data.external.reading import scan_rows
-from pupila_flows.jobs.import_teacher import ImportTeacher
-from pupila_flows.jobs.locate import Locate
+from pupila_flows.jobs.predict import Predict
 from pupila_flows.progress import current_display
 from pupila_flows.results import SkippedImage
-from pupila_flows.run.given_models import planned_models
+from pupila_flows.run.given_models import import_model, planned_models
 from pupila_flows.run.single import perform_alone
 from pupila_flows.workspace import Workspace
 
@@ -165,9 +164,8 @@ def _positions(workspace: Workspace, locator: Path, images: Dataset) -> NDArray[
             f"{str(locator)!r} has learned {planned.spec.task} of {len(planned.spec.classes)} "
             f"classes: give a model of the task {LOCALIZATION} that finds one thing."
         )
-    stored = perform_alone(ImportTeacher.of(workspace, planned))
-    artifact = workspace.store.open(stored.artifact)
-    located = perform_alone(Locate.of(workspace, artifact, images))
+    artifact = import_model(workspace, planned)
+    located = perform_alone(Predict.of(workspace, "locate", artifact, images))
     answers = np.load(located.answers)
     threshold = artifact.record.threshold
     there = answers[:, 4] >= (threshold.value if threshold else _PRESENT)

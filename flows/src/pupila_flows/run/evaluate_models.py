@@ -31,11 +31,10 @@ from pupila_flows.gate.inputs import (
 )
 from pupila_flows.jobs.compare_external import CompareExternal, ExternalDifferences
 from pupila_flows.jobs.evaluate_external import EvaluateExternal
-from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.plan.plan import PlannedTeacher, planned_artifact
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.recipe.gate import GateSection, default_margins
-from pupila_flows.run.given_models import planned_models
+from pupila_flows.run.given_models import import_model, planned_models
 from pupila_flows.run.questions import images_of
 from pupila_flows.run.single import perform_alone
 from pupila_flows.workspace import Workspace
@@ -160,7 +159,7 @@ def evaluate_models(workspace: Workspace, request: EvaluationRequest) -> Evaluat
     classes = _classes(planned)
     positive = _positive(request, classes) if task == CLASSIFICATION else ""
     images, home = _read(workspace, request, listing, chosen, classes)
-    models = [_import(workspace, model) for model in planned]
+    models = [import_model(workspace, model) for model in planned]
     names = _names([model.path for model in planned])
     evaluator = _Evaluator(workspace, request, images, home, positive)
     teacher = None
@@ -255,18 +254,6 @@ def _names(paths: Sequence[Path]) -> list[str]:
     """Return the names of files, or whole paths if two names are the same."""
     short = [path.name for path in paths]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]
-
-
-def _import(workspace: Workspace, planned: PlannedTeacher) -> Artifact:
-    artifact = workspace.store.open(
-        perform_alone(ImportTeacher.of(workspace, planned)).artifact,
-    )
-    if artifact.record.untrained:
-        raise PupilaError(
-            f"{str(planned.path)!r} was never trained: it has a size and a speed, but no answers "
-            f"to evaluate."
-        )
-    return artifact
 
 
 def _read(

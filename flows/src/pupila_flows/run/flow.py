@@ -20,6 +20,7 @@ from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.overrides import Changes
 from pupila_flows.results import RunResult
+from pupila_flows.run.gate import gate_failures
 from pupila_flows.run.prefect_tasks import PrefectTasks
 from pupila_flows.run.stages import RunFailed, find_result, finish
 from pupila_flows.stopping import reinstall
@@ -84,18 +85,19 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         workspace, recipe.workers, plan.address, plan.reads, recipe.threads, plan.tls
     ) as current:
         found = find_result(plan, nodes, workspace, PrefectTasks(), swept=swept)
-        result, path, failures = finish(found)
+        result, path, broken = finish(found)
         jobs = workspace.jobs_of(path.parent)
         write_atomically(jobs, json.dumps(sorted(current.keys)).encode())
-    return _end(result, path, failures)
+    return _end(result, path, broken)
 
 
-def _end(result: RunResult, path: Path, failures: list[str]) -> str:
+def _end(result: RunResult, path: Path, broken: list[str]) -> str:
     """End a run as completed, withheld or failed, and return the path of its result."""
-    for failure in failures:
+    refused = gate_failures(result.gate)
+    for failure in (*broken, *refused):
         get_run_logger().error(failure)
-    if failures:
-        raise RunFailed(path, failures)
+    if broken or refused:
+        raise RunFailed(path, broken, refused)
     if result.withheld is None:
         return str(path)
     state: Any = Completed(name="Withheld", message=result.withheld, data=str(path))

@@ -1,4 +1,4 @@
-"""Models named on the command line: a file with options, or the folder of an artifact."""
+"""Models named by a user: a file with options, or the folder of an artifact."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from pupila.artifact import Artifact
 from pupila.errors import PupilaError, list_names, nearest
 from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION, Task
 from pupila.plugin_registry import installed
 from pupila.spec import OutputSpec
 from pupila.store import is_artifact
+from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
 from pupila_flows.plan.task_fields import names_fault, output_fault
 from pupila_flows.recipe.errors import sentence
 from pupila_flows.recipe.schema import ClassNames, TeacherSection
+from pupila_flows.run.single import perform_alone
+from pupila_flows.workspace import Workspace
 
 _CLASSES: TypeAdapter[tuple[str, ...]] = TypeAdapter(ClassNames)
 
@@ -111,6 +115,22 @@ def _artifact(
     for _, message in contradictions(section, planned.spec):
         raise PupilaError(message)
     return planned
+
+
+def import_model(workspace: Workspace, planned: PlannedTeacher) -> Artifact:
+    """Import a model that gives answers into the workspace, unless it is there already.
+
+    Raises:
+        PupilaError: it cannot be read, or was never trained.
+    """
+    stored = perform_alone(ImportTeacher.of(workspace, planned))
+    artifact = workspace.store.open(stored.artifact)
+    if artifact.record.untrained:
+        raise PupilaError(
+            f"{str(planned.path)!r} was never trained: it has a size and a speed, but no answers "
+            f"to evaluate."
+        )
+    return artifact
 
 
 def invalid_classes(classes: tuple[str, ...], reason: str) -> PupilaError:

@@ -26,20 +26,10 @@ from pupila_flows.recipe.schema import ScreenSection
 from pupila_flows.report.terminal import check_lines
 from pupila_flows.results import Check, DataSummary
 from pupila_flows.run.context import Run, same_classes
+from pupila_flows.run.data_refused import DataRefused
 from pupila_flows.run.orchestrator import ArtifactOutcome, Orchestrator, PendingArtifacts
 from pupila_flows.run.prefect_artifacts import show_data_docs
 from pupila_flows.workspace import Workspace
-
-
-class DataRefused(PupilaError):
-    """The data does not meet its expectations, so the run stops before training."""
-
-    def __init__(self, summary: DataSummary) -> None:
-        self.summary = summary
-        failed = [c for c in summary.checks if not c.passed and c.severity == "error"]
-        lines = ["The data does not meet its expectations; nothing was trained."]
-        lines += [line for check in failed for line in check_lines(check)]
-        super().__init__("\n".join([*lines, f"Data Docs: {summary.data_docs}"]))
 
 
 def read_dataset(plan: Plan, workspace: Workspace, orchestrator: Orchestrator) -> Dataset:

@@ -38,11 +38,10 @@ class NotRemembered(Exception):
 
 def unchanged_run(
     plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False
-) -> tuple[RunResult, Path] | None:
-    """Return the result of a run, if it is that of the last run of the recipe, and nothing is made.
+) -> Path | None:
+    """Return the `result.json` of the last run of a recipe, if a new run would find the same.
 
-    The path is that of the last run's `result.json`. Return None if a job must be done, if
-    something failed, or if there is no last run.
+    Return None if a job must be done, if something is broken, or if there is no last run.
 
     Raises:
         PupilaError: as `find_result`.
@@ -57,9 +56,8 @@ def unchanged_run(
     except NotRemembered:
         return None
     last = RunResult.model_validate_json(file.read_text())
-    if found.failures or report_digest(found.result) != report_digest(last):
-        return None
-    return found.result.model_copy(update={"publication": last.publication}), file.resolve()
+    same = report_digest(found.result) == report_digest(last)
+    return file.resolve() if same and not found.broken else None
 
 
 @dataclass(frozen=True)

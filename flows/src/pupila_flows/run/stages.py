@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +36,7 @@ from pupila_flows.run.external import (
     external_images,
     refuse_training_images,
 )
-from pupila_flows.run.gate import gate_failures, log_reach, run_gate
+from pupila_flows.run.gate import log_reach, run_gate
 from pupila_flows.run.incumbents import check_anchor
 from pupila_flows.run.links import link_artifacts
 from pupila_flows.run.orchestrator import Orchestrator, Outcomes, PendingArtifacts
@@ -63,20 +64,22 @@ class RunFailed(RuntimeError):
     """Raised if a part of a run failed; all other results are in the file `result`.
 
     The message is one line, which Prefect shows and sends; the log and the result have details.
+    `broken` has the failures of everything but the gate, which only refuses to publish.
     """
 
-    def __init__(self, result: Path, failures: list[str]) -> None:
-        self.result = result
+    def __init__(self, result: Path, broken: Sequence[str], refused: Sequence[str] = ()) -> None:
+        self.result, self.broken = result, tuple(broken)
+        failures = (*broken, *refused)
         super().__init__("; ".join(failure.strip().partition("\n")[0] for failure in failures))
 
 
 @dataclass(frozen=True)
 class Found:
-    """The result of a run that is not yet in the workspace, and what failed."""
+    """The result of a run that is not yet in the workspace, and what failed, except the gate."""
 
     run: Run
     result: RunResult
-    failures: tuple[str, ...]
+    broken: tuple[str, ...]
 
 
 def find_result(
@@ -134,25 +137,25 @@ def find_result(
         test_truths=_without_nan(truths_of(test)),
         test_patients=_patient_numbers(test.patients),
     )
-    failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
-    failures += [*failed_shifts, *external_failures(entries), *gate_failures(gate)]
-    return Found(run, result, tuple(failures))
+    broken = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
+    return Found(run, result, (*broken, *failed_shifts, *external_failures(entries)))
 
 
 def finish(found: Found) -> tuple[RunResult, Path, list[str]]:
     """Write a run into the workspace, draw its report, publish it, and show it in Prefect.
 
-    Return the result, with its publication; the path of its `result.json`; and what failed.
+    Return the result, with its publication; the path of its `result.json`; and what failed, except
+    the gate.
     """
     run, result = found.run, found.result
     path = _save(run, result)
-    failures = [*found.failures, *_report(run, result, path)]
+    broken = [*found.broken, *_report(run, result, path)]
     if not result.sweep:
         result, unpublished = publish_run(run, result, path)
-        failures += unpublished
+        broken += unpublished
         emit_change(run.orchestrator, result, path)
     show_verdict(run, result, path)
-    return result, path, failures
+    return result, path, broken
 
 
 def _without_nan(

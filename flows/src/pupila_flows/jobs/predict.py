@@ -1,4 +1,4 @@
-"""Find something in images with a locator."""
+"""Ask a model for its answers to images, whatever their labels."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
 from pupila_flows.workspace import Workspace
 
 
-class Located(BaseModel):
-    """What a locator answered."""
+class Predicted(BaseModel):
+    """What a model answered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     answers: Path
-    """A `.npy` file of answers `(images, columns)`, in the order of the images."""
+    """A `.npy` file `(images, columns)`: the images in order, and the model's own classes."""
 
 
-class Locate(Job[Located]):
-    """Ask a locator where something is in each image."""
+class Predict(Job[Predicted]):
+    """Ask a model for its answer to each image, in the primary runtime of its format."""
 
     runs_models: ClassVar[bool] = True
-    returns: ClassVar[Any] = Located
+    returns: ClassVar[Any] = Predicted
     seconds_allowed: ClassVar[float | None] = 3600.0
 
     artifact: str
@@ -39,25 +39,25 @@ class Locate(Job[Located]):
     code: Code
 
     @classmethod
-    def of(cls, workspace: Workspace, artifact: Artifact, images: Dataset) -> Locate:
-        """Return the job that asks the locator `artifact`.
+    def of(cls, workspace: Workspace, title: str, artifact: Artifact, images: Dataset) -> Predict:
+        """Return the job that asks the model `artifact`.
 
         Raises:
             PupilaError: no installed plugin runs the artifact's format.
         """
         return cls(
             workspace=workspace,
-            title="locate",
+            title=title,
             artifact=artifact.digest,
             images=Images.of(images, workspace),
             code=code_of(installed().runner(artifact.format)),
         )
 
-    def run(self, progress: Progress) -> Located:
+    def run(self, progress: Progress) -> Predicted:
         workspace = self.workspace
         model, images = workspace.store.open(self.artifact), self.images.read(workspace)
         (answers,) = workspace.predictions.in_own_order(model, images, AS_IS, progress)
-        return Located(answers=workspace.predictions.keep(answers, model, images))
+        return Predicted(answers=workspace.predictions.keep(answers, model, images))
 
-    def is_intact(self, result: Located) -> bool:
+    def is_intact(self, result: Predicted) -> bool:
         return is_whole(result.answers)

@@ -1,0 +1,84 @@
+"""Runs a recipe, as `pupila run` and `pupila sweep` do."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pupila.plugin_registry import installed
+from pupila_flows.api.process import run_in_process
+from pupila_flows.api.progress import shown_progress
+from pupila_flows.api.recipe import Recipe, without_file, write_recipe
+from pupila_flows.api.result import Result, RunFailed
+from pupila_flows.api.workspace import PathLike, open_workspace
+from pupila_flows.plan.plan import Plan
+from pupila_flows.plan.reach import reach_of_plan
+from pupila_flows.plan.reading import read_plan
+from pupila_flows.recipe.overrides import Changes, changes_of
+from pupila_flows.recipe.publish import NO_GATE
+from pupila_flows.recipe.source import read_source
+from pupila_flows.teachers import TeacherStore
+from pupila_flows.workspace import Workspace
+
+
+def run(
+    recipe: Recipe | PathLike,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    sweep: bool = False,
+    workspace: PathLike | None = None,
+) -> Result:
+    """Run a recipe: check the data, make, evaluate and report every model.
+
+    What has not changed since an earlier run in the workspace is not done again. A verdict of the
+    gate is a result, not an error: see `Result.verdict`.
+
+    Args:
+        recipe: A recipe, or the path of its file.
+        changes: Settings of this run that replace the recipe's, by name, as in
+            `{"steps.pupil.with.epochs": 3}`.
+        sweep: Whether to run every combination of the values in the recipe's `sweep`.
+        workspace: Folder of all results; by default what `PUPILA_WORKSPACE` names, else `.pupila`.
+
+    Raises:
+        PupilaError: the recipe or the data is invalid; nothing was trained.
+        RunFailed: a part of the run failed; the exception has the result of everything else.
+        RuntimeError: the process of the run crashed; the message names its log.
+    """
+    opened = open_workspace(workspace)
+    if isinstance(recipe, Recipe):
+        file = write_recipe(recipe, opened)
+        with without_file():
+            checked = _check(file, changes, opened)
+    else:
+        file = Path(recipe)
+        checked = _check(file, changes, opened)
+    with shown_progress():
+        done = run_in_process(file, checked, opened, sweeps=sweep)
+    result = Result.read(done.path.parent)
+    if done.broken:
+        raise RunFailed(result, done.broken)
+    return result
+
+
+def _check(file: Path, changes: Mapping[str, Any] | None, workspace: Workspace) -> Changes:
+    """Check a recipe before anything is started, warn of what may be meant, return the changes."""
+    made = changes_of(changes.items(), read_source(file)) if changes else Changes()
+    store = TeacherStore.of(workspace.root)
+    plan = read_plan(file, changes=made, teacher_store=store, cache=workspace.cache)
+    for text in _warnings(plan, workspace):
+        warnings.warn(text, stacklevel=3)
+    return made
+
+
+def _warnings(plan: Plan, workspace: Workspace) -> Iterator[str]:
+    if workspace.nearly_full:
+        yield workspace.nearly_full
+    yield from map(str, installed().broken)
+    if plan.recipe.publish and not plan.recipe.gate:
+        yield NO_GATE
+    reach = reach_of_plan(plan)
+    if reach is not None:
+        yield from reach.warnings
