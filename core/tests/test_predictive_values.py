@@ -10,11 +10,11 @@ from pupila.intervals import proportion
 from pupila.predictive_values import likelihood_ratios, predictive_values
 
 
-def point(found: int, ill: int, cleared: int, well: int) -> OperatingPoint:
+def point(detected: int, ill: int, cleared: int, well: int) -> OperatingPoint:
     return OperatingPoint(
         threshold=0.5,
         chosen_on="validation",
-        sensitivity=proportion(found, ill),
+        sensitivity=proportion(detected, ill),
         specificity=proportion(cleared, well),
     )
 
@@ -23,10 +23,10 @@ def point(found: int, ill: int, cleared: int, well: int) -> OperatingPoint:
 def test_at_the_prevalence_of_the_images_they_are_the_fractions_of_the_answers(
     counts: tuple[int, int, int, int],
 ):
-    found, ill, cleared, well = counts
+    detected, ill, cleared, well = counts
     ppv, npv = predictive_values(point(*counts), ill / (ill + well))
-    assert ppv.value == pytest.approx(found / (found + well - cleared))
-    assert npv.value == pytest.approx(cleared / (cleared + ill - found))
+    assert ppv.value == pytest.approx(detected / (detected + well - cleared))
+    assert npv.value == pytest.approx(cleared / (cleared + ill - detected))
     assert ppv.low < ppv.value < ppv.high and npv.low < npv.value <= npv.high
 
 
@@ -60,10 +60,10 @@ def test_answers_that_never_err_or_are_never_given_have_an_honest_interval(
 def test_the_intervals_of_likelihood_ratios_cover_the_true_ratio():
     random, sensitivity, specificity, covered = np.random.default_rng(5), 0.9, 0.8, [0, 0]
     ratios = sensitivity / (1 - specificity), (1 - sensitivity) / specificity
-    for found, cleared in zip(
+    for detected, cleared in zip(
         random.binomial(60, sensitivity, 1000), random.binomial(50, specificity, 1000), strict=True
     ):
-        drawn = likelihood_ratios(point(int(found), 60, int(cleared), 50))
+        drawn = likelihood_ratios(point(int(detected), 60, int(cleared), 50))
         for row, (estimate, ratio) in enumerate(zip(drawn, ratios, strict=True)):
             covered[row] += estimate.low <= ratio <= estimate.high
     assert all(930 <= count <= 980 for count in covered), covered

@@ -61,8 +61,15 @@ def browser() -> Generator[Any]:
 def page(browser: Any, sample: tuple[RunResult, Path]) -> Generator[Any]:
     opened = browser.new_page(viewport={"width": 1400, "height": 900})
     complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def note_message(message: Any) -> None:
+        complaints.append(message.text)
+
+    def note_error(error: Any) -> None:
+        complaints.append(str(error))
+
+    opened.on("console", note_message)
+    opened.on("pageerror", note_error)
     opened.goto(sample[1].as_uri())
     yield opened
     assert complaints == []

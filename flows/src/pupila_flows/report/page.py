@@ -81,7 +81,7 @@ def render(result: RunResult, folder: Path) -> str:
         task=task,
         main_title=figures.main_title(task, every_metrics),
         goal=goal_of(result, lineage),
-        found=_found(verdict, result.data.classes),
+        missed=_missed_images(verdict, result.data.classes),
         predictive=predictive_table(shown, result.data.classes),
         reliabilities=reliabilities(shown, predictions),
         trainings=trainings(lineage.entries.values(), task),
@@ -150,7 +150,9 @@ def _verdict_bars(
     )
 
 
-def _found(verdict: Headline, classes: Sequence[str]) -> tuple[Missed, Missed | None] | None:
+def _missed_images(
+    verdict: Headline, classes: Sequence[str]
+) -> tuple[Missed, Missed | None] | None:
     """Return what the headline's pupil misses of the positive class, then its teacher.
 
     Return None if the pupil has no operating point.

@@ -57,8 +57,8 @@ def check_images(
     )
     make_offline(docs_folder)
     by_name = {rule.name: rule for rule in image_rules}
-    found = {check.name: found_images(check, by_name.get(check.name), plain) for check in checks}
-    return checks, write_index(docs_folder, source, checks, found, histograms(plain, bounds))
+    pictures = {check.name: found_images(check, by_name.get(check.name), plain) for check in checks}
+    return checks, write_index(docs_folder, source, checks, pictures, histograms(plain, bounds))
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -53,13 +53,13 @@ def write_index(
     docs_folder: Path,
     source: str,
     checks: Sequence[Check],
-    found: Mapping[str, Sequence[FoundImage]],
+    pictures: Mapping[str, Sequence[FoundImage]],
     histograms: Sequence[Histogram],
 ) -> Path:
     """Write the index page, which lists the checks and links to Great Expectations' pages.
 
-    `found` are the images that each check found, by its name. All links are relative, and pictures
-    are inside the page, so the folder may be moved.
+    `pictures` are the images that each check found, by its name. They are inside the page, and all
+    links are relative: the folder may be moved.
     """
     environment = Environment(
         loader=PackageLoader("pupila_flows.data.validation", "."),
@@ -75,7 +75,7 @@ def write_index(
     page = environment.get_template("index.html").render(
         source=source,
         checks=checks,
-        found=found,
+        pictures=pictures,
         histograms=histograms,
         details=details,
         style=_style(),

@@ -36,7 +36,7 @@ def histograms(frame: pd.DataFrame, bounds: Bounds) -> tuple[Histogram, ...]:
 
     Numbers that are the same for all images have a single bar.
     """
-    limits = {
+    limits: dict[str, tuple[str, list[float]]] = {
         "width": ("width, pixels", [bounds.minimum_width]),
         "height": ("height, pixels", [bounds.minimum_height]),
         "brightness": (
@@ -46,9 +46,11 @@ def histograms(frame: pd.DataFrame, bounds: Bounds) -> tuple[Histogram, ...]:
         "sharpness": ("sharpness, variance of the Laplacian", [bounds.minimum_sharpness]),
         "bytes": ("file size, bytes", []),
     }
-    columns = ((title, frame[name].to_numpy(float), at) for name, (title, at) in limits.items())
-    known = ((title, values[np.isfinite(values)], at) for title, values, at in columns)
-    return tuple(_histogram(title, values, at) for title, values, at in known if len(values))
+    decoded = frame[frame["error"] == ""]
+    columns = (
+        (title, np.asarray(decoded[name], np.float64), at) for name, (title, at) in limits.items()
+    )
+    return tuple(_histogram(title, values, at) for title, values, at in columns if len(values))
 
 
 def _histogram(title: str, values: Floats, limits: Iterable[float]) -> Histogram:

@@ -20,9 +20,9 @@ Record = Mapping[str, str | int | float | None]
 
 def records(lineage: Lineage, task: TaskMethods) -> dict[str, Record]:
     """Return the values of every entry by its name, all with the same columns."""
-    found = {name: _record(entry, task) for name, entry in lineage.entries.items()}
-    columns = dict.fromkeys(column for record in found.values() for column in record)
-    return {name: columns | record for name, record in found.items()}
+    values = {name: _record(entry, task) for name, entry in lineage.entries.items()}
+    columns = dict.fromkeys(column for record in values.values() for column in record)
+    return {name: columns | record for name, record in values.items()}
 
 
 def right_key(task: TaskMethods) -> str:
