@@ -34,7 +34,7 @@ class Histogram:
 def histograms(frame: pd.DataFrame, bounds: Bounds) -> tuple[Histogram, ...]:
     """Return a histogram for each number that the scan measured of the images that decode.
 
-    Numbers that are the same for all images have a single bar.
+    Numbers that are the same for all images have a single bar in the middle.
     """
     limits: dict[str, tuple[str, list[float]]] = {
         "width": ("width, pixels", [bounds.minimum_width]),
@@ -43,7 +43,7 @@ def histograms(frame: pd.DataFrame, bounds: Bounds) -> tuple[Histogram, ...]:
             "brightness, 0 to 255",
             [bounds.minimum_brightness, bounds.maximum_brightness],
         ),
-        "sharpness": ("sharpness, variance of the Laplacian", [bounds.minimum_sharpness]),
+        "sharpness": ("sharpness, 0 is blank", [bounds.minimum_sharpness]),
         "bytes": ("file size, bytes", []),
     }
     decoded = frame[frame["error"] == ""]
@@ -55,7 +55,7 @@ def histograms(frame: pd.DataFrame, bounds: Bounds) -> tuple[Histogram, ...]:
 
 def _histogram(title: str, values: Floats, limits: Iterable[float]) -> Histogram:
     low, high = float(values.min()), float(values.max())
-    counts = np.histogram(values, BINS, (low, high))[0] if low < high else np.array([len(values)])
+    counts, _ = np.histogram(values, BINS)
     most = int(counts.max())
     return Histogram(
         title=title,
