@@ -8,7 +8,7 @@ import pytest
 from drawn_answers import binormal, two_columns
 from numpy.typing import NDArray
 
-from pupila.calibration import calibration
+from pupila.calibration import calibration, reliability
 from pupila.intervals import wilson
 
 
@@ -96,3 +96,24 @@ def test_images_of_one_patient_widen_the_intervals():
     for estimate, wider in zip(plain, by_patient, strict=True):
         assert wider.high - wider.low > 1.2 * (estimate.high - estimate.low)
         assert wider.method.endswith("rough, by patient")
+
+
+def test_the_bins_of_a_reliability_diagram_add_up_to_the_calibration_error():
+    scores = two_columns(np.random.default_rng(3).random(200))
+    truth = np.random.default_rng(4).integers(0, 2, 200)
+    bins = reliability(scores, truth)
+    gaps = [one.images * abs(one.right.value - one.confidence) for one in bins]
+    assert sum(one.images for one in bins) == 200
+    assert sum(gaps) / 200 == pytest.approx(calibration(scores, truth)[0].value)
+    assert [one.confidence for one in bins] == sorted(one.confidence for one in bins)
+
+
+def test_a_bin_has_the_interval_of_its_images_and_their_patients():
+    scores = two_columns([0.95] * 12 + [0.62] * 4)
+    truth = np.array([0] * 8 + [1] * 8)
+    patients = np.repeat(["", "a", "b", "c"], 4)
+    low, high = reliability(scores, truth)
+    assert (low.images, high.images) == (4, 12)
+    assert (high.right.low, high.right.high) == wilson(8 / 12, 12)
+    by_patient = reliability(scores, truth, patients)[1].right
+    assert by_patient.high - by_patient.low > high.right.high - high.right.low

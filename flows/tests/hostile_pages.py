@@ -36,7 +36,7 @@ _OURS = frozenset(
     {
         *("kind", "verdict", "severity", "outcome", "condition", "artifact", "record", "format"),
         *("probabilities", "validation_probabilities", "fingerprint", "started", "test", "method"),
-        *("test_images", "registry", "head", "sweep", "settings", "timings"),
+        *("test_images", "registry", "head", "sweep", "settings", "timings", "task"),
     }
 )
 """Fields that a run fills by itself, or looks up."""

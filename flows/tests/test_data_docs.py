@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from spoilt_clinics import BOUNDS, CLASSES, Clinic, truncate
+from spoilt_clinics import BOUNDS, CLASSES, Clinic, picture, truncate
 
 from pupila_flows.data.validation import validate
 
@@ -77,6 +77,36 @@ def test_the_index_page_tells_what_was_found(clinic: Clinic) -> None:
     assert "Stopped" in html
     assert clinic.path(0).name in html
     assert all(check.name in html for check in checks)
+
+
+def test_the_index_page_shows_what_was_found_and_what_the_images_are_like(clinic: Clinic) -> None:
+    truncate(clinic)
+    clinic.add(picture(900, (48, 20)), "ill", "train")
+    dark = BOUNDS.model_copy(update={"minimum_brightness": 127.5})
+    docs = clinic.folder / "docs"
+    _, index = validate(clinic.scan(), CLASSES, "ill", dark, docs, "clinic.csv")
+    html = index.read_text()
+    broken, small = clinic.path(0).name, clinic.path(40).name
+    assert f'aria-label="{broken} cannot be shown"' in html
+    assert re.search(rf'<img src="data:image/jpeg;base64,[^"]+" alt="{small}">', html)
+    assert '<span class="reason">height 20</span>' in html
+    assert '<span class="reason">image file is truncated</span>' in html
+    assert re.search(r'<span class="reason">brightness \d+(\.\d+)?</span>', html)
+    charts = re.findall(r'aria-label="([^"]+) of 40 images: ([\d.,]+) to ([\d.,]+), median', html)
+    assert [title.split(",")[0] for title, _, _ in charts] == [
+        *("width", "height", "brightness", "sharpness", "file size")
+    ]
+    assert charts[1][1:] == ("20", "40")
+    assert html.count("<line ") == 2, "the least height and the least brightness"
+
+
+def test_the_folder_of_data_docs_may_be_moved(clinic: Clinic) -> None:
+    clinic.validate()
+    moved = (clinic.folder / "docs").rename(clinic.folder / "elsewhere")
+    for page in moved.rglob("*.html"):
+        for link in requests(page).links:
+            target = link.partition("#")[0]
+            assert not target or (page.parent / target).is_file(), f"{page.name} links to {link}"
 
 
 def test_validation_is_quiet_and_replaces_its_earlier_pages(

@@ -21,9 +21,12 @@ pytestmark = pytest.mark.long
 
 KINDS = ("report", "sweep", "plot", "card", "data docs", "details")
 _FOREIGN = (
-    "script, base, form, button, textarea, [onerror], [onload], [onclick], "
+    "script:not(body > script:last-child), base, form, textarea, [onerror], [onload], [onclick], "
+    "button:not([id=results-csv], th[data-sort] > button), "
     "img:not([src^='data:']), a[href^='javascript'], a[href*=invalid], link, iframe, object, embed"
 )
+_NO_SCRIPTS = "Blocked script execution"
+"""Start of what the browser says of the report's own script in a station, which allows none."""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,9 @@ def test_no_text_of_others_runs_or_asks_for_anything(
     page = opened.page
     others = [url for url in opened.asked if not url.startswith("data:")]
     assert {*others} - {f"{served.removesuffix('pupila')}favicon.ico"} == {address}
-    assert opened.said == [], "the policy had to stop something, or something broke"
+    ours = [_NO_SCRIPTS] if (kind, way) == ("report", "served") else []
+    said = [text[: len(_NO_SCRIPTS)] for text in opened.said]
+    assert said == ours, "the policy had to stop something, or something broke"
     assert page.evaluate("window.ran") is None
     foreign = page.eval_on_selector_all(_FOREIGN, "all => all.map(each => each.outerHTML)")
     assert foreign == []

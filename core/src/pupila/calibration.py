@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +17,7 @@ from pupila.intervals import (
     members_of,
     resamples,
     resampling_interval,
+    share,
 )
 
 BINS = 15
@@ -45,7 +47,7 @@ def calibration(
     """
     confidence = scores.max(axis=1)
     gaps = (scores.argmax(axis=1) == truth) - confidence
-    bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    bins = _bins(confidence)
     order = np.argsort(bins, kind="stable")
     starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
     squares = np.square(scores - np.eye(scores.shape[1])[truth]).sum(axis=1)
@@ -66,6 +68,51 @@ def calibration(
         resampling_interval(ece, mirrored, 1, independent, f"basic bootstrap, {how}"),
         resampling_interval(brier, draws[:, 1], 2, independent, f"percentile bootstrap, {how}"),
     )
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The images whose confidence lies in one bin of the calibration error."""
+
+    low: float
+    high: float
+    """The confidences of the bin: above `low`, up to `high`."""
+    images: int
+    confidence: float
+    """Mean confidence of the images, 0..1."""
+    right: Estimate
+    """Fraction of them that the most probable class gets right."""
+
+
+def reliability(
+    scores: Floats, truth: Integers, clusters: ArrayLike | None = None
+) -> list[ReliabilityBin]:
+    """Return the bins of the ECE that have images, from the lowest confidence to the highest.
+
+    Arguments are those of `calibration`. Drawn as fraction right over confidence they are the
+    reliability diagram (DeGroot and Fienberg 1983, The Statistician 32:12; with the confidence of
+    the most probable class as in Guo et al. 2017, figure 1): on the diagonal, the probabilities say
+    how often the model is right.
+    """
+    confidence, right = scores.max(axis=1), scores.argmax(axis=1) == truth
+    bins = _bins(confidence)
+    patients = None if clusters is None else members_of(clusters)
+    return [
+        ReliabilityBin(
+            low=number / BINS,
+            high=(number + 1) / BINS,
+            images=int(inside.sum()),
+            confidence=float(confidence[inside].mean()),
+            right=share(right[inside], None if patients is None else patients[inside]),
+        )
+        for number in np.unique(bins).tolist()
+        for inside in [bins == number]
+    ]
+
+
+def _bins(confidence: Floats) -> Integers:
+    """Return the bin of each confidence, from 0; bins include their upper end."""
+    return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
 
 
 def log_loss(scores: Floats, truth: Integers, classes: Sequence[str]) -> Floats:

@@ -25,9 +25,9 @@ if curve:
     print(curve.curve[curve.round].parameters)
 ```
 
-The report draws `PruningCurve`, `LayerSensitivities`, `TeacherAgreement` (with `TeacherQualities`
-and `OracleTeaching`) and `SearchResult`, and shows a `PluginWarning`, for plugins of any package.
-Your own pydantic models can be combined and read in the same way.
+The report draws `TrainingSummary`, `PruningCurve`, `LayerSensitivities`, `TeacherAgreement` (with
+`TeacherQualities` and `OracleTeaching`) and `SearchResult`, and shows a `PluginWarning`, for
+plugins of any package. Your own pydantic models can be combined and read in the same way.
 
 The fields of all models are side by side in one flat JSON object, `measured` in `artifact.json`.
 Three names have two meanings in this object, with values of different shapes: `agreement` (of two
@@ -78,7 +78,7 @@ from pupila.measured.teachers import (
     TeacherQualities,
     TeacherQuality,
 )
-from pupila.measured.training import History, TrainingSummary, history_of
+from pupila.measured.training import History, TrainingSummary, best_epoch_of, history_of
 
 __all__ = [
     "MODELS",
@@ -124,6 +124,7 @@ __all__ = [
     "Timings",
     "TrainingSummary",
     "WeightSparsity",
+    "best_epoch_of",
     "history_of",
     "problems",
 ]

@@ -57,3 +57,15 @@ def history_of(epochs: Sequence[Mapping[str, float]], *names: str) -> History:
         name.replace("val_", "validation_"): [round(epoch[name], _DIGITS) for epoch in epochs]
         for name in names or sorted(epochs[0])
     }
+
+
+def best_epoch_of(history: History) -> int:
+    """Return the epoch whose weights a training keeps, from 1: the first with the best figure.
+
+    The figure is the validation loss, or the fidelity if the history has it. Its four decimals may
+    hide which of two epochs was better; a `TrainingSummary` says it.
+    """
+    fidelity = history.get("validation_fidelity")
+    if fidelity:
+        return fidelity.index(max(fidelity)) + 1
+    return history["validation_loss"].index(min(history["validation_loss"])) + 1

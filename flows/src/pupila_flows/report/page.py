@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ from pupila_flows.report.search import searches
 from pupila_flows.report.sections import (
     controls,
     gate,
+    results_csv,
     runtimes,
     teachers,
 )
@@ -27,13 +29,17 @@ from pupila_flows.report.sections import (
     results_table as tables,
 )
 from pupila_flows.report.sections.added import added_sections
+from pupila_flows.report.sections.calibration import reliabilities
 from pupila_flows.report.sections.disagreements import disagreements
 from pupila_flows.report.sections.external import external_panels
 from pupila_flows.report.sections.gains import gains
-from pupila_flows.report.sections.headline import goal_of, headline
+from pupila_flows.report.sections.headline import Headline, goal_of, headline
 from pupila_flows.report.sections.layers import sensitive_layers
+from pupila_flows.report.sections.learning import trainings
+from pupila_flows.report.sections.missed import Missed, missed
 from pupila_flows.report.sections.mistakes import mistakes
 from pupila_flows.report.sections.open_set import filter_table
+from pupila_flows.report.sections.predictive import predictive_table
 from pupila_flows.report.sections.pruning import pruning_curves
 from pupila_flows.report.sections.seeds import seed_table, seeds_note
 from pupila_flows.report.sections.shift import shift_report
@@ -66,19 +72,27 @@ def render(result: RunResult, folder: Path) -> str:
     verdict, task = headline(result, lineage, predictions), predictions.task
     every_metrics = [artifact.evaluation.metrics for artifact in lineage.evaluated()]
     chosen = verdict.pupil.name if verdict.pupil and verdict.keeps else None
+    shown = [artifact for artifact in (verdict.pupil, verdict.teacher) if artifact]
+    shown = shown or lineage.evaluated()
     return fill(
         "report.html",
         result=result,
         task=task,
         main_title=figures.main_title(task, every_metrics),
         goal=goal_of(result, lineage),
+        missed=_missed_images(verdict, result.data.classes),
+        predictive=predictive_table(shown, result.data.classes),
+        reliabilities=reliabilities(shown, predictions),
+        trainings=trainings(lineage.entries.values(), task),
+        repeated_trainings=trainings([entry for entry in result.entries if entry.repeats], task),
         verdict=verdict,
         verdict_bars=_verdict_bars(verdict.pupil, verdict.teacher),
         meaning=verdict.meaning,
         badge=verdict.badge,
         shortcuts=tables.shortcuts(result.data),
-        columns=tables.columns(lineage, task),
+        columns=tables.columns(task),
         rows=tables.results(lineage, chosen, task),
+        records=results_csv.records(lineage, task),
         thresholds=tables.thresholds_note(lineage, result.specificity),
         independence=formatting.independence(every_metrics[0]) if every_metrics else "",
         seeds_note=seeds_note(result),
@@ -133,6 +147,18 @@ def _verdict_bars(
     return bars_and_rocs.interval_bar(mine, low, high), bars_and_rocs.interval_bar(
         theirs, low, high
     )
+
+
+def _missed_images(
+    verdict: Headline, classes: Sequence[str]
+) -> tuple[Missed, Missed | None] | None:
+    """Return what the headline's pupil misses of the positive class, then its teacher.
+
+    Return None if the pupil has no operating point.
+    """
+    own = missed(verdict.pupil.evaluation.metrics, classes) if verdict.pupil else None
+    theirs = missed(verdict.teacher.evaluation.metrics, classes) if verdict.teacher else None
+    return (own, theirs) if own else None
 
 
 def _rocs(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,7 +16,10 @@ from pupila_flows.printable import printable
 from pupila_flows.report import figures, formatting
 
 _SHOWN_RECORDS = 5
-_SHEETS = ("style.css", "sweep.css", "search.css", "gate.css")
+_NUMBERS = re.compile(r"\[\n[-+.,\d\sEe]+\]")
+"""A list of numbers in indented JSON, which is shown on one line."""
+_SCRIPT = "report.js"
+_SHEETS = ("style.css", "sweep.css", "search.css", "gate.css", "reading.css")
 
 
 def fill(template: str, **values: Any) -> str:
@@ -27,16 +33,23 @@ def fill(template: str, **values: Any) -> str:
             json=_json,
             marked=_marked,
             breakable=_breakable,
-            style=Markup("".join(map(style_sheet, _SHEETS))),  # noqa: S704 - ours
+            style=Markup("".join(map(template_text, _SHEETS))),  # noqa: S704 - ours
+            script=Markup(template_text(_SCRIPT)),  # noqa: S704 - ours
+            script_digest=_digest(template_text(_SCRIPT)),
             **values,
         )
     )
 
 
-def style_sheet(name: str) -> str:
-    """Return the text of one of the page's style sheets."""
+def template_text(name: str) -> str:
+    """Return the text of one of the page's style sheets, or of its script."""
     source, _, _ = PackageLoader("pupila_flows.report").get_source(_environment(), name)
     return source
+
+
+def _digest(script: str) -> str:
+    """Return the source by which a Content-Security-Policy allows one script."""
+    return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"
 
 
 def _environment() -> Environment:
@@ -60,7 +73,8 @@ def _breakable(name: str) -> Markup:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(_shortened(value), indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(_shortened(value), indent=2, ensure_ascii=False, default=str)
+    return _NUMBERS.sub(lambda listed: " ".join(listed[0].split()), text)
 
 
 def _shortened(value: Any) -> Any:

@@ -17,7 +17,9 @@ from pupila.task import LabelRule, methods_of
 from pupila_flows.data.validation.data_docs import make_offline, write_index
 from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES, facts
 from pupila_flows.data.validation.great_expectations import Outcome, evaluate
+from pupila_flows.data.validation.histograms import histograms
 from pupila_flows.data.validation.image_checks import Limit, Rule, of_labels, rules
+from pupila_flows.data.validation.pictures import found_images
 from pupila_flows.data.validation.plugin_checks import Expected, plugin_checks
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.results import Check
@@ -54,7 +56,9 @@ def check_images(
         *(_check_of_expected(check, outcomes[check.name]) for check in expected),
     )
     make_offline(docs_folder)
-    return checks, write_index(docs_folder, source, checks)
+    by_name = {rule.name: rule for rule in image_rules}
+    pictures = {check.name: found_images(check, by_name.get(check.name), plain) for check in checks}
+    return checks, write_index(docs_folder, source, checks, pictures, histograms(plain, bounds))
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from pupila_flows.data.validation.histograms import Histogram
+from pupila_flows.data.validation.pictures import FoundImage
 from pupila_flows.printable import printable
 from pupila_flows.results import Check
 
@@ -47,10 +49,23 @@ def make_offline(docs_folder: Path) -> None:
     shutil.rmtree(docs_folder / "static", ignore_errors=True)
 
 
-def write_index(docs_folder: Path, source: str, checks: Sequence[Check]) -> Path:
-    """Write the index page, which lists the checks and links to Great Expectations' pages."""
+def write_index(
+    docs_folder: Path,
+    source: str,
+    checks: Sequence[Check],
+    pictures: Mapping[str, Sequence[FoundImage]],
+    histograms: Sequence[Histogram],
+) -> Path:
+    """Write the index page, which lists the checks and links to Great Expectations' pages.
+
+    `pictures` are the images that each check found, by its name. They are inside the page, and all
+    links are relative: the folder may be moved.
+    """
     environment = Environment(
-        loader=PackageLoader("pupila_flows.data.validation", "."), autoescape=select_autoescape()
+        loader=PackageLoader("pupila_flows.data.validation", "."),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     details = {
         page.relative_to(docs_folder).parts[1]: page.relative_to(docs_folder).as_posix()
@@ -58,7 +73,13 @@ def write_index(docs_folder: Path, source: str, checks: Sequence[Check]) -> Path
     }
     index = docs_folder / "index.html"
     page = environment.get_template("index.html").render(
-        source=source, checks=checks, details=details, style=_style(), policy=_POLICY
+        source=source,
+        checks=checks,
+        pictures=pictures,
+        histograms=histograms,
+        details=details,
+        style=_style(),
+        policy=_POLICY,
     )
     index.write_text(printable(page), encoding="utf-8")
     return index

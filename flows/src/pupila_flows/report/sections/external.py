@@ -12,10 +12,10 @@ from pupila.task import TaskMethods
 from pupila_flows.report import external, formatting
 from pupila_flows.report.figures import listed_figures
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
-from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import locate
 from pupila_flows.report.sections.cells import FIGURES, Cell, figure_cell, listed
 from pupila_flows.results import ExternalResult, ExternalSet, RunResult
+from pupila_flows.thumbnails import thumbnail
 
 _OF_CLASSES = ("AUC", "Sensitivity", "Specificity", FIGURES)
 _FIDELITY_COLUMNS = 4

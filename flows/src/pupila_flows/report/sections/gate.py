@@ -13,7 +13,6 @@ from pupila_flows.gate import messages
 from pupila_flows.gate.conditions import find_condition, title_of
 from pupila_flows.gate.units import Direction
 from pupila_flows.report.plots import svg
-from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import locate
 from pupila_flows.results import (
     ArtifactVerdict,
@@ -23,6 +22,7 @@ from pupila_flows.results import (
     Verdict,
     WrongImage,
 )
+from pupila_flows.thumbnails import thumbnail
 
 WORDS: dict[Verdict, str] = {
     "pass": "✓ pass",

@@ -14,10 +14,10 @@ from markupsafe import Markup
 from pupila.evaluation import NegativeGroup
 from pupila.openset import ALL
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
-from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import RunPredictions, locate
 from pupila_flows.report.sections.pictures import picture_of
 from pupila_flows.results import RunResult
+from pupila_flows.thumbnails import thumbnail
 
 _ARTIFACTS = 2
 _IMAGES_EACH = 12

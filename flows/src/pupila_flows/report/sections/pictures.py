@@ -7,8 +7,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pupila_flows.report.plots.thumbnails import marked_thumbnail, thumbnail
+from pupila_flows.report.plots.marked import marked_thumbnail
 from pupila_flows.report.predictions import RunPredictions
+from pupila_flows.thumbnails import thumbnail
 
 
 def picture_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -13,6 +14,7 @@ from pupila_flows.report import figures, formatting
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots import bars_and_rocs
 from pupila_flows.report.sections.cells import FIGURES, Cell, figure_cell, listed
+from pupila_flows.report.sections.results_csv import right_key
 from pupila_flows.results import Check, DataSummary, Entry
 
 
@@ -30,21 +32,33 @@ class Row:
     """Warnings about the entry as one text; empty if there are none."""
 
 
-def columns(lineage: Lineage, task: TaskMethods) -> tuple[str, ...]:
-    """Return the column titles of the results table, after those for name and plugin."""
+class Column(NamedTuple):
+    """A column of the results table."""
+
+    title: str
+    key: str = ""
+    """The value of a record (see `.results_csv`) by which the page sorts; empty if it cannot."""
+
+
+def columns(task: TaskMethods) -> tuple[Column, ...]:
+    """Return the columns of the results table, after the artifact."""
     return (
-        "Format · runtime",
-        "Size",
-        "Parameters",
-        formatting.capitalised(task.right_title),
-        *(_OF_CLASSES if task.has_classes else [FIGURES]),
-        f"{formatting.capitalised(task.same_title)} as teacher",
-        "Latency",
-        "Peak memory",
+        Column("Format · runtime", "format"),
+        Column("Size", "size_bytes"),
+        Column("Parameters", "parameters"),
+        Column(formatting.capitalised(task.right_title), right_key(task)),
+        *(_OF_CLASSES if task.has_classes else [Column(FIGURES)]),
+        Column(f"{formatting.capitalised(task.same_title)} as teacher", "test_agreement"),
+        Column("Latency", "latency_median_ms"),
+        Column("Peak memory", "peak_memory_bytes"),
     )
 
 
-_OF_CLASSES = ("AUC", "Sensitivity and specificity", FIGURES)
+_OF_CLASSES = (
+    Column("AUC", "test_auc"),
+    Column("Sensitivity and specificity", "test_sensitivity"),
+    Column(FIGURES),
+)
 
 
 def results(lineage: Lineage, chosen: str | None, task: TaskMethods) -> list[Row]:

@@ -20,9 +20,9 @@ from pupila.spec import InputSpec
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
-from pupila_flows.report.plots.thumbnails import as_thumbnail
 from pupila_flows.report.predictions import RunPredictions, locate
 from pupila_flows.results import Entry, RunResult
+from pupila_flows.thumbnails import as_thumbnail
 
 _DRAWN = 3
 """Most pupils with curves and pictures: those in the gate first, then the lowest fidelity."""

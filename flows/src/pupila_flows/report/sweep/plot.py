@@ -21,7 +21,7 @@ from pupila_flows.report.plots import svg
 from pupila_flows.report.sections.seeds import SeedRuns, Spread
 from pupila_flows.report.sweep.axis import Axis, write_value
 from pupila_flows.report.sweep.lines import Line
-from pupila_flows.report.templating import style_sheet
+from pupila_flows.report.templating import template_text
 
 _COLOURS = 5
 """Number of colours in `sweep.css`. Combined with four shapes, they repeat after 20 lines."""
@@ -98,9 +98,9 @@ def draw_alone(
 
 def _own_colours() -> str:
     """Return the plot's style sheet with the page's light colours."""
-    light, _, _ = style_sheet("style.css").partition("@media")
+    light, _, _ = template_text("style.css").partition("@media")
     colours = dict(re.findall(r"--([\w-]+): ([^;]+);", light)) | {"paper": "#ffffff"}
-    return re.sub(r"var\(--([\w-]+)\)", lambda match: colours[match[1]], style_sheet("sweep.css"))
+    return re.sub(r"var\(--([\w-]+)\)", lambda match: colours[match[1]], template_text("sweep.css"))
 
 
 def _picture_label(plotted: PlottedMetric, lines: Sequence[Line], title: str) -> str:
