@@ -14,7 +14,7 @@ import pytest
 from pupila import image_formats
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.requirements import requirements, versions
+from pupila.requirements import forget, requirements, versions
 from pupila.scanning import scan
 from pupila.store import Store
 from pupila.testing import (
@@ -60,7 +60,7 @@ def distributions(folder: Path, **required: tuple[str, list[str]]) -> Generator[
 
 
 def _forget_versions() -> None:
-    requirements.cache_clear()
+    forget()
     image_formats.forget()
 
 

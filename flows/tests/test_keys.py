@@ -14,12 +14,12 @@ from typing import Any, get_args
 import pytest
 from test_job import all_jobs
 
+from pupila import requirements
 from pupila.artifact import Artifact, Origin
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.pixel_scaling import Preprocess
 from pupila.plugin_registry import installed
-from pupila.requirements import requirements
 from pupila.spec import InputSpec, OutputSpec
 from pupila.testing import CLASSES, draw_images, plugin_installed, read_images
 from pupila_flows import machine
@@ -123,7 +123,7 @@ def packages(folder: Path, **installed_versions: str) -> Generator[None]:
             yield
     finally:
         sys.path.remove(str(folder))
-        requirements.cache_clear()
+        requirements.forget()
 
 
 @pytest.fixture

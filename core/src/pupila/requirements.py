@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -51,10 +51,16 @@ def requirements(name: str) -> dict[str, str]:
         if package in installed:
             continue
         installed[package] = _version(package)
-        required = set[str](_required(package))
+        required = _required(package)
         if package in (CORE, canonicalize_name(name)) or CORE in required:
             waiting += required - _COMPUTE_NOTHING
     return dict(sorted(installed.items()))
+
+
+def forget() -> None:
+    """Read the metadata of installed packages again: they have changed in this process."""
+    for known in (requirements, _version, _required):
+        known.cache_clear()
 
 
 def versions(*names: str) -> tuple[str, ...]:
@@ -68,6 +74,7 @@ def versions(*names: str) -> tuple[str, ...]:
     return (f"python {python}", *(f"{key} {version}" for key, version in sorted(packages.items())))
 
 
+@cache
 def _version(name: str) -> str:
     try:
         installed = distribution(name)
@@ -99,11 +106,16 @@ def _digest_source(project: Path) -> str:
     return short_digest(digest_json(digests))
 
 
-def _required(name: str) -> Iterator[str]:
+@cache
+def _required(name: str) -> frozenset[str]:
     try:
         lines = distribution(name).requires or []
     except PackageNotFoundError:
-        return
+        return frozenset()
+    return frozenset(_names(lines))
+
+
+def _names(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         try:
             required = Requirement(line)

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from importlib import invalidate_caches
 from pathlib import Path
 
-from pupila import image_formats
+from pupila import image_formats, requirements
 from pupila.plugin_registry import installed
-from pupila.requirements import requirements
 from pupila.task import methods_of
 
 
@@ -46,7 +45,7 @@ def _forget() -> None:
     installed.cache_clear()
     image_formats.forget()
     methods_of.cache_clear()
-    requirements.cache_clear()
+    requirements.forget()
 
 
 def write_distribution(
