@@ -289,6 +289,7 @@ def interrupt():
         time.sleep(0.1)
     os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 threading.Thread(target=interrupt, daemon=True).start()
 try:
     run(sys.argv[1], workspace=sys.argv[2])

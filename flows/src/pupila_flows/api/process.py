@@ -68,8 +68,8 @@ def run_in_process(
         return FinishedRun(Path(path), failed, tuple(broken), unchanged)
     if "refused" in answer:
         raise PupilaError(answer["refused"])
-    crashed = f"The run's process ended with code {process.returncode}. Its log: {log}"
-    raise ChildFailed(answer.get("crashed", crashed))
+    ended = f"The run's process was stopped, with code {process.returncode}. Its log: {log}"
+    raise ChildFailed(answer.get("crashed", ended))
 
 
 def _listen(messages: Iterable[str]) -> dict[str, Any]:
