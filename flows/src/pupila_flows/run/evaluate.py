@@ -7,14 +7,18 @@ from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
+from prefect import get_run_logger
+
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation
 from pupila.plugin import Exporter
 from pupila.plugin_registry import installed
+from pupila.task import methods_of
 from pupila_flows.jobs.check_runtime import CheckRuntime
 from pupila_flows.jobs.evaluate import Evaluate
+from pupila_flows.report.step_line import step_line
 from pupila_flows.results import Entry, RuntimeResult
 from pupila_flows.run import runtimes
 from pupila_flows.run.context import Run, answers_like
@@ -102,10 +106,20 @@ def _entries(run: Run) -> list[Entry]:
 def evaluate_entry(
     run: Run, entry: Entry, state: ArtifactState, teacher: Entry | None = None, *, evaluate: bool
 ) -> Entry:
-    """Return the entry with its artifact and, if `evaluate`, its evaluation.
+    """Return the entry with its artifact and, if `evaluate`, its evaluation, and log the result.
 
-    If the artifact or the evaluation is missing, the entry has the reason.
+    If the artifact or the evaluation is missing, the entry has the reason. It is logged when the
+    run ends.
     """
+    entry = _with_results(run, entry, state, teacher, evaluate=evaluate)
+    if not entry.error:
+        get_run_logger().info(step_line(entry, methods_of(run.dataset.task)))
+    return entry
+
+
+def _with_results(
+    run: Run, entry: Entry, state: ArtifactState, teacher: Entry | None, *, evaluate: bool
+) -> Entry:
     if not state.is_completed():
         return entry.model_copy(update={"error": reason_of(state)})
     result = result_of(state)

@@ -11,6 +11,7 @@ import math
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.jobs.report import DrawReport, report_digest
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import Node, expand, points
+from pupila_flows.plan.form import changes_of_form
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.progress import current_display
@@ -68,6 +70,7 @@ from pupila_flows.run.prepare import (
 from pupila_flows.run.prove import prove_teachers
 from pupila_flows.run.publish import publish_run
 from pupila_flows.run.questions import truths_of
+from pupila_flows.run.run_name import name_run
 from pupila_flows.run.shift import evaluate_shifts
 from pupila_flows.run.verdicts import emit_change
 from pupila_flows.stopping import reinstall
@@ -140,7 +143,12 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
 
 def _read_plan(recipe: str, workspace: Workspace, changes: Changes) -> Plan:
     store = TeacherStore.of(workspace.root)
-    return read_plan(Path(recipe), changes=changes, teacher_store=store, cache=workspace.cache)
+    read = partial(read_plan, Path(recipe), teacher_store=store, cache=workspace.cache)
+    if changes.by_name:
+        changes = changes_of_form(read(), changes)
+    plan = read(changes=changes)
+    name_run(plan)
+    return plan
 
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
