@@ -248,6 +248,6 @@ def _is_a(value: Any, kind: str) -> bool:
 
 
 def _holds_scalars(schema: Schema, whole: Schema) -> bool:
-    items = schema.get("items")
-    kinds = list(_kinds(items, whole)) if isinstance(items, dict) else []
-    return len(kinds) == 1 and kinds[0].get("type") in _TYPES and "$ref" not in str(items)
+    items: Schema | None = schema.get("items")
+    kinds = list(_kinds(items, whole)) if items else []
+    return len(kinds) == 1 and kinds[0].get("type") in _TYPES and "$ref" not in (items or {})

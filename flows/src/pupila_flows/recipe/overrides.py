@@ -134,7 +134,7 @@ class Changes(_Fields):
             return value
         given = dict(cast("dict[str, Any]", value))
         named = {name: given.pop(name) for name in list(given) if "." in name}
-        advanced = given.pop(ADVANCED, None) or {}
+        advanced: dict[str, Any] = given.pop(ADVANCED, None) or {}
         if named or advanced:
             given["by_name"] = {**given.get("by_name", {}), **named, **advanced}
         return given

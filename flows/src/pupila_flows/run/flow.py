@@ -55,6 +55,7 @@ from pupila_flows.run.prefect_artifacts import show_results, show_verdict
 from pupila_flows.run.prefect_tasks import (
     Futures,
     States,
+    keep_log_short,
     reason_of,
     result_of,
     run_job,
@@ -153,6 +154,7 @@ def _read_plan(recipe: str, workspace: Workspace, changes: Changes) -> Plan:
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
     reinstall()  # Prefect has taken SIGTERM
+    keep_log_short()
     started, clock = datetime.now(UTC), time.monotonic()
     recipe = plan.recipe
     workspace.store.collect_garbage()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -125,6 +126,11 @@ def _raise_if_paused() -> None:
     run = FlowRunContext.get()
     if run:
         run.flow_run_suspension_request.raise_if_requested()
+
+
+def keep_log_short() -> None:
+    """Log no line at the end of each Prefect task; the results of models are logged instead."""
+    logging.getLogger("prefect.task_runs").setLevel(logging.WARNING)
 
 
 def result_of(state: State[JobResult[ResultT]]) -> JobResult[ResultT]:
