@@ -101,8 +101,9 @@ def test_all_other_settings_are_in_the_group_advanced(plan: Plan, name: str, def
     assert form["properties"]["advanced"]["properties"][name].get("default") == default
 
 
-def test_what_would_be_another_recipe_is_not_in_the_form(plan: Plan):
+def test_what_means_nothing_or_would_be_another_recipe_is_not_in_the_form(plan: Plan):
     names = settings_of(plan).keys()
+    assert "steps.pupil.control" in names and "steps.lite.control" not in names
     assert not names & {"name", "sweep", "steps.pupil.use", "steps.pupil.from", "steps.pupil.with"}
 
 

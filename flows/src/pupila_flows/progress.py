@@ -76,8 +76,8 @@ class _Pace:
         """About how long the job still takes, as `2 min left`; empty if that is not known."""
         if not self.first < self.done < self.total:
             return ""
-        each = (self.latest - self.started) / (self.done - self.first)
-        seconds = each * (self.total - self.done) - (time.monotonic() - self.latest)
+        seconds_each = (self.latest - self.started) / (self.done - self.first)
+        seconds = seconds_each * (self.total - self.done) - (time.monotonic() - self.latest)
         return f"{_about(max(seconds, 0))} left"
 
 

@@ -14,7 +14,8 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from pupila.errors import PupilaError, nearest
-from pupila_flows.plan.plan import Plan
+from pupila.plugin import Technique
+from pupila_flows.plan.plan import Plan, PlannedStep
 from pupila_flows.recipe.overrides import ADVANCED, Changes, merge, nest
 from pupila_flows.recipe.source import parse_source
 
@@ -56,12 +57,12 @@ class Setting:
 def settings_of(plan: Plan) -> dict[str, Setting]:
     """Return the settings of a recipe, by name."""
     written = parse_source(plan.file, plan.text).value
-    found: dict[str, Setting] = {}
+    settings: dict[str, Setting] = {}
     for leaf in _ordered(plan, written):
         name = _name(leaf.location)
-        name = name if name not in found else ".".join(leaf.location)
-        found[name] = _setting(name, leaf, written)
-    return found
+        name = name if name not in settings else ".".join(leaf.location)
+        settings[name] = _setting(name, leaf, written)
+    return settings
 
 
 def form_of(plan: Plan) -> Schema:
@@ -104,7 +105,7 @@ def changes_of_form(plan: Plan, changes: Changes) -> Changes:
 
 @dataclass(frozen=True)
 class _Leaf:
-    """A field of a section that is no section itself; the attributes are those of `Setting`."""
+    """A field of a section that is not a section; the attributes are those of `Setting`."""
 
     location: tuple[str, ...]
     value: Any
@@ -119,9 +120,16 @@ def _ordered(plan: Plan, written: Mapping[str, Any]) -> Iterator[_Leaf]:
         if section == "steps":
             for step in plan.steps:
                 yield from _leaves(step.config, (section, step.name, "with"), written)
-                yield from (leaf for leaf in of_recipe if leaf.location[:2] == (section, step.name))
+                of_step = (leaf for leaf in of_recipe if leaf.location[:2] == (section, step.name))
+                yield from (leaf for leaf in of_step if _means_something(leaf, step))
         else:
             yield from (leaf for leaf in of_recipe if leaf.location[0] == section)
+
+
+def _means_something(leaf: _Leaf, step: PlannedStep) -> bool:
+    """Return whether a step has a setting: only what learns from a teacher can have a control."""
+    has_control = isinstance(step.plugin, Technique) and step.plugin.control is not None
+    return has_control or leaf.location[-1] != "control"
 
 
 def _leaves(
@@ -201,8 +209,8 @@ def _comes_first(leaf: _Leaf, written: Mapping[str, Any]) -> bool:
 
 def _placed(properties: Mapping[str, Schema]) -> dict[str, Schema]:
     """Return properties with their order, which a database loses, as Prefect writes it."""
-    places = enumerate(properties.items())
-    return {name: {**schema, "position": place} for place, (name, schema) in places}
+    fields = enumerate(properties.items())
+    return {name: {**schema, "position": position} for position, (name, schema) in fields}
 
 
 def _field(model: type[BaseModel], name: str, value: Any) -> Schema | None:
