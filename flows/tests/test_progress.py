@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from command_line import user_environment
 from rich.console import Console
 
-from pupila_flows.progress import Terminal
+from pupila_flows.progress import (
+    LogLines,
+    Terminal,
+    current_display,
+    display_for,
+    progress_line,
+)
 
 SEARCH = """
 import time
@@ -75,6 +83,63 @@ if __name__ == "__main__":
 
 def table(number: int) -> str:
     return f"| model | accuracy |\n|---|---:|\n| c{number} | !\\[9\\](http://x/9) |"
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        (
+            (12, 40, "epochs, validation accuracy 0.944"),
+            "12 of 40 epochs, validation accuracy 0.944",
+        ),
+        ((3, 8, "3 of 8 made"), "3 of 8 made"),
+        ((0, 1, "starting"), "starting"),
+        ((1, 3, "stages\n\n| a table |"), "1 of 3 stages"),
+    ],
+)
+def test_a_line_says_how_much_is_done(report: tuple[int, int, str], line: str) -> None:
+    assert progress_line(*report) == line
+
+
+def test_a_terminal_shows_epoch_figure_and_time_left_in_eighty_columns() -> None:
+    shown = io.StringIO()
+    terminal = Terminal(Console(file=shown, force_terminal=True, width=80))
+    with terminal.shown():
+        terminal.update("glaucoma-pupil", 0, 1, "starting")
+        for epoch in (1, 2):
+            time.sleep(0.2)
+            terminal.update("glaucoma-pupil", epoch, 40, "epochs, validation accuracy 0.944")
+        time.sleep(0.3)
+    last = re.sub(r"\x1b\[[\d;?]*\w", "", shown.getvalue()).split("glaucoma-pupil")[-1]
+    assert re.search(r"2 of 40 epochs, validation accuracy 0\.944 +\d+ s left", last)
+
+
+def test_a_log_file_has_a_line_at_once_and_one_a_minute_for_each_running_job() -> None:
+    written, minute = io.StringIO(), 0.4
+    with LogLines(Console(file=written), seconds=minute).shown():
+        display = current_display.get()
+        display.update("pupil", 0, 1, "starting")
+        display.update("check", 0, 1, "starting")
+        display.finish("check", "[green]done[/] [dim]in 3 s[/]")
+        for epoch in range(1, 4):
+            display.update("pupil", epoch, 40, f"epochs, [bold]\x1b[2J 0.94{epoch}")
+        time.sleep(2.5 * minute)
+        display.finish("pupil", "[red]failed[/]")
+        time.sleep(1.5 * minute)
+    lines = written.getvalue().splitlines()
+    assert lines[:3] == ["pupil: starting", "check: starting", "check done in 3 s"]
+    assert [line.partition(r"\x1b")[0] for line in lines[3:-1]] == [
+        "pupil: 3 of 40 epochs, [bold]"
+    ] * 2
+    assert all(line.endswith(" left") for line in lines[3:-1])
+    assert lines[-1] == "pupil failed"
+
+
+def test_progress_is_drawn_in_a_terminal_and_written_in_lines_elsewhere() -> None:
+    for terminal, kind in ((True, Terminal), (False, LogLines)):
+        console = Console(file=io.StringIO(), force_terminal=terminal)
+        with display_for(console):
+            assert isinstance(current_display.get(), kind)
 
 
 def test_a_terminal_shows_the_line_without_the_table() -> None:

@@ -26,7 +26,9 @@ def client() -> Generator[SyncPrefectClient]:
 
 def test_deployments_stay_until_others_are_wanted_in_their_place(client: SyncPrefectClient):
     def spec(name: str) -> Deployment:
-        return Deployment(name, "compress", "", {"recipe": "r", "workspace": "w"}, (TAG,))
+        form = {"type": "object", "properties": {"seed": {"type": "integer", "default": 7}}}
+        given = {"recipe": "r", "workspace": "w"}
+        return Deployment(name, "compress", "", (TAG,), given, form)
 
     def there() -> set[str]:
         return {deployment.name for deployment in client.read_deployments()}

@@ -27,9 +27,9 @@ def working(as_json: bool) -> Generator[None]:
     from rich.console import Console
 
     from pupila_flows.execution.child import ChildFailed
-    from pupila_flows.progress import Terminal
+    from pupila_flows.progress import display_for
 
-    shown = nullcontext() if as_json else Terminal(Console(file=sys.stderr)).shown()
+    shown = nullcontext() if as_json else display_for(Console(file=sys.stderr))
     warnings, core = _Warnings(logging.WARNING), logging.getLogger("pupila")
     core.addHandler(warnings)
     try:

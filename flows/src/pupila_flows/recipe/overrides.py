@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import SkipJsonSchema
 
 from pupila.errors import PupilaError
 from pupila_flows.recipe.errors import explain
@@ -112,15 +113,36 @@ _LEGIBLE = 100
 _Fields: Any = _partial(Recipe)
 
 
+ADVANCED = "advanced"
+"""Name of the group of a form that has the settings which few runs change."""
+
+
 class Changes(_Fields):
     """What this run changes in its recipe; a field that is left empty keeps the recipe's value.
 
     Mappings are merged by name, so `steps: {pupil: {with: {epochs: 3}}}` changes only `epochs`.
     """
 
+    by_name: SkipJsonSchema[dict[str, Any]] = Field(default_factory=dict)
+    """Values by the names that settings have in the form of a recipe: `{steps.pupil.epochs: 3}`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_names(cls, value: Any) -> Any:
+        """Collect the names of settings, which have dots or are advanced."""
+        if not isinstance(value, dict):
+            return value
+        given = dict(cast("dict[str, Any]", value))
+        named = {name: given.pop(name) for name in list(given) if "." in name}
+        advanced: dict[str, Any] = given.pop(ADVANCED, None) or {}
+        if named or advanced:
+            given["by_name"] = {**given.get("by_name", {}), **named, **advanced}
+        return given
+
     def given(self) -> dict[str, Any]:
         """Return the fields that were filled in, as they would stand in a recipe."""
-        return self.model_dump(mode="json")
+        given = self.model_dump(mode="json")
+        return {name: value for name, value in given.items() if name != "by_name"}
 
 
 def parse_changes(settings: Iterable[str], source: Source) -> Changes:
@@ -153,7 +175,7 @@ def changes_of(values: Iterable[tuple[str, Any]], source: Source) -> Changes:
     """
     given: dict[str, Any] = {}
     for key, value in values:
-        given = merge(given, _nested(key.split("."), value, source.value))
+        given = merge(given, nest(key.split("."), value, source.value))
     try:
         return Changes.model_validate(given)
     except ValidationError as error:
@@ -168,7 +190,7 @@ def _value(setting: str, text: str) -> Any:
         raise PupilaError(f"{shown!r} is not YAML after the '=': {reason}.") from None
 
 
-def _nested(parts: list[str], value: Any, known: Any) -> Any:
+def nest(parts: Sequence[str], value: Any, known: Any = None) -> Any:
     """Return `{first: {second: … value}}`; parts that form a name in `known` are joined by dots."""
     if not parts:
         return value
@@ -176,7 +198,7 @@ def _nested(parts: list[str], value: Any, known: Any) -> Any:
     lengths = range(len(parts), 0, -1)
     taken = next((n for n in lengths if ".".join(parts[:n]) in names), 1)
     name = ".".join(parts[:taken])
-    return {name: _nested(parts[taken:], value, names.get(name))}
+    return {name: nest(parts[taken:], value, names.get(name))}
 
 
 def merge(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

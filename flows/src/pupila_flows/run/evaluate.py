@@ -13,8 +13,10 @@ from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation
 from pupila.plugin import Exporter
 from pupila.plugin_registry import installed
+from pupila.task import methods_of
 from pupila_flows.jobs.check_runtime import CheckRuntime
 from pupila_flows.jobs.evaluate import Evaluate
+from pupila_flows.report.step_line import step_line
 from pupila_flows.results import Entry, RuntimeResult
 from pupila_flows.run import runtimes
 from pupila_flows.run.context import Run, answers_like
@@ -109,10 +111,20 @@ def evaluate_entry(
     *,
     evaluate: bool,
 ) -> Entry:
-    """Return the entry with its artifact and, if `evaluate`, its evaluation.
+    """Return the entry with its artifact and, if `evaluate`, its evaluation, and log the result.
 
-    If the artifact or the evaluation is missing, the entry has the reason.
+    If the artifact or the evaluation is missing, the entry has the reason. It is logged when the
+    run ends.
     """
+    entry = _with_results(run, entry, outcome, teacher, evaluate=evaluate)
+    if not entry.error:
+        run.orchestrator.log.info(step_line(entry, methods_of(run.dataset.task)))
+    return entry
+
+
+def _with_results(
+    run: Run, entry: Entry, outcome: ArtifactOutcome, teacher: Entry | None, *, evaluate: bool
+) -> Entry:
     if not outcome.made:
         return entry.model_copy(update={"error": outcome.reason})
     result = outcome.result

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pupila.store import write_atomically
 from pupila_flows.execution.session import session
 from pupila_flows.plan.expand import Node, nodes_of
+from pupila_flows.plan.form import changes_of_form
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.overrides import Changes
 from pupila_flows.results import RunResult
 from pupila_flows.run.gate import gate_failures
-from pupila_flows.run.prefect_tasks import PrefectTasks
+from pupila_flows.run.prefect_tasks import PrefectTasks, keep_log_short
+from pupila_flows.run.run_name import name_run
 from pupila_flows.run.stages import RunFailed, find_result, finish
 from pupila_flows.stopping import reinstall
 from pupila_flows.teachers import TeacherStore
@@ -72,11 +75,17 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
 
 def _read_plan(recipe: str, workspace: Workspace, changes: Changes) -> Plan:
     store = TeacherStore.of(workspace.root)
-    return read_plan(Path(recipe), changes=changes, teacher_store=store, cache=workspace.cache)
+    read = partial(read_plan, Path(recipe), teacher_store=store, cache=workspace.cache)
+    if changes.by_name:
+        changes = changes_of_form(read(), changes)
+    plan = read(changes=changes)
+    name_run(plan)
+    return plan
 
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
     reinstall()  # Prefect has taken SIGTERM
+    keep_log_short()
     recipe = plan.recipe
     workspace.store.collect_garbage()
     if warning := workspace.nearly_full:

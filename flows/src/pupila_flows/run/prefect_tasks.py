@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from pupila_flows.execution.session import perform
 from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.markdown import plain, without_links
+from pupila_flows.progress import progress_line
 from pupila_flows.recipe.schema import RETRIES
 from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.orchestrator import NOT_MADE, Outcome, Pending
@@ -150,12 +152,11 @@ class _ProgressArtifact:
     def __call__(self, done: int, total: int, what: str) -> None:
         _raise_if_paused()
         now = time.monotonic()
-        line, _, below = what.partition("\n")
-        self._below = without_links(below)
+        self._below = without_links(what.partition("\n")[2])
         if now - self._last < _PROGRESS_ARTIFACT_SECONDS:
             return
         self._last = now
-        self._show(100 * done / max(total, 1), line)
+        self._show(100 * done / max(total, 1), progress_line(done, total, what))
 
     def finish(self) -> None:
         """Show that the work is done, if any progress was shown."""
@@ -179,3 +180,8 @@ def _raise_if_paused() -> None:
     run = FlowRunContext.get()
     if run:
         run.flow_run_suspension_request.raise_if_requested()
+
+
+def keep_log_short() -> None:
+    """Log no line at the end of each Prefect task; the results of models are logged instead."""
+    logging.getLogger("prefect.task_runs").setLevel(logging.WARNING)

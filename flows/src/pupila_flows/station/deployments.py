@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pupila.errors import PupilaError, nearest
+from pupila_flows.plan.form import form_of
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.station.night import Night
 from pupila_flows.station.retrained import resource_id
@@ -29,8 +31,10 @@ class Deployment:
     name: str
     flow: Literal["compress", "sweep"]
     description: str
-    parameters: dict[str, str]
     tags: tuple[str, ...]
+    parameters: dict[str, str]
+    form: dict[str, Any]
+    """JSON schema of the flow's parameter `changes`, which the UI shows as a form."""
     night: Night | None = None
     """When the deployment runs; None without a schedule."""
     teachers: tuple[str, ...] = ()
@@ -63,17 +67,18 @@ def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> li
         )
     deployments: list[Deployment] = []
     for plan in plans:
-        name, parameters = plan.recipe.name, {"recipe": str(plan.file), "workspace": str(workspace)}
-        tags = (TAG, name)
+        name, tags = plan.recipe.name, (TAG, plan.recipe.name)
+        deployment = partial(
+            Deployment,
+            parameters={"recipe": str(plan.file), "workspace": str(workspace)},
+            form=form_of(plan),
+        )
         deployments += [
-            Deployment(
-                f"{name}-on-demand", "compress", f"Run {name}, with any changes.", parameters, tags
-            ),
-            Deployment(
+            deployment(f"{name}-on-demand", "compress", f"Run {name}, with any changes.", tags),
+            deployment(
                 f"{name}-nightly",
                 "compress",
                 f"Remake what of {name} depends on new data or teachers; else do nothing.",
-                parameters,
                 (*tags, "nightly"),
                 night=night,
             ),
@@ -85,20 +90,17 @@ def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> li
         )
         if teachers:
             deployments.append(
-                Deployment(
+                deployment(
                     f"{name}-retrained",
                     "compress",
                     f"Remake what of {name} depends on a teacher that was added to the store.",
-                    parameters,
                     (*tags, "retrained"),
                     teachers=teachers,
                 )
             )
         if plan.recipe.sweep:
             description = f"Run {name} with every combination of the values in its `sweep`."
-            deployments.append(
-                Deployment(f"{name}-on-demand", "sweep", description, parameters, tags)
-            )
+            deployments.append(deployment(f"{name}-on-demand", "sweep", description, tags))
     return deployments
 
 

@@ -123,15 +123,16 @@ def _deployment(spec: Deployment) -> Any:
     from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
+    from prefect.utilities.annotations import freeze
 
     from pupila_flows.run import flow
 
-    return RunnerDeployment.from_flow(
+    deployment: Any = RunnerDeployment.from_flow(
         getattr(flow, spec.flow),
         name=spec.name,
         description=spec.description,
         tags=list(spec.tags),
-        parameters=spec.parameters,
+        parameters={name: freeze(value) for name, value in spec.parameters.items()},
         schedules=[Cron(spec.night.cron, timezone=spec.night.timezone)] if spec.night else [],
         triggers=[_trigger(spec)] if spec.teachers else [],
         concurrency_limit=ConcurrencyLimitConfig(
@@ -140,6 +141,23 @@ def _deployment(spec: Deployment) -> Any:
         work_pool_name=POOL,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    show_form(deployment._parameter_openapi_schema, spec.form)
+    return deployment
+
+
+def show_form(schema: Any, form: dict[str, Any]) -> None:
+    """Make the form of a recipe the schema of `changes`, shown before the other parameters.
+
+    Programs may also send whole sections, which the form does not show.
+    """
+    sections = schema.definitions["Changes"]["properties"]
+    patterns = {f"^{name}$": sections[name] for name in sections if name not in form["properties"]}
+    schema.properties["changes"] = {
+        **form,
+        "position": -1,
+        "patternProperties": patterns,
+        "additionalProperties": False,
+    }
 
 
 def _trigger(spec: Deployment) -> Any:
