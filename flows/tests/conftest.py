@@ -1,8 +1,12 @@
-"""A run whose every figure is computed from answers drawn with a seed, and its report."""
+"""A run whose every figure is computed from answers drawn with a seed, its report; a browser."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gate_cases import GateModels
@@ -33,3 +37,20 @@ def page(run: RunResult, run_folder: Path) -> Page:
 @pytest.fixture
 def gate_model(tmp_path: Path) -> GateModels:
     return GateModels(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Generator[Any]:
+    """Skip, saying why, where there is no Chromium or nothing to drive it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = os.environ.get("PUPILA_CHROMIUM") or shutil.which("chromium")
+    if not program:
+        pytest.skip("needs Chromium: install it, or set PUPILA_CHROMIUM to the program")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=program,
+            args=["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"],
+            chromium_sandbox=os.geteuid() != 0,  # it refuses to sandbox root
+        )
+        yield opened
+        opened.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import threading
 from collections.abc import Generator
@@ -50,23 +48,6 @@ def served(workspace: Path) -> Generator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/pupila"
         server.should_exit = True
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Any]:
-    """Skip, saying why, where there is no Chromium or nothing to drive it."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = os.environ.get("PUPILA_CHROMIUM") or shutil.which("chromium")
-    if not program:
-        pytest.skip("needs Chromium: install it, or set PUPILA_CHROMIUM to the program")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(
-            executable_path=program,
-            args=["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"],
-            chromium_sandbox=os.geteuid() != 0,  # it refuses to sandbox root
-        )
-        yield opened
-        opened.close()
 
 
 class Opened:

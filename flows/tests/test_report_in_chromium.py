@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import shutil
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +14,8 @@ from PIL import Image
 from sample_runs import PUPIL, TWELVE, sample_run
 
 from pupila.predictive_values import predictive_values
-from pupila_flows.report import write_report
 from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.page import write_report
 from pupila_flows.results import RunResult
 
 pytestmark = pytest.mark.slow
@@ -42,19 +40,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, Path]:
     nodes = [replace(node, measured=trained) if node is PUPIL else node for node in TWELVE]
     run = sample_run(folder, nodes, images=images)
     return run, write_report(run, folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Any]:
-    """Skip, saying why, where there is no Chromium or nothing to drive it."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = os.environ.get("PUPILA_CHROMIUM") or shutil.which("chromium")
-    if not program:
-        pytest.skip("needs Chromium: install it, or set PUPILA_CHROMIUM to the program")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, chromium_sandbox=os.geteuid() != 0)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

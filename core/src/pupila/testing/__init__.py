@@ -41,6 +41,7 @@ _CONTRACTS = (
 pytest.register_assert_rewrite(*(f"pupila.testing.{name}" for name in _CONTRACTS))
 
 from pupila.runtime import ignore_progress  # noqa: E402
+from pupila.testing.accessibility import barriers  # noqa: E402
 from pupila.testing.browsing import flatbuffer_with_lacking_operator, skip_without  # noqa: E402
 from pupila.testing.command_contract import CommandContract  # noqa: E402
 from pupila.testing.contracts import ExporterContract, TechniqueContract  # noqa: E402
@@ -109,6 +110,7 @@ __all__ = [
     "StudentContract",
     "TaskContract",
     "TechniqueContract",
+    "barriers",
     "colour_dataset",
     "colour_teacher",
     "disc_dataset",

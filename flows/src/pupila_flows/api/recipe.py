@@ -102,13 +102,17 @@ class Recipe:
         """Return the recipe as the text of a file."""
         return write_text(self._value)
 
+    def to_portable_yaml(self) -> str:
+        """Return the recipe as the text of a file in any folder: its paths are absolute."""
+        return write_text(_with_absolute_paths(self._value, self._folder))
+
     def __repr__(self) -> str:
         return f"Recipe {self.name!r}: {', '.join(self.steps)}"
 
 
 def write_recipe(recipe: Recipe, workspace: Workspace) -> Path:
     """Write a recipe into a workspace, with absolute paths, and return its file."""
-    text = write_text(_with_absolute_paths(recipe._value, recipe._folder))
+    text = recipe.to_portable_yaml()
     file = f"{recipe.name}-{short_digest(digest_json(text))}.yaml"
     path = workspace.root / "recipes" / file
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -71,6 +71,8 @@ def card_page(card: str, title: str) -> str:
 
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     body = reader.render(card)
+    body = body.replace("<table>", '<div class="wide" tabindex="0"><table>')
+    body = body.replace("</table>", "</table></div>")
     return printable(_PAGE.format(title=escape(title), body=body))
 
 
@@ -84,7 +86,8 @@ _PAGE = """\
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color: #1c2733; background: #fff }}
-table {{ border-collapse: collapse; display: block; overflow-x: auto; font-size: 0.9rem }}
+.wide {{ overflow-x: auto }}
+table {{ border-collapse: collapse; font-size: 0.9rem }}
 th, td {{ border: 1px solid #d5dde5; padding: 0.3rem 0.6rem; text-align: left }}
 th {{ background: #f3f6f9 }}
 blockquote {{ margin: 1rem 0; padding: 0.1rem 1rem; border-left: 4px solid #b3261e;
@@ -93,7 +96,9 @@ code {{ overflow-wrap: anywhere }}
 td:nth-child(-n+2) code {{ overflow-wrap: normal }}
 </style>
 <body>
-{body}</body>
+<main>
+{body}</main>
+</body>
 </html>
 """
 
