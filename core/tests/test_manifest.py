@@ -204,6 +204,8 @@ HEADER = "path,label,split\n"
         (HEADER.encode() + "a.png,gesünder,train\n".encode("latin-1"), "line 2 is not UTF-8"),
         (HEADER.encode("utf-16"), "line 1 is not UTF-8"),
         (HEADER + '"a.png"x,ill,train\n', "line 2 is not CSV"),
+        (HEADER.replace("\n", "\r") + "a.png,ill,train\r", "its lines end with CR alone"),
+        (HEADER + "train\\a.png,ill,train\n", "has '\\\\' between folders: write '/' instead"),
         (HEADER + "a\0.png,ill,train\n", "line 2 has a null byte in its path"),
         pytest.param(
             ",".join(map(str, range(100_000))),

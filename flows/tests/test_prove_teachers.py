@@ -110,7 +110,7 @@ def test_a_run_with_a_teacher_below_chance_ends_before_any_step_and_names_the_or
     assert not list((tmp_path / ".pupila" / "logs").glob("pupil-*"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_teacher_of_scaled_pixels_is_refused_until_the_recipe_names_the_scaling(tmp_path: Path):
     draw_colours(tmp_path / "images")
     save_scaled_teacher(tmp_path / "scaled.keras")
@@ -140,7 +140,7 @@ def test_a_teacher_of_scaled_pixels_is_refused_until_the_recipe_names_the_scalin
     assert '"config":{"preprocess":"scale"}' in origin
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_with_few_validation_images_a_run_goes_on_only_if_the_teacher_is_said_to_be_unproven(
     recipe: Recipes, tmp_path: Path
 ):

@@ -29,6 +29,11 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             if any(row):
                 yield reader.line_num, row
     except csv.Error as error:
+        if "new-line character" in str(error):  # csv has one class for all its errors
+            raise PupilaError(
+                f"{path}, line {reader.line_num}: its lines end with CR alone, as on an old Mac. "
+                f"Save the file as 'CSV UTF-8', with the line ends of Unix or Windows."
+            ) from None
         raise PupilaError(
             f"{path}, line {reader.line_num} is not CSV: {error}. Double the quotes inside a field."
         ) from None

@@ -10,7 +10,7 @@ from pupila.data_plugins import DatasetReader
 from pupila.data_source import AUTOMATIC, Classes, DataSource, ListedImage, ReaderChoice
 from pupila.errors import PupilaError, join_names
 from pupila.folder_layout import LAYOUT
-from pupila.paths import is_special
+from pupila.paths import is_special, slash_hint
 from pupila.plugin import CLASSIFICATION
 from pupila.plugin_registry import READERS_VARIABLE, installed
 from pupila.requirements import CORE
@@ -19,7 +19,8 @@ from pupila.requirements import CORE
 def no_data_error(path: Path) -> PupilaError:
     """Return the error for a path that is neither a folder nor a file."""
     return PupilaError(
-        f"No data at {str(path)!r}: expected a folder of images ({LAYOUT}) or a CSV manifest."
+        f"No data at {str(path)!r}: expected a folder of images ({LAYOUT}) or a CSV "
+        f"manifest.{slash_hint(path)}"
     )
 
 

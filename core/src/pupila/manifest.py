@@ -14,7 +14,7 @@ import pandas as pd
 from pupila.data_source import AUTOMATIC, Classes, ReaderChoice
 from pupila.errors import PupilaError
 from pupila.layout import Row, listed_rows
-from pupila.paths import is_file
+from pupila.paths import is_file, slash_hint
 from pupila.plugin import CLASSIFICATION
 from pupila.scanning import scan
 
@@ -69,5 +69,5 @@ def _missing_files(path: Path, missing: Sequence[Row], rows: int) -> str:
     return (
         f"{path}, {first.origin}: the file {first.path!r} does not exist in {str(folder)!r}. "
         f"{len(missing)} of {rows} rows name files that are not there; paths are relative to "
-        f"{'the CSV' if path.is_file() else 'the folder'}."
+        f"{'the CSV' if path.is_file() else 'the folder'}.{slash_hint(first.path)}"
     )

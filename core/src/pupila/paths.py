@@ -32,6 +32,12 @@ def is_file(path: str) -> bool:
         return False
 
 
+def slash_hint(path: Path | str) -> str:
+    """Return advice on a path that does not exist if it has the separators of Windows, else ''."""
+    wrong = os.sep == "/" and "\\" in str(path)
+    return " It has '\\' between folders: write '/' instead." if wrong else ""
+
+
 def folder_problem(path: Path) -> str | None:
     """Return why a folder at this path cannot hold files; None if it can.
 

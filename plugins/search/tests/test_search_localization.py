@@ -101,7 +101,10 @@ def test_what_only_classifiers_can_do_is_refused(setting: dict[str, str], messag
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objectives", [("loss", "bytes", "macs"), ("fidelity", "bytes")])
+@pytest.mark.parametrize(
+    "objectives",
+    [("loss", "bytes", "macs"), pytest.param(("fidelity", "bytes"), marks=pytest.mark.long)],
+)
 def test_a_search_finds_a_locator(discs: DiscSteps, objectives: tuple[str, ...]):
     searched = discs.run("search", **QUICK, objectives=objectives)
     record, result = searched.artifact.record, searched.result.measured.read(SearchResult)

@@ -17,7 +17,7 @@ from pupila import layout
 from pupila.data_source import ReaderChoice
 from pupila.dataset_readers import reader_of
 from pupila.errors import PupilaError
-from pupila.paths import is_special
+from pupila.paths import is_special, slash_hint
 from pupila.plugin import CLASSIFICATION, Task
 from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.data.open_set.near_misses import list_near_misses
@@ -353,7 +353,7 @@ def _unreadable(path: Path, what: str) -> str | None:
     """Say why a path cannot be read; None if it can."""
     try:
         if not path.exists():
-            return f"no {what} at {str(path)!r}: give an existing path."
+            return f"no {what} at {str(path)!r}: give an existing path.{slash_hint(path)}"
         if is_special(path):
             return f"{str(path)!r} is a pipe or a device: no {what} can be read from it."
         if path.is_file() and path.stat().st_size == 0:

@@ -27,6 +27,11 @@ class Outcome(Protocol[ResultT]):
         ...
 
     @property
+    def refused(self) -> bool:
+        """Whether the input of the job is wrong, so that doing it again ends in the same way."""
+        ...
+
+    @property
     def reason(self) -> str:
         """Error message of a job without a result."""
         ...

@@ -23,6 +23,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed
 from prefect.tasks import Task
 
+from pupila.errors import PupilaError
 from pupila_flows.execution.child import ChildFailed
 from pupila_flows.execution.job import Job, JobResult
 from pupila_flows.execution.session import perform
@@ -82,6 +83,11 @@ class _Ended(Generic[ResultT]):
     def result(self) -> JobResult[ResultT]:
         result: Any = self.state.result()
         return result
+
+    @property
+    def refused(self) -> bool:
+        error = None if self.made else self.state.result(raise_on_failure=False)
+        return isinstance(error, PupilaError)
 
     @property
     def reason(self) -> str:

@@ -66,6 +66,7 @@ class _Recalled(Generic[ResultT]):
 
     result: JobResult[ResultT]
     made = True
+    refused = False
     reason = ""
 
     def wait(self) -> Outcome[ResultT]:

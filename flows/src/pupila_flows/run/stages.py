@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.errors import PupilaError
 from pupila.intervals import members_of
 from pupila.store import write_atomically
 from pupila_flows import machine
@@ -105,6 +106,7 @@ def find_result(
     run, data = add_hard_negatives(as_given, check_data(as_given))
     run = replace(run, open_set=read_open_set(run), external=external_images(as_given))
     teachers = _import_teachers(run)
+    _check_imported(run, teachers)
     refuse_training_images(run, teachers)
     data = screen(as_given, data, teachers)
     run = replace(run, proven=prove_teachers(as_given, teachers))
@@ -177,6 +179,23 @@ def _import_teachers(run: Run) -> PendingArtifacts:
         teacher.name: run.orchestrator.submit(ImportTeacher.of(run.workspace, teacher))
         for teacher in run.plan.teachers
     }
+
+
+def _check_imported(run: Run, teachers: PendingArtifacts) -> None:
+    """Check that every teacher of a step could be read.
+
+    Raises:
+        PupilaError: the file of a teacher is refused; nothing was trained.
+    """
+    used = {name for node in run.nodes for name in (*node.inputs, *node.teachers)}
+    outcomes = {name: teacher.wait() for name, teacher in teachers.items() if name in used}
+    refused = [
+        f"Teacher {name!r} cannot be read: {outcome.reason}"
+        for name, outcome in outcomes.items()
+        if outcome.refused
+    ]
+    if refused:
+        raise PupilaError("\n".join([*refused, "Nothing was trained."]))
 
 
 def _make_all(run: Run, teachers: PendingArtifacts) -> Outcomes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pupila.errors import PupilaError, nearest
 from pupila.image_formats import is_image
 from pupila.openset import ALL
-from pupila.paths import check_encoding, is_file, is_special
+from pupila.paths import check_encoding, is_file, is_special, slash_hint
 
 _COLUMNS = ("path", "group")
 _EXPECTED = "expected a folder with a folder of images per group, or a CSV `path,group`"
@@ -100,6 +100,6 @@ def _of_row(path: Path, line: int, name: str, group: str) -> tuple[str, str]:
     if not is_file(file):
         raise PupilaError(
             f"{path}, line {line}: {name!r} does not exist in {str(path.parent)!r}; paths are "
-            f"relative to the CSV."
+            f"relative to the CSV.{slash_hint(name)}"
         )
     return file, group
