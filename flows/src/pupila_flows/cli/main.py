@@ -140,11 +140,14 @@ def check(
     if as_json:
         asked = plan.recipe.gate.model_dump(mode="json") if plan.recipe.gate else None
         reach = _reach_of(plan)
+        warned = [{"line": each.line, "message": each.message} for each in plan.warnings]
         known = {"steps": steps, "task": task, "gate": reach, "gate_asks": asked}
+        known |= {"warnings": warned}
         print(json.dumps({"valid": True} | known))
     else:
         warn_of_broken_plugins()
         registry.warn_without_gate(plan)
+        _warn_of_steps(plan)
         _print_gate_of(plan)
         learned = "" if task == CLASSIFICATION else f" for {task}"
         say(f"{recipe} is valid{learned}; it would run: {', '.join(steps)}")
@@ -273,6 +276,7 @@ def _run(
     )
     warn_of_broken_plugins()
     registry.warn_without_gate(plan)
+    _warn_of_steps(plan)
     if not sweeps:
         _print_gate_of(plan)
     opened.configure_prefect()
@@ -297,6 +301,12 @@ def _run(
     else:
         print_result(result, path, wide=wide)
     sys.exit(1 if failed or result.withheld else 0)
+
+
+def _warn_of_steps(plan: Plan) -> None:
+    """Print what plugins say of the steps of a recipe, before anything is trained."""
+    for warning in plan.warnings:
+        say(f"warning: {warning}", file=sys.stderr)
 
 
 def _reach_of(plan: Plan) -> dict[str, Any] | None:

@@ -34,6 +34,8 @@ class Vertex:
     """Name of the step that is made in the same way, but without a teacher."""
     against: str | None = None
     """Name of the teacher or step that the step is compared with, instead of its own teachers."""
+    own_classes: bool = False
+    """Whether the step's model has other classes than the data, as a filter has."""
 
     @property
     def answering(self) -> tuple[str, ...]:
@@ -61,6 +63,7 @@ class Graph:
                     bool(entry.excluded),
                     entry.control,
                     entry.against,
+                    own_classes=entry.not_evaluated is not None,
                 )
                 for entry in entries
                 if entry.kind == "step"
@@ -98,7 +101,11 @@ class Graph:
     def is_evaluated(self, name: str) -> bool:
         """Whether `name` is a step with a known plugin, and makes a model that is evaluated."""
         plugin = self._plugin(name)
-        return plugin is not None and plugin.evaluated
+        return plugin is not None and plugin.evaluated and not self.has_own_classes(name)
+
+    def has_own_classes(self, name: str) -> bool:
+        """Whether a step gives answers of other classes than the data's, as a filter does."""
+        return name in self._with_own_classes
 
     def uses_features_only(self, name: str) -> bool:
         """Whether a step uses only the features of its inputs, not their predictions."""
@@ -158,14 +165,16 @@ class Graph:
         """Yield the models that must still pass the gate before a step can be published.
 
         If the step makes a model, that model must pass. If not, as for a site, the models that the
-        step is made from must pass. Teachers, and steps with an unknown plugin, count as models.
-        Names in `proven` have passed and are left out.
+        step is made from must pass, but not a step with classes of its own, such as the site's
+        filter. Teachers, and steps with an unknown plugin, count as models. Names in `proven` have
+        passed and are left out.
         """
 
         def made_from(step: str) -> tuple[str, ...]:
             plugin = self._plugin(step)
-            is_model = plugin is None or plugin.evaluated
-            return () if step in proven or is_model else self._inputs(step)
+            if step in proven or plugin is None or plugin.evaluated:
+                return ()
+            return tuple(other for other in self._inputs(step) if not self.has_own_classes(other))
 
         for step in _reachable([name], made_from):
             if step not in proven and not made_from(step):
@@ -216,6 +225,13 @@ class Graph:
         """Return the named steps and all steps that are made from them."""
         reached = _reachable(names, lambda name: tuple(self._followers.get(name, ())))
         return frozenset(name for name in reached if name in self.steps)
+
+    @cached_property
+    def _with_own_classes(self) -> frozenset[str]:
+        """The steps that say so, and those that work on their answers."""
+        own = [name for name, step in self.steps.items() if step.own_classes]
+        after = chain.from_iterable(self.working_on(name) for name in own)
+        return frozenset((*own, *after))
 
     @cached_property
     def _taught(self) -> frozenset[str]:

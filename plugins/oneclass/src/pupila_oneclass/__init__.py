@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pupila import Technique, hookimpl
+from pupila.plugin import ANY_TASK
 from pupila_oneclass.config import OneClass
 
 
@@ -25,4 +26,5 @@ def pupila_techniques() -> Iterator[Technique]:
         needs_data=True,
         seeded=True,
         features_only=True,
+        tasks=ANY_TASK,
     )

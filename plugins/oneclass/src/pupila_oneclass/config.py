@@ -9,11 +9,13 @@ from pydantic import Field, field_validator, model_validator
 
 from pupila import InputSpec, PupilaError, Student, installed
 from pupila.errors import check_class, list_names
-from pupila.plugin import Plugin
+from pupila.plugin import CLASSIFICATION, Plugin, Task
 from pupila.training.schedule import Schedule
 
 CLASSES = 2
 """Number of classes: the class to learn, and anything else."""
+ANY_IMAGE = ("known", "other")
+"""Classes of a filter that learned all images of the data, whatever their labels."""
 
 
 class OneClass(Schedule):
@@ -21,7 +23,10 @@ class OneClass(Schedule):
 
     former_names: ClassVar[Mapping[str, str]] = {"accept": "target_sensitivity"}
 
-    positive: str = Field(description="Class to learn; no other images are used for training.")
+    positive: str | None = Field(
+        description="Class to learn; no other images are used for training. With null, all images "
+        "of the data are learned, whatever their labels, as the class `known`."
+    )
     layer: str | None = Field(
         default=None,
         description="Layer of the teacher whose output are the features; by default its last "
@@ -105,7 +110,26 @@ class OneClass(Schedule):
                 "that is trained from random weights."
             )
 
+    def for_task(self, task: Task) -> Self:
+        if self.positive is not None and task.name != CLASSIFICATION:
+            raise PupilaError(
+                f"`positive` is {self.positive!r}, a class, and data for {task.name} has none: "
+                f"learn all images with `positive: null`."
+            )
+        return super().for_task(task)
+
+    @property
+    def own_classes(self) -> tuple[str, ...] | None:
+        return ANY_IMAGE if self.positive is None else None
+
+    @property
+    def learned(self) -> str:
+        """Name of the class that is learned."""
+        return ANY_IMAGE[0] if self.positive is None else self.positive
+
     def check_classes(self, classes: Sequence[str]) -> None:
+        if self.positive is None:
+            return
         check_class("positive", self.positive, classes)
         if len(classes) != CLASSES:
             raise PupilaError(

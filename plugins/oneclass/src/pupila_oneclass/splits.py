@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Dataset, PupilaError, Step
-from pupila_oneclass.config import OneClass
+from pupila_oneclass.config import ANY_IMAGE, OneClass
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,20 @@ def splits_of(step: Step[OneClass]) -> Splits:
         PupilaError: the data does not have exactly two classes, has no class `positive`, or has no
             training or no validation image of this class.
     """
-    all_validation = step.split("validation")
+    images = _unlabelled(step.images) if step.config.positive is None else step.images
+    all_validation = images.select("validation")
     step.config.check_classes(all_validation.classes)
-    column = all_validation.classes.index(step.config.positive)
-    train = _of_class(step.split("train"), column, "training")
+    column = all_validation.classes.index(step.config.learned)
+    train = _of_class(images.select("train"), column, "training")
     validation = _of_class(all_validation, column, "validation")
     return Splits(train, validation, all_validation, column)
+
+
+def _unlabelled(images: Dataset) -> Dataset:
+    """Return images as all of one class, whatever their labels and task."""
+    frame = images.frame.copy()
+    frame["label"] = ANY_IMAGE[0]
+    return Dataset.of(frame, ANY_IMAGE, images.cache)
 
 
 def _of_class(images: Dataset, column: int, what: str) -> Dataset:

@@ -158,7 +158,7 @@ def _calibrate(head: Head, own: Floats, splits: Splits, config: OneClass) -> One
     Returns the numbers of the calibration. The accepted fraction of these images is optimistic, as
     the threshold was chosen on them.
     """
-    calibration = Calibration.of(own, config.target_sensitivity, config.positive)
+    calibration = Calibration.of(own, config.target_sensitivity, config.learned)
     head.calibrate(calibration, splits.column)
     accepted = share(own >= calibration.threshold, splits.validation.patients)
     return OneClassCalibration(
@@ -170,7 +170,7 @@ def _calibrate(head: Head, own: Floats, splits: Splits, config: OneClass) -> One
 
 def _threshold(config: OneClass, splits: Splits) -> Threshold:
     chosen_on = (
-        f"{len(splits.validation)} {config.positive} validation images alone, "
+        f"{len(splits.validation)} {config.learned} validation images alone, "
         f"to accept {config.target_sensitivity:g} of them"
     )
     rule = ThresholdRule(
@@ -181,7 +181,7 @@ def _threshold(config: OneClass, splits: Splits) -> Threshold:
         positives=len(splits.validation),
         others=0,
     )
-    return Threshold(positive=config.positive, value=0.5, chosen_on=chosen_on, rule=rule)
+    return Threshold(positive=config.learned, value=0.5, chosen_on=chosen_on, rule=rule)
 
 
 def _data(splits: Splits, columns: int) -> dict[str, int]:
