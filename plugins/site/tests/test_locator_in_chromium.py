@@ -304,6 +304,7 @@ def test_a_model_that_cannot_say_not_there_says_so(
             give(page, shown)
             assert "it cannot say that there is none" in page.inner_text("#answer")
             assert not page.locator("[role=meter]").count()
+            assert "has no filter, and answers for any image" in page.inner_text("#unfiltered")
             np.testing.assert_allclose(ellipse(page), answer_of(always, shown)[:4], atol=NEAR)
 
 

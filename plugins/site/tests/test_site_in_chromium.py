@@ -75,6 +75,25 @@ def test_a_dropped_photograph_gets_the_answer_of_python(
     assert page.is_visible("#notice") and "Not for clinical use" in page.inner_text("#notice")
 
 
+def test_the_verdict_comes_first_and_a_score_on_demand(
+    opened: Open, served: ServedSite, site: Artifact
+):
+    page = opened(served.url)
+    drop(page, PHOTOGRAPHS / "retina.jpg")
+    output, threshold = shown(page), site.record.measured["models"][0]["threshold"]
+    below = output < threshold
+    score = 50 * output / threshold if below else 50 + 50 * (output - threshold) / (1 - threshold)
+    assert page.inner_text(ANSWERED) == f"{'No signs' if below else 'Signs'} of square"
+    assert not page.is_visible(".score data")
+    page.focus("summary")
+    page.keyboard.press("Enter")
+    assert page.inner_text(".score data") == str(int(score))
+    assert page.get_attribute("[role=meter]", "aria-valuenow") == str(int(score))
+    words = page.inner_text("main").lower()
+    assert words.count("probab") == words.count("it is not a probability") == 1
+    assert not page.is_visible("#unfiltered")
+
+
 @pytest.mark.parametrize(
     ("language", "sensitivity"), [("en-GB", "Sensitivity"), ("es-ES", "Sensibilidad")]
 )
@@ -103,14 +122,17 @@ def test_the_filter_warns_of_one_photograph_and_not_of_the_other(image_filter: A
 def test_the_filter_warns_below_the_threshold_that_it_ships(
     opened: Open, serve: Serve, run: Any, model: Artifact, strict_filter: Artifact
 ):
-    site = run("site", model, strict_filter, filter="fundus")
+    verdicts = ("Suspicious", "Not suspicious")
+    site = run("site", model, strict_filter, filter="fundus", verdicts=verdicts, study=True)
     with serve(site.path) as served:
         page = opened(served.url)
         for name in ("retina.jpg", "chelsea.png"):
             drop(page, PHOTOGRAPHS / name)
             score = int(50 * answer_of(strict_filter, PHOTOGRAPHS / name))
             page.wait_for_selector(f"#warning:has-text('a score of {score}, below 50')")
-            assert page.is_visible(".doubtful .verdict")
+            assert page.inner_text(".doubtful .verdict") in verdicts
+        page.click("#benchmark-tab")
+        assert page.is_visible("#study")
 
 
 @pytest.mark.parametrize(

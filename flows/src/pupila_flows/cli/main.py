@@ -140,10 +140,10 @@ def check(
     if as_json:
         asked = plan.recipe.gate.model_dump(mode="json") if plan.recipe.gate else None
         reach = _reach_of(plan)
-        warned = [{"line": each.line, "message": each.message} for each in plan.warnings]
-        known = {"steps": steps, "task": task, "gate": reach, "gate_asks": asked}
-        known |= {"warnings": warned}
-        print(json.dumps({"valid": True} | known))
+        warned = [{"line": warning.line, "message": warning.message} for warning in plan.warnings]
+        answer = {"steps": steps, "task": task, "gate": reach, "gate_asks": asked}
+        answer |= {"warnings": warned}
+        print(json.dumps({"valid": True} | answer))
     else:
         warn_of_broken_plugins()
         registry.warn_without_gate(plan)

@@ -58,17 +58,17 @@ def _behind(context: Context, step: PlannedStep) -> Iterator[GivenModel]:
 def _faults(context: Context, step: str, added: Sequence[AddedStep]) -> Iterator[Mistake]:
     """Yield why steps cannot be added: a name is taken, or a plugin is not installed."""
     location = ("steps", step, "with")
-    for each in added:
-        if each.name in (context.view.names or ()):
+    for extra in added:
+        if extra.name in (context.view.names or ()):
             yield (
                 location,
-                f"{step!r} adds a step {each.name!r}, and the recipe has that name already: give "
+                f"{step!r} adds a step {extra.name!r}, and the recipe has that name already: give "
                 f"yours another.",
             )
         try:
-            context.plugins.step(each.use)
+            context.plugins.step(extra.use)
         except PupilaError as error:
-            yield location, f"{step!r} adds a step that uses {each.use!r}. {error}"
+            yield location, f"{step!r} adds a step that uses {extra.use!r}. {error}"
 
 
 def _with_steps(
@@ -79,9 +79,9 @@ def _with_steps(
     lines: dict[Location, int] = {}
     for name, section in mapping(source.value.get("steps")).items():
         added = asked.get(name, ())
-        for each in added:
-            steps[each.name] = _section(each)
-            lines["steps", each.name] = source.problem(("steps", name, "with"), "").line
+        for extra in added:
+            steps[extra.name] = _section(extra)
+            lines["steps", extra.name] = source.problem(("steps", name, "with"), "").line
         if added:
             inputs = [*context.view.steps[name].section.inputs, added[-1].name]
             others = {key: value for key, value in section.items() if key != "inputs"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pupila.plugin import GivenModel
+from pupila.plugin import CLASSIFICATION, GivenModel
 from pupila_flows.plan.class_rules import bound
 from pupila_flows.plan.facts import Fact, RecipeFacts, find_out
 from pupila_flows.plan.plan import PlannedStep, PlannedTeacher, screens, vertex
@@ -64,8 +64,8 @@ class Context(RecipeFacts):
     def tasks(self) -> Mapping[str, str]:
         """Task of each teacher and of each step, as far as it is known.
 
-        A step that uses the data has the data's task; any other step has that of the first input
-        whose answers it works on.
+        A step that uses the data has the data's task, or is a classifier if it has classes of its
+        own; any other step has the task of the first input whose answers it works on.
         """
         data = self.task.value
         if data is None:
@@ -73,7 +73,9 @@ class Context(RecipeFacts):
         tasks = {teacher.name: teacher.spec.task for teacher in self.teachers.value}
         for name in self.order.value:
             step = self.steps.value.by_name.get(name)
-            if step:
+            if step and step.config.own_classes:
+                tasks[name] = CLASSIFICATION
+            elif step:
                 given = () if step.plugin.needs_data else step.plugin.answering(step.section.inputs)
                 tasks[name] = next(
                     (tasks[parent] for parent in given if parent in tasks), data.name

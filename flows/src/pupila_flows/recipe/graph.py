@@ -161,24 +161,10 @@ class Graph:
         of_pupils = self._teachers_of_pupils.get(name, ())
         return () if self.teaches(name) else self._nearest_teachers(name) or of_pupils
 
-    def unproven(self, name: str, proven: Collection[str]) -> Iterator[str]:
-        """Yield the models that must still pass the gate before a step can be published.
-
-        If the step makes a model, that model must pass. If not, as for a site, the models that the
-        step is made from must pass, but not a step with classes of its own, such as the site's
-        filter. Teachers, and steps with an unknown plugin, count as models. Names in `proven` have
-        passed and are left out.
-        """
-
-        def made_from(step: str) -> tuple[str, ...]:
-            plugin = self._plugin(step)
-            if step in proven or plugin is None or plugin.evaluated:
-                return ()
-            return tuple(other for other in self._inputs(step) if not self.has_own_classes(other))
-
-        for step in _reachable([name], made_from):
-            if step not in proven and not made_from(step):
-                yield step
+    def makes_model(self, name: str) -> bool:
+        """Whether `name` is a teacher, or a step whose plugin makes a model or is unknown."""
+        plugin = self._plugin(name)
+        return plugin is None or plugin.evaluated
 
     def _plugin(self, name: str) -> StepPlugin | None:
         return self.steps[name].plugin if name in self.steps else None
@@ -257,6 +243,25 @@ class Graph:
         """Names of the direct inputs of all evaluated steps."""
         evaluated = (step for name, step in self.steps.items() if self.is_evaluated(name))
         return frozenset(parent for step in evaluated for parent in step.inputs)
+
+
+def unproven(graph: Graph, name: str, proven: Collection[str]) -> Iterator[str]:
+    """Yield the models that must still pass the gate before a step can be published.
+
+    If the step makes a model, that model must pass. If not, as for a site, the models that the step
+    is made from must pass, but not those with classes of their own, such as the site's filter.
+    Names in `proven` have passed and are left out.
+    """
+
+    def made_from(step: str) -> tuple[str, ...]:
+        if step in proven or graph.makes_model(step):
+            return ()
+        inputs = graph.steps[step].inputs
+        return tuple(parent for parent in inputs if not graph.has_own_classes(parent))
+
+    for step in _reachable([name], made_from):
+        if step not in proven and not made_from(step):
+            yield step
 
 
 def _gather_teachers(graph: Graph, before: _Neighbours) -> dict[str, tuple[str, ...]]:
