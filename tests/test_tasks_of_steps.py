@@ -64,7 +64,7 @@ def test_a_recipe_with_steps_for_a_locator_is_planned(folder: Path):
     page = "  page: {use: site, from: lite, with: {filter: auto}}\n"
     (folder / "recipe.yaml").write_text(RECIPE + page)
     used = [step.plugin.name for step in read_plan(folder / "recipe.yaml").steps]
-    assert sorted(used) == ["export-tflite", "export-tflite", "one-class", "qat", "site"]
+    assert sorted(used) == ["export-tflite", "export-tflite", "one-class-distance", "qat", "site"]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_filter_that_a_page_asks_for_is_a_step_like_any_other(folder: Path):
     plan = read(folder)
     nodes = {node.name: node for node in expand(plan)}
     learner = nodes["page-filter-keras"]
-    assert (learner.plugin.name, learner.inputs) == ("one-class", ("pupil",))
+    assert (learner.plugin.name, learner.inputs) == ("one-class-distance", ("pupil",))
     assert nodes["page-filter"].inputs == ("page-filter-keras",)
     assert nodes["page"].inputs == ("lite", "page-filter")
     assert list(plan.recipe.steps)[-3:] == ["page-filter-keras", "page-filter", "page"]

@@ -91,6 +91,7 @@ def test_all_images_are_one_class_if_no_class_is_named(step_on, colours):
     step = step_on(positive=None)
     product = one_class(step)
     assert product.output.classes == step.config.own_classes == ("known", "other")
+    assert product.threshold is not None
     assert product.threshold.chosen_on.startswith("24 known validation images alone")
     assert product.measured["images"] == len(colours.select("train"))
     known = answers(step, colours.select("validation"))[:, 0]

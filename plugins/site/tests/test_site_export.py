@@ -190,7 +190,7 @@ def test_an_automatic_filter_learns_from_the_nearest_keras_model():
         "page", model_of("tflite", "keras", "keras")
     )
     assert (learner.use, learner.inputs, learner.config) == (
-        "one-class",
+        "one-class-distance",
         ("keras-1",),
         {"positive": None},
     )
@@ -201,7 +201,7 @@ def test_an_automatic_filter_learns_from_the_nearest_keras_model():
 @pytest.mark.parametrize(
     ("formats", "refused"),
     [
-        (("chain", "tflite"), "'chain-0' is a chain: make a filter with `one-class`"),
+        (("chain", "tflite"), "'chain-0' is a chain: make a filter with `one-class-distance`"),
         (("tflite", "onnx"), "'tflite-0' is made from none: give a filter as the last input"),
     ],
 )

@@ -17,7 +17,7 @@ AUTO = "auto"
 CHAIN = "chain"
 """Format of chains, which have their own filters."""
 NonEmpty = Annotated[str, Field(min_length=1)]
-_LEARNER, _CONVERTER = "one-class", "export-tflite"
+_LEARNER, _CONVERTER = "one-class-distance", "export-tflite"
 """Steps that make the filter of `filter: auto`; other packages have them."""
 
 
@@ -39,9 +39,9 @@ class Site(Config):
         description=(
             "Class of images that the models are meant for. The last input is then a filter, a "
             "model that recognises this class: the page warns of images that it does not accept. "
-            "`auto` makes a filter from the training images (`one-class`), on the features of the "
-            "Keras model that the first input is made from. Without a filter, the page says that "
-            "it cannot tell what an image shows."
+            "`auto` makes a filter from the training images (`one-class-distance`), on features of "
+            "the Keras model that the first input is made from. Without a filter, the page says "
+            "that it cannot tell what an image shows."
         ),
     )
     verdicts: tuple[NonEmpty, NonEmpty] | None = Field(
