@@ -7,7 +7,7 @@
 page of the last run with a step named `page` that uses `site`, after its answer to an image that
 no model was trained on:
 
-    page: {use: site, from: [tflite-int8, tflite], with: {names: [int8, float32]}}
+    page: {use: site, from: [tflite-int8, tflite], with: {names: [int8, float32], filter: auto}}
 
 What the workspace does not have is left as it is. Chromium is looked for as in evaluations.
 """

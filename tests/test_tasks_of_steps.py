@@ -22,7 +22,6 @@ ONLY_CLASSIFIERS = {
     "distill-embedding",
     "distill-evolutionary",
     "distill-oracle",
-    "one-class",
     "prune-obd",
     "threshold",
     "untrained",
@@ -62,39 +61,57 @@ def test_every_step_but_these_works_on_a_locator():
 
 
 def test_a_recipe_with_steps_for_a_locator_is_planned(folder: Path):
-    (folder / "recipe.yaml").write_text(RECIPE)
-    assert [step.plugin.name for step in read_plan(folder / "recipe.yaml").steps] == [
-        "export-tflite",
-        "qat",
-    ]
+    page = "  page: {use: site, from: lite, with: {filter: auto}}\n"
+    (folder / "recipe.yaml").write_text(RECIPE + page)
+    used = [step.plugin.name for step in read_plan(folder / "recipe.yaml").steps]
+    assert sorted(used) == ["export-tflite", "export-tflite", "one-class-distance", "qat", "site"]
 
 
 @pytest.mark.parametrize(
     ("step", "able"),
     [
         ("{use: threshold, from: lite, with: {positive: disc}}", "quantize-int8"),
-        ("{use: one-class, from: big, with: {positive: disc}}", "quantize-int8"),
         ("{use: prune-obd, from: big}", "prune-magnitude"),
         ("{use: distill-embedding, from: big, control: false}", "distill"),
         ("{use: untrained, with: {backbone: MobileNetV2}}", "train"),
-        ("{use: search, from: big, with: {strategy: append}}", ""),
     ],
 )
 def test_a_step_for_classifiers_alone_is_refused_in_one_sentence(
     folder: Path, step: str, able: str
 ):
+    message = refusal(folder, step)
+    name = step.split()[1].rstrip(",")
+    start = f"{name} cannot do the task 'localization', only classification: leave it out, or"
+    assert message.startswith(start)
+    assert able in message.partition("use what can do it (")[2]
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            "{use: search, from: big, with: {strategy: append}}",
+            "`strategy: append` is for the task 'classification' alone, and the data is labelled "
+            "for 'localization': write `strategy: evolve`.",
+        ),
+        (
+            "{use: one-class, from: big, with: {positive: disc}}",
+            "`positive` is 'disc', a class, and data for localization has none: learn all images "
+            "with `positive: null`.",
+        ),
+    ],
+)
+def test_a_setting_for_classifiers_alone_is_refused_in_one_sentence(
+    folder: Path, step: str, said: str
+):
+    assert refusal(folder, step).endswith(said)
+
+
+def refusal(folder: Path, step: str) -> str:
+    """Return the only problem of a recipe with this step."""
     (folder / "recipe.yaml").write_text(f"{RECIPE}  other: {step}\n")
     with pytest.raises(RecipeError) as caught:
         read_plan(folder / "recipe.yaml")
     (problem,) = caught.value.problems
     assert problem.line == 8
-    if able:
-        name = step.split()[1].rstrip(",")
-        start = f"{name} cannot do the task 'localization', only classification: leave it out, or"
-        assert problem.message.startswith(start)
-        assert able in problem.message.partition("use what can do it (")[2]
-    else:
-        assert problem.message.endswith(
-            "`strategy: append` is for the task 'classification' alone, and the data is labelled "
-            "for 'localization': write `strategy: evolve`."
-        )
+    return problem.message

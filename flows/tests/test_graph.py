@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from pupila.plugin import Exporter, StepPlugin, Technique
-from pupila_flows.recipe.graph import Graph, Vertex
+from pupila_flows.recipe.graph import Graph, Vertex, unproven
 
 KERAS = frozenset({"keras"})
 TRAIN = Technique(
@@ -201,7 +201,7 @@ def test_what_stands_behind_a_step_and_what_works_on_it(
 def test_what_makes_no_model_is_proven_by_all_that_it_is_made_from(
     steps: Mapping[str, Vertex], name: str, proven: str, missing: str
 ):
-    assert list(Graph(steps).unproven(name, proven.split())) == missing.split()
+    assert list(unproven(Graph(steps), name, proven.split())) == missing.split()
 
 
 def test_a_graph_is_complete_where_every_plugin_is_known():

@@ -6,8 +6,8 @@ process that runs it, so listing plugins never imports TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -27,6 +27,19 @@ class GivenModel:
     """Classes of its output; in other tasks than classification, what is named."""
     size: tuple[int, int] | None = None
     """Height and width of its input in pixels."""
+
+
+@dataclass(frozen=True)
+class AddedStep:
+    """A step that the settings of another step ask for; a run makes it like those of its recipe."""
+
+    name: str
+    use: str
+    """Name of its plugin, which may be of another package."""
+    inputs: tuple[str, ...]
+    """Names of teachers and steps, added ones among them."""
+    config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Its settings, as `with` of a recipe has them."""
 
 
 class Config(BaseModel):
@@ -60,6 +73,35 @@ class Config(BaseModel):
         Raises:
             PupilaError: the settings do not fit.
         """
+
+    def warnings(self, models: Sequence[GivenModel]) -> Iterable[str]:
+        """Return what a user should know before a run, although the settings fit.
+
+        `models` are those of the step's inputs, as `check_models` gets them.
+        """
+        del models
+        return ()
+
+    def added_steps(self, step: str, models: Sequence[GivenModel]) -> Sequence[AddedStep]:
+        """Return the steps that these settings of `step` ask for, each after its inputs.
+
+        The last of them becomes the last input of `step`. `models` are what the first input of
+        `step` is made from: that input, then its own first input, and so on.
+
+        Raises:
+            PupilaError: the settings ask for steps that cannot be made from these models.
+        """
+        del step, models
+        return ()
+
+    @property
+    def own_classes(self) -> tuple[str, ...] | None:
+        """Classes of the model that a step with images makes; None if they are those of the data.
+
+        A model with classes of its own, such as a filter, is not evaluated on the data, and the
+        gate does not check it.
+        """
+        return None
 
     def check_classes(self, classes: Sequence[str]) -> None:
         """Make sure, before a run, that these settings fit data with these classes.

@@ -388,3 +388,9 @@ def test_a_locator_in_the_place_of_the_classifier_is_refused_when_it_is_joined(
 ):
     with pytest.raises(PupilaError, match="comes where the locator"):
         make_chain((classifier, locator))
+
+
+@pytest.mark.parametrize(("names", "warned"), [("fltr locator net", False), ("locator net", True)])
+def test_a_chain_without_a_filter_warns_before_a_run(names: str, warned: bool):
+    warnings = [*Chain().warnings([GivenModel(name) for name in names.split()])]
+    assert [text.startswith("The chain has no filter") for text in warnings] == [True] * warned

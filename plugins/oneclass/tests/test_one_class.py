@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pupila import Dataset, PupilaError, keras_files
+from pupila import Dataset, PupilaError, installed, keras_files
 from pupila.testing import (
     INPUT,
     TechniqueContract,
@@ -85,6 +85,28 @@ def test_either_class_may_be_the_one_that_is_learned(step_on, colours):
     red = answers(step, tested)[:, 1]
     assert product.output.classes == ("blue", "red")
     assert red[tested.labels == 1].mean() > red[tested.labels == 0].mean() + 0.3
+
+
+def test_all_images_are_one_class_if_no_class_is_named(step_on, colours):
+    step = step_on(positive=None)
+    product = one_class(step)
+    assert product.output.classes == step.config.own_classes == ("known", "other")
+    assert product.threshold is not None
+    assert product.threshold.chosen_on.startswith("24 known validation images alone")
+    assert product.measured["images"] == len(colours.select("train"))
+    known = answers(step, colours.select("validation"))[:, 0]
+    assert (known >= 0.5).all()
+    dark = np.random.default_rng(0).uniform(0, 20, (8, 32, 32, 3))
+    assert saved(step).predict(dark, verbose=0)[:, 0].mean() < known.mean() - 0.2
+
+
+def test_images_without_classes_are_learned_as_a_whole_alone():
+    localization = installed().task("localization")
+    assert OneClass(positive=None).for_task(localization).learned == "known"
+    with pytest.raises(
+        PupilaError, match=r"'disc', a class.*learn all images with `positive: null"
+    ):
+        OneClass(positive="disc").for_task(localization)
 
 
 def test_images_of_other_classes_change_only_what_is_measured(step_on, colours):

@@ -29,7 +29,7 @@ Draw = Callable[..., Path]
 READY = "#status:has-text('Ready'), #status:has-text('Listo')"
 ANSWERED = "#stages:not([hidden])"
 CALM = "#result[aria-busy=false]"
-PROBABILITY = 6e-4  # shown with one decimal of a percentage
+PROBABILITY = 6e-4
 POSITION = 1e-4
 LARGE, SMALL, TALL, TINY = (900, 600), (150, 100), (300, 400), (90, 60)
 
@@ -98,7 +98,7 @@ def choose(page: Any, kind: str) -> None:
 
 
 def shown(page: Any) -> float:
-    return float(page.get_attribute("[role=meter]", "aria-valuenow")) / 100
+    return float(page.get_attribute(".score data", "value"))
 
 
 def kind(page: Any) -> str:
@@ -187,7 +187,7 @@ def test_something_else_is_turned_away_until_the_visitor_overrules(
     page = visit(opened, url, image)
     assert kind(page) == "other"
     said = page.inner_text("#kind-said")
-    assert "other (" in said and "turned away" in said
+    assert "for: other." in said and "turned away" in said
     assert page.inner_text("#answer") == "No answer."
     for absent in ("[role=meter]", "#ellipse", "#crop"):
         assert not page.is_visible(absent)
@@ -229,7 +229,7 @@ def test_a_photograph_without_a_disc_has_no_answer_until_one_is_marked(
     assert "No answer. Not there: disc." in page.inner_text("#answer")
     assert not page.is_visible("#ellipse") and not page.is_visible("#crop")
     page.click("#mark")
-    page.wait_for_selector("[role=meter]")
+    page.wait_for_selector(".score")
     assert page.evaluate("document.activeElement.id") == "ellipse"
     assert page.is_visible("#crop") and page.inner_text("#where").startswith("By hand")
     page.click("#back")

@@ -14,7 +14,7 @@ from pupila import Artifact
 
 skimage = pytest.importorskip("skimage")
 PHOTOGRAPH = Path(skimage.__file__).parent / "data" / "chelsea.png"
-ANSWERED = ".value"
+ANSWERED = ".verdict"
 
 HOSTILE = (
     '</title><script>window.ran=1</script>"><img src=http://pictures.invalid/x.png onerror='
@@ -33,7 +33,7 @@ def test_names_of_models_classes_and_files_are_shown_and_not_executed(
 ):
     copy = shutil.copytree(site.path, tmp_path / "site")
     content = json.loads((copy / "site.json").read_text())
-    content["title"] = HOSTILE
+    content |= {"title": HOSTILE, "verdicts": [HOSTILE, HOSTILE]}
     for entry in (*content["models"], content["filter"]):
         entry["name"] += HOSTILE
         entry["classes"] = [f"{name}{HOSTILE}" for name in entry["classes"]]

@@ -14,6 +14,7 @@ import pytest
 from pupila import Artifact, Dataset, PupilaError
 from pupila.artifact import Threshold
 from pupila.evaluator import evaluate
+from pupila.plugin import GivenModel
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
 from pupila.store import Store
@@ -138,9 +139,13 @@ def test_the_page_is_small(built: Path):
     assert sum(file.stat().st_size for file in scripts) < 70_000
 
 
-def test_the_table_of_the_study_is_complete(content: dict[str, Any]):
-    assert len(content["study"]["rows"]) == 8
-    assert {len(row["ms"]) for row in content["study"]["rows"]} == {len(study.COLUMNS)}
+def test_the_table_of_the_study_is_complete_and_only_there_where_asked_for(
+    content: dict[str, Any],
+):
+    assert content["study"] is None
+    rows = study.table()["rows"]
+    assert len(rows) == 8
+    assert {len(row["ms"]) for row in rows} == {len(study.COLUMNS)}
 
 
 @pytest.mark.parametrize(
@@ -170,9 +175,56 @@ def test_a_filter_needs_a_model_beside_it():
         Site(filter="fundus").check_inputs(1)
 
 
-def test_there_are_as_many_names_as_inputs():
+def test_there_are_as_many_names_as_inputs_but_that_of_a_filter():
     with pytest.raises(PupilaError, match=r"2 names.*for 3 inputs"):
         Site(names=("one", "other")).check_inputs(3)
+    Site(names=("one", "other"), filter="fundus").check_inputs(3)
+
+
+def model_of(*formats: str) -> list[GivenModel]:
+    return [GivenModel(f"{name}-{number}", name) for number, name in enumerate(formats)]
+
+
+def test_an_automatic_filter_learns_from_the_nearest_keras_model():
+    learner, exported = Site(filter="auto").added_steps(
+        "page", model_of("tflite", "keras", "keras")
+    )
+    assert (learner.use, learner.inputs, learner.config) == (
+        "one-class-distance",
+        ("keras-1",),
+        {"positive": None},
+    )
+    assert (exported.use, exported.inputs) == ("export-tflite", (learner.name,))
+    assert Site(filter="fundus").added_steps("page", model_of("tflite", "keras")) == ()
+
+
+@pytest.mark.parametrize(
+    ("formats", "refused"),
+    [
+        (("chain", "tflite"), "'chain-0' is a chain: make a filter with `one-class-distance`"),
+        (("tflite", "onnx"), "'tflite-0' is made from none: give a filter as the last input"),
+    ],
+)
+def test_an_automatic_filter_is_refused_where_it_cannot_be_made(
+    formats: tuple[str, ...], refused: str
+):
+    with pytest.raises(PupilaError, match=refused):
+        Site(filter="auto").added_steps("page", model_of(*formats))
+
+
+@pytest.mark.parametrize(
+    ("settings", "format", "warned"),
+    [
+        ({}, "tflite", True),
+        ({"filter": "auto"}, "tflite", False),
+        ({"filter": "fundus"}, "tflite", False),
+        ({}, "chain", False),
+    ],
+)
+def test_a_page_without_a_filter_warns_before_a_run(
+    settings: dict[str, Any], format: str, warned: bool
+):
+    assert bool([*Site(**settings).warnings(model_of(format))]) == warned
 
 
 def test_a_page_that_is_not_built_is_reported_with_the_command(

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 skimage = pytest.importorskip("skimage")
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
-ANSWERED = ".value"
+ANSWERED = ".verdict"
 WAIT_MS = 90_000
 
 Open = Callable[..., Any]
@@ -42,9 +42,9 @@ def answer_of(artifact: Artifact, image: Path, column: int = 0) -> float:
 
 
 def shown(page: Any) -> float:
-    """Wait for the probability that the page shows, and return it."""
+    """Wait for an answer, and return the output of the model that its score is made of."""
     page.wait_for_selector(ANSWERED)
-    return float(page.get_attribute("[role=meter]", "aria-valuenow")) / 100
+    return float(page.get_attribute(".score data", "value"))
 
 
 def drop(page: Any, image: Path) -> None:
@@ -68,13 +68,30 @@ def test_a_dropped_photograph_gets_the_answer_of_python(
     page = opened(served.url)
     drop(page, PHOTOGRAPHS / name)
     expected = answer_of(model, PHOTOGRAPHS / name)
-    assert shown(page) == pytest.approx(
-        expected, abs=6e-4
-    )  # shown with one decimal of a percentage
+    assert shown(page) == pytest.approx(expected, abs=6e-4)
     warned = page.locator("#warning [role=alert]").count() == 1
     assert warned == (answer_of(image_filter, PHOTOGRAPHS / name) < 0.5)
     assert "LiteRT.js" in page.inner_text("#took") and "ms" in page.inner_text("#took")
     assert page.is_visible("#notice") and "Not for clinical use" in page.inner_text("#notice")
+
+
+def test_the_verdict_comes_first_and_a_score_on_demand(
+    opened: Open, served: ServedSite, site: Artifact
+):
+    page = opened(served.url)
+    drop(page, PHOTOGRAPHS / "retina.jpg")
+    output, threshold = shown(page), site.record.measured["models"][0]["threshold"]
+    below = output < threshold
+    score = 50 * output / threshold if below else 50 + 50 * (output - threshold) / (1 - threshold)
+    assert page.inner_text(ANSWERED) == f"{'No signs' if below else 'Signs'} of square"
+    assert not page.is_visible(".score data")
+    page.focus("summary")
+    page.keyboard.press("Enter")
+    assert page.inner_text(".score data") == str(int(score))
+    assert page.get_attribute("[role=meter]", "aria-valuenow") == str(int(score))
+    words = page.inner_text("main").lower()
+    assert words.count("probab") == words.count("it is not a probability") == 1
+    assert not page.is_visible("#unfiltered")
 
 
 @pytest.mark.parametrize(
@@ -105,17 +122,17 @@ def test_the_filter_warns_of_one_photograph_and_not_of_the_other(image_filter: A
 def test_the_filter_warns_below_the_threshold_that_it_ships(
     opened: Open, serve: Serve, run: Any, model: Artifact, strict_filter: Artifact
 ):
-    site = run("site", model, strict_filter, filter="fundus")
+    verdicts = ("Suspicious", "Not suspicious")
+    site = run("site", model, strict_filter, filter="fundus", verdicts=verdicts, study=True)
     with serve(site.path) as served:
         page = opened(served.url)
         for name in ("retina.jpg", "chelsea.png"):
             drop(page, PHOTOGRAPHS / name)
-            shown_percent = _percent(strict_filter, name)
-            page.wait_for_selector(f"#warning:has-text('{shown_percent}, below 100%')")
-
-
-def _percent(image_filter: Artifact, name: str) -> str:
-    return f"{100 * answer_of(image_filter, PHOTOGRAPHS / name):.1f}".removesuffix(".0") + "%"
+            score = int(50 * answer_of(strict_filter, PHOTOGRAPHS / name))
+            page.wait_for_selector(f"#warning:has-text('a score of {score}, below 50')")
+            assert page.inner_text(".doubtful .verdict") in verdicts
+        page.click("#benchmark-tab")
+        assert page.is_visible("#study")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +202,7 @@ def test_forty_megapixels_are_answered_and_the_page_stays_responsive(
     page.wait_for_selector("#status:has-text('Ready')")
     page.set_input_files("#file", image)
     page.click("#benchmark-tab")  # answers while the image is being read
-    assert page.is_visible("#study")
+    assert page.is_visible("#benchmark") and not page.is_visible("#study")
     page.click("#diagnose-tab")
     assert shown(page) == pytest.approx(answer_of(model, image), abs=6e-4)
     assert "8000 × 5000" in str(page.get_attribute("#preview", "aria-label"))
@@ -269,9 +286,11 @@ def test_the_page_is_in_the_language_of_the_visitor_and_can_be_switched(
     page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
     page.wait_for_selector(ANSWERED)
     assert "No para uso clínico" in page.inner_text("#notice")
-    assert "Probabilidad de square" in page.inner_text("#answer")
+    assert "ndicios de square" in page.inner_text(ANSWERED)
+    page.click("summary")
+    assert "Puntuación de square" in page.inner_text(".score")
     page.select_option("#language", "en")
-    page.wait_for_selector("text=Probability of square")
+    page.wait_for_selector("text=Score for square")  # it stays open
     assert page.get_attribute("html", "lang") == "en"
 
 

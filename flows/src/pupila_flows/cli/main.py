@@ -139,11 +139,14 @@ def check(
     if as_json:
         asked = plan.recipe.gate.model_dump(mode="json") if plan.recipe.gate else None
         reach = _reach_of(plan)
-        known = {"steps": steps, "task": task, "gate": reach, "gate_asks": asked}
-        print(json.dumps({"valid": True} | known))
+        warned = [{"line": warning.line, "message": warning.message} for warning in plan.warnings]
+        answer = {"steps": steps, "task": task, "gate": reach, "gate_asks": asked}
+        answer |= {"warnings": warned}
+        print(json.dumps({"valid": True} | answer))
     else:
         warn_of_broken_plugins()
         registry.warn_without_gate(plan)
+        _warn_of_steps(plan)
         _print_gate_of(plan)
         learned = "" if task == CLASSIFICATION else f" for {task}"
         say(f"{recipe} is valid{learned}; it would run: {', '.join(steps)}")
@@ -272,6 +275,7 @@ def _run(
     )
     warn_of_broken_plugins()
     registry.warn_without_gate(plan)
+    _warn_of_steps(plan)
     if not sweeps:
         _print_gate_of(plan)
     with working(as_json):
@@ -288,6 +292,12 @@ def _run(
             say(f"Nothing has changed since the run {done.path.parent}.", file=sys.stderr)
         print_result(result, done.path, wide=wide)
     sys.exit(1 if done.failed or result.withheld else 0)
+
+
+def _warn_of_steps(plan: Plan) -> None:
+    """Print what plugins say of the steps of a recipe, before anything is trained."""
+    for warning in plan.warnings:
+        say(f"warning: {warning}", file=sys.stderr)
 
 
 def _reach_of(plan: Plan) -> dict[str, Any] | None:

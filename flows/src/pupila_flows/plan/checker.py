@@ -48,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     steps.inputs,
     steps.tasks,
     steps.models,
+    steps.own_classes,
     steps.against,
     sweep.axes,
     sweep.chosen,

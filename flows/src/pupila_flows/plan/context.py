@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pupila.plugin import GivenModel
+from pupila.plugin import CLASSIFICATION, GivenModel
 from pupila_flows.plan.class_rules import bound
 from pupila_flows.plan.facts import Fact, RecipeFacts, find_out
 from pupila_flows.plan.plan import PlannedStep, PlannedTeacher, screens, vertex
@@ -42,7 +42,9 @@ class Context(RecipeFacts):
         planned = self.steps.value.by_name
         return Graph(
             {
-                name: vertex(valid.section, planned[name].plugin if name in planned else None)
+                name: vertex(valid.section, planned[name].plugin, planned[name].config)
+                if name in planned
+                else vertex(valid.section, None, None)
                 for name, valid in self.view.steps.items()
             }
         )
@@ -62,8 +64,8 @@ class Context(RecipeFacts):
     def tasks(self) -> Mapping[str, str]:
         """Task of each teacher and of each step, as far as it is known.
 
-        A step that uses the data has the data's task; any other step has that of the first input
-        whose answers it works on.
+        A step that uses the data has the data's task, or is a classifier if it has classes of its
+        own; any other step has the task of the first input whose answers it works on.
         """
         data = self.task.value
         if data is None:
@@ -71,7 +73,9 @@ class Context(RecipeFacts):
         tasks = {teacher.name: teacher.spec.task for teacher in self.teachers.value}
         for name in self.order.value:
             step = self.steps.value.by_name.get(name)
-            if step:
+            if step and step.config.own_classes:
+                tasks[name] = CLASSIFICATION
+            elif step:
                 given = () if step.plugin.needs_data else step.plugin.answering(step.section.inputs)
                 tasks[name] = next(
                     (tasks[parent] for parent in given if parent in tasks), data.name
@@ -80,30 +84,32 @@ class Context(RecipeFacts):
 
     def given_models(self, step: PlannedStep) -> list[GivenModel]:
         """Return what is known of the inputs of a step."""
-        return [
-            GivenModel(
-                name,
-                self.formats.get(name) or None,
-                self.tasks.get(name),
-                self.classes.get(name),
-                self._sizes.get(name),
-            )
-            for name in step.section.inputs
-        ]
+        return [self.given_model(name) for name in step.section.inputs]
+
+    def given_model(self, name: str) -> GivenModel:
+        """Return what is known of a teacher or of what a step makes."""
+        return GivenModel(
+            name,
+            self.formats.get(name) or None,
+            self.tasks.get(name),
+            self.classes.get(name),
+            self._sizes.get(name),
+        )
 
     @cached_property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
         """Classes of each teacher and of each step, as far as they are known.
 
-        A step that uses the data has the classes of the data; any other step has those of the first
-        input whose answers it works on.
+        A step that uses the data has the classes of the data, or its own; any other step has those
+        of the first input whose answers it works on.
         """
         data = self.labels.value
         classes = dict(self.teacher_classes)
         for name in self.order.value:
             step = self.steps.value.by_name.get(name)
             if step and step.plugin.needs_data:
-                classes |= {name: data} if data else {}
+                own = step.config.own_classes or data
+                classes |= {name: own} if own else {}
             elif step:
                 given = step.plugin.answering(step.section.inputs)
                 known = next((classes[parent] for parent in given if parent in classes), None)

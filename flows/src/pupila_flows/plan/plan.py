@@ -24,6 +24,7 @@ from pupila_flows.plan.view import mapping
 from pupila_flows.recipe.external import ExternalSection
 from pupila_flows.recipe.graph import Graph, Vertex
 from pupila_flows.recipe.schema import Recipe, ScreenSection, StepSection, TeacherSection
+from pupila_flows.recipe.source import Problem
 from pupila_flows.recipe.tls import TlsFiles
 
 
@@ -87,6 +88,8 @@ class Plan:
     """Certificates for connecting to the cluster; None to use Dask's own configuration."""
     registry: str | None = None
     """Address of the registry that `publish` names; None if it names none."""
+    warnings: tuple[Problem, ...] = ()
+    """What a user should know of steps before a run, with their lines; nothing is wrong."""
 
     def bound(self, teacher: str) -> str | None:
         """Return why a teacher must have the classes of the data; None if it need not have them."""
@@ -106,7 +109,9 @@ class Plan:
     @cached_property
     def graph(self) -> Graph:
         """The graph of the steps."""
-        return Graph({step.name: vertex(step.section, step.plugin) for step in self.steps})
+        return Graph(
+            {step.name: vertex(step.section, step.plugin, step.config) for step in self.steps}
+        )
 
     @property
     def reads(self) -> tuple[Path, ...]:
@@ -119,9 +124,15 @@ class Plan:
         return {key: path for key, (name, path) in split.items() if name == step}
 
 
-def vertex(section: StepSection, plugin: StepPlugin | None) -> Vertex:
+def vertex(section: StepSection, plugin: StepPlugin | None, config: Config | None) -> Vertex:
     """Return the vertex of a step in a graph."""
-    return Vertex(section.inputs, plugin, excludes=bool(section.exclude), against=section.against)
+    return Vertex(
+        section.inputs,
+        plugin,
+        excludes=bool(section.exclude),
+        against=section.against,
+        own_classes=config is not None and config.own_classes is not None,
+    )
 
 
 def screens(section: ScreenSection | None, teacher: str) -> bool:

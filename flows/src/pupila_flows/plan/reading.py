@@ -11,15 +11,18 @@ from pydantic import ValidationError
 
 from pupila.data_source import AUTOMATIC
 from pupila.plugin_registry import PluginRegistry, installed
+from pupila_flows.plan.added_steps import add_steps
 from pupila_flows.plan.checker import check_recipe
 from pupila_flows.plan.context import Context
+from pupila_flows.plan.facts import find_out
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.view import RecipeView
+from pupila_flows.plan.warnings import warnings_of
 from pupila_flows.recipe.errors import explain
 from pupila_flows.recipe.overrides import Changes, apply_changes
 from pupila_flows.recipe.requires import missing_packages
 from pupila_flows.recipe.schema import Recipe
-from pupila_flows.recipe.source import Problem, RecipeError, read_source
+from pupila_flows.recipe.source import Problem, RecipeError, Source, read_source
 from pupila_flows.teachers import TeacherStore
 
 
@@ -50,17 +53,14 @@ def read_plan(
     source = apply_changes(source, changes) if changes else source
     if missing := list(missing_packages(source)):  # all other mistakes may follow from this one
         raise RecipeError(missing)
-    recipe, wrong_fields = None, list[Problem]()
-    try:
-        recipe = Recipe.model_validate(source.value)
-    except ValidationError as error:
-        wrong_fields = explain(error, source, Recipe)
-    view = RecipeView.of(source.value)
-    if view.misfits:
-        recipe = None
-        wrong_fields += [source.problem(location, message) for location, message in view.misfits]
-    context = Context(source, view, recipe, registry or installed(), teacher_store, cache)
-    problems = wrong_fields + check_recipe(context)
+    plugins = registry or installed()
+    context, problems = _read(source, plugins, teacher_store, cache)
+    added = find_out(add_steps(context))
+    if added.value:
+        context, problems = _read(added.value, plugins, teacher_store, cache)
+    source, recipe = context.source, context.recipe
+    problems += [source.problem(location, message) for location, message in added.mistakes]
+    problems += check_recipe(context)
     data = context.data.value
     if problems or recipe is None or data is None:
         raise RecipeError(problems)
@@ -77,4 +77,21 @@ def read_plan(
         tls=context.tls.value,
         registry=context.model_registry.value,
         reader=context.reader.value or AUTOMATIC,
+        warnings=tuple(source.problem(*warning) for warning in warnings_of(context)),
     )
+
+
+def _read(
+    source: Source, plugins: PluginRegistry, teacher_store: TeacherStore | None, cache: Path | None
+) -> tuple[Context, list[Problem]]:
+    """Return a recipe with what its checks need, and the problems with single fields."""
+    recipe, wrong_fields = None, list[Problem]()
+    try:
+        recipe = Recipe.model_validate(source.value)
+    except ValidationError as error:
+        wrong_fields = explain(error, source, Recipe)
+    view = RecipeView.of(source.value)
+    if view.misfits:
+        recipe = None
+        wrong_fields += [source.problem(location, message) for location, message in view.misfits]
+    return Context(source, view, recipe, plugins, teacher_store, cache), wrong_fields

@@ -47,7 +47,8 @@ def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
         within = (*location, "with")
         can_do = plugin.can_do(facts.task_name)  # if not, `checks.steps.tasks` refuses it
         fitted = (yield from fit_task(facts, within, plugin, config)) if can_do else config
-        classes_fit = not can_do or (yield from fits_classes(facts, within, plugin, config))
+        known = can_do and fitted is not None  # if not, classes would be another complaint
+        classes_fit = not known or (yield from fits_classes(facts, within, plugin, config))
         inputs_fit = count_fits and (yield from fits_inputs(within, plugin, config, section))
         planned[name] = PlannedStep(name, section, plugin, fitted or config, control)
         misfits |= set() if fitted and classes_fit and inputs_fit else {name}

@@ -34,6 +34,8 @@ class Vertex:
     """Name of the step that is made in the same way, but without a teacher."""
     against: str | None = None
     """Name of the teacher or step that the step is compared with, instead of its own teachers."""
+    own_classes: bool = False
+    """Whether the step's model has other classes than the data, as a filter has."""
 
     @property
     def answering(self) -> tuple[str, ...]:
@@ -61,6 +63,7 @@ class Graph:
                     bool(entry.excluded),
                     entry.control,
                     entry.against,
+                    own_classes=entry.not_evaluated is not None,
                 )
                 for entry in entries
                 if entry.kind == "step"
@@ -98,7 +101,11 @@ class Graph:
     def is_evaluated(self, name: str) -> bool:
         """Whether `name` is a step with a known plugin, and makes a model that is evaluated."""
         plugin = self._plugin(name)
-        return plugin is not None and plugin.evaluated
+        return plugin is not None and plugin.evaluated and not self.has_own_classes(name)
+
+    def has_own_classes(self, name: str) -> bool:
+        """Whether a step gives answers of other classes than the data's, as a filter does."""
+        return name in self._with_own_classes
 
     def uses_features_only(self, name: str) -> bool:
         """Whether a step uses only the features of its inputs, not their predictions."""
@@ -154,22 +161,10 @@ class Graph:
         of_pupils = self._teachers_of_pupils.get(name, ())
         return () if self.teaches(name) else self._nearest_teachers(name) or of_pupils
 
-    def unproven(self, name: str, proven: Collection[str]) -> Iterator[str]:
-        """Yield the models that must still pass the gate before a step can be published.
-
-        If the step makes a model, that model must pass. If not, as for a site, the models that the
-        step is made from must pass. Teachers, and steps with an unknown plugin, count as models.
-        Names in `proven` have passed and are left out.
-        """
-
-        def made_from(step: str) -> tuple[str, ...]:
-            plugin = self._plugin(step)
-            is_model = plugin is None or plugin.evaluated
-            return () if step in proven or is_model else self._inputs(step)
-
-        for step in _reachable([name], made_from):
-            if step not in proven and not made_from(step):
-                yield step
+    def makes_model(self, name: str) -> bool:
+        """Whether `name` is a teacher, or a step whose plugin makes a model or is unknown."""
+        plugin = self._plugin(name)
+        return plugin is None or plugin.evaluated
 
     def _plugin(self, name: str) -> StepPlugin | None:
         return self.steps[name].plugin if name in self.steps else None
@@ -218,6 +213,13 @@ class Graph:
         return frozenset(name for name in reached if name in self.steps)
 
     @cached_property
+    def _with_own_classes(self) -> frozenset[str]:
+        """The steps that say so, and those that work on their answers."""
+        own = [name for name, step in self.steps.items() if step.own_classes]
+        after = chain.from_iterable(self.working_on(name) for name in own)
+        return frozenset((*own, *after))
+
+    @cached_property
     def _taught(self) -> frozenset[str]:
         own = (name for name in self.steps if self._has_own_control(name))
         teachers = (parent for parent in self._followers if parent not in self.steps)
@@ -241,6 +243,25 @@ class Graph:
         """Names of the direct inputs of all evaluated steps."""
         evaluated = (step for name, step in self.steps.items() if self.is_evaluated(name))
         return frozenset(parent for step in evaluated for parent in step.inputs)
+
+
+def unproven(graph: Graph, name: str, proven: Collection[str]) -> Iterator[str]:
+    """Yield the models that must still pass the gate before a step can be published.
+
+    If the step makes a model, that model must pass. If not, as for a site, the models that the step
+    is made from must pass, but not those with classes of their own, such as the site's filter.
+    Names in `proven` have passed and are left out.
+    """
+
+    def made_from(step: str) -> tuple[str, ...]:
+        if step in proven or graph.makes_model(step):
+            return ()
+        inputs = graph.steps[step].inputs
+        return tuple(parent for parent in inputs if not graph.has_own_classes(parent))
+
+    for step in _reachable([name], made_from):
+        if step not in proven and not made_from(step):
+            yield step
 
 
 def _gather_teachers(graph: Graph, before: _Neighbours) -> dict[str, tuple[str, ...]]:

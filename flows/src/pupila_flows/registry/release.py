@@ -13,7 +13,7 @@ from pupila.errors import PupilaError, join_names, nearest
 from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila_flows.recipe.errors import sentence
-from pupila_flows.recipe.graph import Graph
+from pupila_flows.recipe.graph import Graph, unproven
 from pupila_flows.recipe.publish import NO_GATE, PublishSection
 from pupila_flows.registry.manifest import REPORT
 from pupila_flows.registry.publishing import Release
@@ -121,7 +121,7 @@ def _demand_proof(
     name: str, passed: Collection[str], entries: Mapping[str, Entry], graph: Graph
 ) -> None:
     """Refuse a model that did not pass the gate, or a site made from such a model."""
-    missing = next(graph.unproven(name, passed), None)
+    missing = next(unproven(graph, name, passed), None)
     if missing is None:
         return
     if missing in entries:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
@@ -101,6 +101,13 @@ class Chain(Config):
             raise PupilaError(
                 f"The locator {locator.name!r} finds {len(locator.classes)} things, and a chain "
                 f"crops one: give a locator of one name."
+            )
+
+    def warnings(self, models: Sequence[GivenModel]) -> Iterable[str]:
+        if len(models) == 2:
+            yield (
+                "The chain has no filter, so it answers for images of any kind: give a filter "
+                "before the locator, and name its class in `photograph`."
             )
 
     def _check_size(self, title: str, model: GivenModel) -> None:

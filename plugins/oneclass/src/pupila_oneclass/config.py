@@ -7,21 +7,69 @@ from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pupila import InputSpec, PupilaError, Student, installed
+from pupila import Config, InputSpec, PupilaError, Student, installed
 from pupila.errors import check_class, list_names
-from pupila.plugin import Plugin
+from pupila.plugin import CLASSIFICATION, Plugin, Task
 from pupila.training.schedule import Schedule
 
 CLASSES = 2
 """Number of classes: the class to learn, and anything else."""
+ANY_IMAGE = ("known", "other")
+"""Classes of a filter that learned all images of the data, whatever their labels."""
 
 
-class OneClass(Schedule):
+class LearnedClass(Config):
+    """Settings of every technique that learns one class from its images alone."""
+
+    positive: str | None = Field(
+        description="Class to learn; no other images are used for training. With null, all images "
+        "of the data are learned, whatever their labels, as the class `known`."
+    )
+    target_sensitivity: float = Field(
+        default=0.99,
+        gt=0.5,
+        lt=1,
+        description="Lowest fraction of the class's validation images to accept; also the "
+        "probability given to their median.",
+    )
+
+    def for_task(self, task: Task) -> Self:
+        if self.positive is not None and task.name != CLASSIFICATION:
+            raise PupilaError(
+                f"`positive` is {self.positive!r}, a class, and data for {task.name} has none: "
+                f"learn all images with `positive: null`."
+            )
+        return super().for_task(task)
+
+    @property
+    def own_classes(self) -> tuple[str, ...] | None:
+        return ANY_IMAGE if self.positive is None else None
+
+    @property
+    def learned(self) -> str:
+        """Name of the class that is learned."""
+        return ANY_IMAGE[0] if self.positive is None else self.positive
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        if self.positive is None:
+            return
+        check_class("positive", self.positive, classes)
+        if len(classes) != CLASSES:
+            raise PupilaError(
+                f"The data has {len(classes)} classes, {list_names(classes)}, where two were "
+                f"expected, one of them {self.positive!r}: label everything else alike."
+            )
+
+
+class OneClassDistance(LearnedClass):
+    """Settings of the technique `one-class-distance`."""
+
+
+class OneClass(LearnedClass, Schedule):
     """Settings of the technique `one-class`."""
 
     former_names: ClassVar[Mapping[str, str]] = {"accept": "target_sensitivity"}
 
-    positive: str = Field(description="Class to learn; no other images are used for training.")
     layer: str | None = Field(
         default=None,
         description="Layer of the teacher whose output are the features; by default its last "
@@ -48,13 +96,6 @@ class OneClass(Schedule):
         description="Standard deviation of the pseudo-negatives; that of the features is 1.",
     )
     hidden: int = Field(default=256, ge=1, description="Units of the classifier's hidden layer.")
-    target_sensitivity: float = Field(
-        default=0.99,
-        gt=0.5,
-        lt=1,
-        description="Lowest fraction of the class's validation images to accept; also the "
-        "probability given to their median.",
-    )
     epochs: int = Field(
         default=30, ge=1, description="Passes over the training images of the class, at most."
     )
@@ -103,14 +144,6 @@ class OneClass(Schedule):
             raise PupilaError(
                 "There is nothing to take features from: name a teacher in `from`, or a `student` "
                 "that is trained from random weights."
-            )
-
-    def check_classes(self, classes: Sequence[str]) -> None:
-        check_class("positive", self.positive, classes)
-        if len(classes) != CLASSES:
-            raise PupilaError(
-                f"The data has {len(classes)} classes, {list_names(classes)}, where two were "
-                f"expected, one of them {self.positive!r}: label everything else alike."
             )
 
     def uses(self) -> Sequence[Plugin]:

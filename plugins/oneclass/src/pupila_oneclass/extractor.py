@@ -8,6 +8,7 @@ that makes these channels is used instead. Settings can name any other layer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ layers = keras.layers
 
 _GLOBAL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 _SHOWN_LAYERS = 8
+_REDUCTION, _LAST_REDUCTION = 4, 8
+"""How much smaller than the image early maps are, at least and at most."""
 
 _Calls = Sequence[tuple[Any, Any]]
 """Pairs of a layer and its output, in the order in which the layers are called."""
@@ -39,6 +42,33 @@ def build_extractor(model: Any, classes: int, layer: str | None = None) -> Any:
     features = _last_map(calls.made, classes, model) if layer is None else _named(calls.made, layer)
     if len(features.shape) == 4:
         features = layers.GlobalAveragePooling2D(name="one_class_pool")(features)
+    return keras.Model(calls.image, features, name=model.name)
+
+
+def build_early_extractor(model: Any, classes: int) -> Any:
+    """Return a model of the same layers that outputs the means of early maps `(batch, columns)`.
+
+    These are the last maps of each size between an eighth and a quarter of the image's rows, side
+    by side. If there are none, it is the last feature map.
+
+    Raises:
+        PupilaError: there is no feature map, or the model is not a graph of layers.
+    """
+    calls = Calls(model)
+    rows = calls.image.shape[1]
+    maps = {
+        output.shape[1]: output
+        for layer, output in calls.made
+        if len(getattr(output, "shape", ())) == 4
+        and math.ceil(rows / _LAST_REDUCTION) <= output.shape[1] <= math.ceil(rows / _REDUCTION)
+        and not isinstance(layer, layers.ZeroPadding2D)
+    }
+    found = [*maps.values()] or [_last_map(calls.made, classes, model)]
+    means = [
+        layers.GlobalAveragePooling2D(name=f"one_class_pool_{number}")(output)
+        for number, output in enumerate(found)
+    ]
+    features = means[0] if len(means) == 1 else layers.Concatenate(name="one_class_maps")(means)
     return keras.Model(calls.image, features, name=model.name)
 
 

@@ -59,7 +59,7 @@ def cached_features(
 
 
 def compute_features(
-    step: Step[OneClass], images: Dataset, size: InputSpec, net: Any
+    step: Step[Any], images: Dataset, size: InputSpec, net: Any
 ) -> NDArray[np.float32]:
     """Return the features `(images, columns)` that `net` computes from images without augmentation.
 
@@ -82,7 +82,7 @@ def _predictor(net: Any) -> _Compute:
     return partial(net.predict, batch_size=_BATCH_IMAGES, verbose=0)
 
 
-def _check_finite(features: NDArray[np.float32], step: Step[OneClass]) -> NDArray[np.float32]:
+def _check_finite(features: NDArray[np.float32], step: Step[Any]) -> NDArray[np.float32]:
     wrong = int((~np.isfinite(features)).any(axis=1).sum())
     if wrong:
         raise PupilaError(
@@ -93,7 +93,7 @@ def _check_finite(features: NDArray[np.float32], step: Step[OneClass]) -> NDArra
     return features
 
 
-def _source(step: Step[OneClass]) -> str:
+def _source(step: Step[Any]) -> str:
     if not step.inputs:
         return f"student {step.config.student!r}"
     return f"teacher (artifact {short_digest(step.inputs[0].digest)})"

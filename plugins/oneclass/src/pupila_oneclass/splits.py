@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Dataset, PupilaError, Step
-from pupila_oneclass.config import OneClass
+from pupila_oneclass.config import ANY_IMAGE, LearnedClass
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,28 @@ class Splits:
         return self.all_validation.labels == self.column
 
 
-def splits_of(step: Step[OneClass]) -> Splits:
+def splits_of(step: Step[Any]) -> Splits:
     """Return the images of a step, divided by use.
 
     Raises:
         PupilaError: the data does not have exactly two classes, has no class `positive`, or has no
             training or no validation image of this class.
     """
-    all_validation = step.split("validation")
-    step.config.check_classes(all_validation.classes)
-    column = all_validation.classes.index(step.config.positive)
-    train = _of_class(step.split("train"), column, "training")
+    config: LearnedClass = step.config
+    images = _unlabelled(step.images) if config.positive is None else step.images
+    all_validation = images.select("validation")
+    config.check_classes(all_validation.classes)
+    column = all_validation.classes.index(config.learned)
+    train = _of_class(images.select("train"), column, "training")
     validation = _of_class(all_validation, column, "validation")
     return Splits(train, validation, all_validation, column)
+
+
+def _unlabelled(images: Dataset) -> Dataset:
+    """Return images as all of one class, whatever their labels and task."""
+    frame = images.frame.copy()
+    frame["label"] = ANY_IMAGE[0]
+    return Dataset.of(frame, ANY_IMAGE, images.cache)
 
 
 def _of_class(images: Dataset, column: int, what: str) -> Dataset:

@@ -28,7 +28,7 @@ from pupila.training.student import build_student
 from pupila.training.targets import labels_of
 from pupila.views import AS_IS, Augmentation
 from pupila_oneclass.baselines import compare_with_baselines
-from pupila_oneclass.config import CLASSES, OneClass
+from pupila_oneclass.config import CLASSES, LearnedClass, OneClass
 from pupila_oneclass.extractor import build_extractor, unfreeze_last_stage
 from pupila_oneclass.features import Features, cached_features, compute_features
 from pupila_oneclass.head import Calibration, Head, loss
@@ -67,9 +67,9 @@ def one_class(step: Step[OneClass]) -> StepResult:
         output=OutputSpec(kind="softmax", classes=splits.all_validation.classes),
         parameters=parameters(model),
         macs=macs(model),
-        threshold=_threshold(config, splits),
+        threshold=calibrated_threshold(config, splits),
         measured=Measured(
-            _data(splits, train.shape[1]),
+            describe_data(splits, train.shape[1]),
             history.summary("loss", "val_loss"),  # accuracy means nothing with one class
             calibration,
             baselines,
@@ -158,8 +158,15 @@ def _calibrate(head: Head, own: Floats, splits: Splits, config: OneClass) -> One
     Returns the numbers of the calibration. The accepted fraction of these images is optimistic, as
     the threshold was chosen on them.
     """
-    calibration = Calibration.of(own, config.target_sensitivity, config.positive)
+    calibration = Calibration.of(own, config.target_sensitivity, config.learned)
     head.calibrate(calibration, splits.column)
+    return describe_calibration(calibration, own, splits)
+
+
+def describe_calibration(
+    calibration: Calibration, own: Floats, splits: Splits
+) -> OneClassCalibration:
+    """Return the numbers of a calibration by `own`, the scores of the class's validation images."""
     accepted = share(own >= calibration.threshold, splits.validation.patients)
     return OneClassCalibration(
         logit_threshold=round(calibration.threshold, 4),
@@ -168,9 +175,10 @@ def _calibrate(head: Head, own: Floats, splits: Splits, config: OneClass) -> One
     )
 
 
-def _threshold(config: OneClass, splits: Splits) -> Threshold:
+def calibrated_threshold(config: LearnedClass, splits: Splits) -> Threshold:
+    """Return the threshold of a calibrated model, and what chose it."""
     chosen_on = (
-        f"{len(splits.validation)} {config.positive} validation images alone, "
+        f"{len(splits.validation)} {config.learned} validation images alone, "
         f"to accept {config.target_sensitivity:g} of them"
     )
     rule = ThresholdRule(
@@ -181,10 +189,11 @@ def _threshold(config: OneClass, splits: Splits) -> Threshold:
         positives=len(splits.validation),
         others=0,
     )
-    return Threshold(positive=config.positive, value=0.5, chosen_on=chosen_on, rule=rule)
+    return Threshold(positive=config.learned, value=0.5, chosen_on=chosen_on, rule=rule)
 
 
-def _data(splits: Splits, columns: int) -> dict[str, int]:
+def describe_data(splits: Splits, columns: int) -> dict[str, int]:
+    """Return how many images were learned, and how many features each has."""
     return {
         "images": len(splits.train),
         "validation_images": len(splits.validation),

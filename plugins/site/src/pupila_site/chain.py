@@ -13,7 +13,6 @@ from pupila.paths import read_plain
 from pupila.store import digest_of
 from pupila_site.tensor_io import check_tensor_io
 
-FORMAT = "chain"
 _FILE = "chain.json"
 _RUNS = "tflite"
 """Format of the stages that the page runs."""

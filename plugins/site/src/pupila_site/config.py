@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from pupila import Config, PupilaError
+from pupila import Config, PupilaError, installed
 from pupila.cropping import MARGIN
 from pupila.errors import list_names
+from pupila.plugin import AddedStep, GivenModel
+
+AUTO = "auto"
+"""Value of `filter` that asks for a filter of the data's own images."""
+CHAIN = "chain"
+"""Format of chains, which have their own filters."""
+NonEmpty = Annotated[str, Field(min_length=1)]
+_LEARNER, _CONVERTER = "one-class-distance", "export-tflite"
+"""Steps that make the filter of `filter: auto`; other packages have them."""
 
 
 class Site(Config):
@@ -22,14 +31,29 @@ class Site(Config):
     )
     names: tuple[str, ...] | None = Field(
         default=None,
-        description="Name of each input on the page, in order; by default, the step that made it.",
+        description="Name of each input on the page, in order; by default, the step that made it. "
+        "That of a filter may be left out.",
     )
     filter: str | None = Field(
         default=None,
         description=(
             "Class of images that the models are meant for. The last input is then a filter, a "
-            "model that recognises this class: the page warns of images that it does not accept."
+            "model that recognises this class: the page warns of images that it does not accept. "
+            "`auto` makes a filter from the training images (`one-class-distance`), on features of "
+            "the Keras model that the first input is made from. Without a filter, the page says "
+            "that it cannot tell what an image shows."
         ),
+    )
+    verdicts: tuple[NonEmpty, NonEmpty] | None = Field(
+        default=None,
+        description="What the page says of an image at or above a model's threshold, and of one "
+        "below it, such as `[Suspicious, Not suspicious]`; by default, whether there are signs of "
+        "the positive class.",
+    )
+    study: bool = Field(
+        default=False,
+        description="Whether the page shows, beside the speed on the visitor's device, the "
+        "latencies that a study of 2023 measured.",
     )
 
     margin: float | None = Field(
@@ -48,13 +72,50 @@ class Site(Config):
         Raises:
             PupilaError: the filter is the only input, or the number of names differs from `count`.
         """
-        if self.filter is not None and count < 2:
+        if self.filter not in (None, AUTO) and count < 2:
             raise PupilaError(
                 f"`filter: {self.filter}` makes the last input a filter, and there is no other: "
-                f"give at least one model before it, or leave `filter` out."
+                f"give at least one model before it, or `filter: {AUTO}` to have one made."
             )
-        if self.names is not None and len(self.names) != count:
+        unnamed = 0 if self.filter is None else 1
+        if self.names is not None and not count - unnamed <= len(self.names) <= count:
             raise PupilaError(
                 f"`names` has {len(self.names)} names, {list_names(self.names)}, for {count} "
                 f"inputs: give one for each, in the same order."
             )
+
+    def warnings(self, models: Sequence[GivenModel]) -> Iterable[str]:
+        if self.filter is None and not any(model.format == CHAIN for model in models):
+            yield (
+                "The page has no filter, so it answers for any picture, and says that it cannot "
+                f"tell what a picture shows. `filter: {AUTO}` makes a filter from the training "
+                "images; or give one as the last input, and its class as `filter`."
+            )
+
+    def added_steps(self, step: str, models: Sequence[GivenModel]) -> Sequence[AddedStep]:
+        """Return the steps that make the filter of `filter: auto`.
+
+        Raises:
+            PupilaError: the page is of a chain, no Keras model lies behind it, or the package that
+                trains filters is not installed.
+        """
+        if self.filter != AUTO or not models:
+            return ()
+        if models[0].format == CHAIN:
+            raise PupilaError(
+                f"`filter: {AUTO}` is for pages of single models, and {models[0].name!r} is a "
+                f"chain: make a filter with `{_LEARNER}`, and give it to the step `{CHAIN}`."
+            )
+        learned = installed().step(_LEARNER).accepts
+        origin = next((model.name for model in models if model.format in learned), None)
+        if origin is None:
+            raise PupilaError(
+                f"`filter: {AUTO}` learns from the features of a Keras model, and "
+                f"{models[0].name!r} is made from none: give a filter as the last input, and its "
+                f"class as `filter`."
+            )
+        keras, flatbuffer = f"{step}-filter-keras", f"{step}-filter"
+        return (
+            AddedStep(keras, _LEARNER, (origin,), {"positive": None}),
+            AddedStep(flatbuffer, _CONVERTER, (keras,)),
+        )

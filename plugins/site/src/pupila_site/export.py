@@ -17,7 +17,7 @@ from pupila.evaluation import Metrics
 from pupila.measured import Measured
 from pupila.plugin import CLASSIFICATION
 from pupila_site import chain, headers, page, study
-from pupila_site.config import Site
+from pupila_site.config import AUTO, CHAIN, Site
 from pupila_site.entries import LOCALIZATION, describe_filter, describe_model
 from pupila_site.tensor_io import check_tensor_io
 
@@ -32,10 +32,10 @@ The browser itself updates the worker's scripts. The page is cached under anothe
 def export(step: Step[Site]) -> StepResult:
     """Write a site that runs models and shows their answers, as the task of the models wants it.
 
-    A classifier's probability stands beside its threshold: the one that it ships for the positive
-    class, or else the one that was chosen on the validation images. What a locator finds is drawn
-    over the image, and its surroundings are shown. A chain's page does both. With them stand each
-    model's metrics on the test images of the run.
+    A classifier's verdict comes first, at the threshold that it ships for the positive class, or
+    else at the one that was chosen on the validation images; a score is shown on demand. What a
+    locator finds is drawn over the image, and its surroundings are shown. A chain's page does both.
+    With them stand each model's metrics on the test images of the run.
 
     Raises:
         PupilaError: the page is not built, a model does not run in browsers, a model was not
@@ -44,9 +44,9 @@ def export(step: Step[Site]) -> StepResult:
             `margin` is set and nothing is located.
     """
     built = page.PAGES.find()
-    names = step.config.names or [_name(artifact) for artifact in step.inputs]
+    names = _names(step)
     chained = _are_chains(step.inputs, names, step.config)
-    models, image_filter = _split_inputs(step)
+    models, image_filter, accepts = _split_inputs(step)
     task = _common_task(models, names)
     for artifact in () if chained else step.inputs:
         check_tensor_io(artifact)
@@ -56,28 +56,30 @@ def export(step: Step[Site]) -> StepResult:
         entries.append(_entry(artifact, name, metrics, step.output))
         step.progress(done, len(models), "models")
     filter_entry = image_filter and (
-        _copy_model(image_filter, names[-1], step.output)
-        | describe_filter(image_filter, str(step.config.filter))
+        _copy_model(image_filter, names[-1], step.output) | describe_filter(image_filter, accepts)
     )
     shutil.copytree(built, step.output, dirs_exist_ok=True)
     site = {"task": task, "chained": chained, "title": step.config.title}
     site |= _crop(task, step.config)
-    site |= {"models": entries, "filter": filter_entry, "study": study.table()}
+    site |= {"models": entries, "filter": filter_entry, "verdicts": step.config.verdicts}
+    site |= {"study": study.table() if step.config.study else None}
     _write_json(step.output / "site.json", site)
     _write_precache(step.output)
     headers.write(step.output)
     return StepResult.like(models[0], format="site", measured=Measured({"models": entries}))
 
 
-def _split_inputs(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None]:
-    """Split the inputs of a step into models and filter; the filter is None if settings have none.
+def _split_inputs(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None, str]:
+    """Return the models of a step, its filter and the class that the filter accepts.
+
+    Without a filter in the settings, it is None and the class is empty.
 
     Raises:
         PupilaError: the last input is not a classifier with the class that `filter` names.
     """
     accepts = step.config.filter
     if accepts is None:
-        return step.inputs, None
+        return step.inputs, None, ""
     *models, image_filter = step.inputs
     output = image_filter.record.output
     if output.task != CLASSIFICATION:
@@ -85,12 +87,14 @@ def _split_inputs(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | No
             f"`filter: {accepts}` makes the last input a filter, and that is a model of "
             f"{output.task}: give a classifier that has this class, or leave `filter` out."
         )
+    if accepts == AUTO:
+        accepts = output.classes[0]  # `one-class` names what it learned first
     if accepts not in output.classes:
         raise PupilaError(
             f"`filter: {accepts}` is not a class of the last input, whose classes are "
             f"{list_names(output.classes)}.{nearest(accepts, output.classes)}"
         )
-    return tuple(models), image_filter
+    return tuple(models), image_filter, accepts
 
 
 def _common_task(models: Sequence[Artifact], names: Sequence[str]) -> str:
@@ -116,7 +120,7 @@ def _are_chains(models: Sequence[Artifact], names: Sequence[str], config: Site) 
     Raises:
         PupilaError: some are and some are not, or the settings are for single models.
     """
-    chained = [artifact.format == chain.FORMAT for artifact in models]
+    chained = [artifact.format == CHAIN for artifact in models]
     if not any(chained):
         return False
     if not all(chained):
@@ -137,7 +141,7 @@ def _are_chains(models: Sequence[Artifact], names: Sequence[str], config: Site) 
 def _entry(artifact: Artifact, name: str, metrics: Metrics | None, site: Path) -> dict[str, Any]:
     """Copy a model, or those of a chain's stages, into the site, and describe it for the page."""
     about = describe_model(artifact, metrics, name)
-    if artifact.format == chain.FORMAT:
+    if artifact.format == CHAIN:
         return about | chain.describe_chain(artifact, name, partial(_copy_model, site=site))
     return about | _copy_model(artifact, name, site)
 
@@ -156,6 +160,15 @@ def _crop(task: str, config: Site) -> dict[str, float]:
             f"{task} find no place: leave it out."
         )
     return {}
+
+
+def _names(step: Step[Site]) -> list[str]:
+    """Return the name of each input on the page; by default, what made it, or `filter`."""
+    given = list(step.config.names or ())
+    names = given + [_name(artifact) for artifact in step.inputs[len(given) :]]
+    if step.config.filter and len(given) < len(names):
+        names[-1] = "filter"
+    return names
 
 
 def _name(artifact: Artifact) -> str:

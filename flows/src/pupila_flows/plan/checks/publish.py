@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pupila.errors import nearest
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
+from pupila_flows.recipe.graph import unproven
 
 
 def artifacts(context: Context) -> Iterator[Mistake]:
@@ -38,7 +39,7 @@ def withheld(context: Context) -> Iterator[Mistake]:
         return
     checked = recipe.gate.steps or graph.default_gate_steps()
     for number, name in enumerate(recipe.publish.artifacts):
-        missing = next(filter(graph.is_evaluated, graph.unproven(name, checked)), None)
+        missing = next(filter(graph.is_evaluated, unproven(graph, name, checked)), None)
         if missing:
             yield (
                 ("publish", "artifacts", number),

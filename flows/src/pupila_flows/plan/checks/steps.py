@@ -50,6 +50,21 @@ def models(context: Context) -> Iterator[Mistake]:
             yield ("steps", name, "from"), str(error)
 
 
+def own_classes(context: Context) -> Iterator[Mistake]:
+    """Check that nothing learns on the data from a step whose model has classes of its own."""
+    for name, step in context.steps.value.by_name.items():
+        if not step.plugin.needs_data:
+            continue
+        for given in step.plugin.answering(step.section.inputs):
+            if context.graph.has_own_classes(given):
+                yield (
+                    ("steps", name, "from"),
+                    f"{step.plugin.name} works on the answers of {given!r} to these images, and "
+                    f"its classes are {join_names(context.classes.get(given, ()))}, not those of "
+                    f"the data: give it another model.",
+                )
+
+
 def against(context: Context) -> Iterator[Mistake]:
     """Check that what a step is compared with is another model, which can be evaluated."""
     graph = context.graph

@@ -1,11 +1,11 @@
-/** The second tab: how fast the models are on this device, and how fast the study's were. */
+/** The second tab: how fast the models are on this device and, if asked for, in the study. */
 
 import { decode } from './decoding';
 import { element, nextPaint } from './dom';
 import { sentence } from './failure';
 import { runtimeName } from './measured';
 import type { Model, Workbench } from './model';
-import type { Chain, Entry, ModelEntry, Site } from './site';
+import type { Chain, Entry, ModelEntry, Site, Study } from './site';
 import { OpenStages, stagesOf } from './stages';
 import { table } from './tables';
 import { decimal, figures, inEveryLanguage, text } from './texts';
@@ -44,7 +44,7 @@ export function startBenchmark(site: Site, bench: Workbench): void {
   });
   inEveryLanguage(() => {
     draw();
-    drawStudy(site);
+    if (site.study) drawStudy(site.study);
   });
 }
 
@@ -146,7 +146,7 @@ function drawTimes(timed: readonly Timed[]): void {
   element('times-frame').hidden = !timed.length;
 }
 
-function drawStudy({ study }: Site): void {
+function drawStudy(study: Study): void {
   const rows = study.rows.map(({ model, device, ms }) => [
     model,
     text(device),

@@ -2,23 +2,24 @@
 
 import type { View } from './answering';
 import { CropCanvas, describe as describeCrop } from './crop';
-import { figures, meterAndVerdict } from './diagnosis';
+import { figures, verdictAndScore } from './diagnosis';
 import { createElement, element } from './dom';
 import { sentence, showProblem } from './failure';
 import { Latest } from './latest';
 import { runtimeName } from './measured';
 import { Placing } from './placing';
 import { probabilityOf } from './probabilities';
-import type { Chain } from './site';
+import { shownScore } from './score';
+import type { Chain, Verdicts } from './site';
 import type { ChainAnswer, Classified, Kind, Stages } from './stages';
 import { table } from './tables';
-import { type Key, decimal, percent, text } from './texts';
+import { type Key, decimal, text } from './texts';
 
 type Correction = (answer: ChainAnswer) => Promise<ChainAnswer>;
 
 const KINDS = ['photograph', 'crop', 'other'] as const satisfies readonly Kind[];
 
-export function chainView(stages: Stages): View<ChainAnswer> {
+export function chainView(stages: Stages, verdicts: Verdicts | null): View<ChainAnswer> {
   let shown: ChainAnswer | null = null;
   const crop = new CropCanvas();
 
@@ -35,7 +36,7 @@ export function chainView(stages: Stages): View<ChainAnswer> {
         showPlace(corrected, placing);
         drawKind(corrected);
       }
-      draw(corrected, crop, placing.byHand);
+      draw(corrected, crop, placing.byHand, verdicts);
     } catch (error) {
       if (shown === before) showProblem(sentence(error));
     } finally {
@@ -54,7 +55,7 @@ export function chainView(stages: Stages): View<ChainAnswer> {
     if (!shown) return;
     placing.rewrite();
     drawKind(shown);
-    draw(shown, crop, placing.byHand);
+    draw(shown, crop, placing.byHand, verdicts);
   };
   return {
     show(answer) {
@@ -89,9 +90,14 @@ function drawKind(answer: ChainAnswer): void {
   element('kind').hidden = false;
 }
 
-function draw(answer: ChainAnswer, crop: CropCanvas, byHand: boolean): void {
+function draw(
+  answer: ChainAnswer,
+  crop: CropCanvas,
+  byHand: boolean,
+  verdicts: Verdicts | null,
+): void {
   const { entry, classified } = answer;
-  element('answer').replaceChildren(...words(answer));
+  element('answer').replaceChildren(...words(answer, verdicts));
   if (classified) {
     const about = classified.square ? describeCrop(entry.margin) : () => text('uncropped');
     crop.draw(classified.pixels, entry.classifier, about);
@@ -104,22 +110,24 @@ function draw(answer: ChainAnswer, crop: CropCanvas, byHand: boolean): void {
 
 /** Say what the filter takes the picture for, and what follows. */
 function aboutKind({ kind, filtered }: ChainAnswer): HTMLElement {
-  const said = filtered ? text('filterSaid', answerOf(filtered)) : text('noFilter');
+  const said = filtered ? text('filterSaid', { name: filtered.name }) : text('noFilter');
   const follows = { photograph: '', crop: text('notCropped'), other: text('turnedAway') }[kind];
   const overruled = kind === (filtered?.kind ?? 'photograph') ? '' : text('overruled');
   const words = [said, overruled, follows].filter(Boolean).join(' ');
   return createElement('p', words, kind === 'other' ? { class: 'warning' } : {});
 }
 
-/** Return the probability that the classifier gives, or why there is none. */
-function words({ entry, kind, classified }: ChainAnswer): HTMLElement[] {
+/** Return the classifier's verdict and score, or why there is none. */
+function words(
+  { entry, kind, classified }: ChainAnswer,
+  verdicts: Verdicts | null,
+): HTMLElement[] {
   if (classified) {
-    const { probability } = ofClassifier(entry, classified);
-    return [...meterAndVerdict(entry, probability), ...aboutPixels(entry, classified)];
+    const output = outputOf(entry, classified);
+    return [...verdictAndScore(entry, output, verdicts), ...aboutPixels(entry, classified)];
   }
   const name = entry.locator.classes[0]!;
-  const threshold = percent(entry.presentFrom);
-  const missing = kind === 'photograph' ? [text('notThere', { name, threshold }), text('markIt')] : [];
+  const missing = kind === 'photograph' ? [text('notThere', { name }), text('markIt')] : [];
   return [createElement('p', [text('noAnswer'), ...missing].join(' '), { class: 'verdict' })];
 }
 
@@ -134,15 +142,18 @@ function aboutPixels({ classifier }: Chain, { square }: Classified): HTMLElement
 function rows(answer: ChainAnswer, byHand: boolean): string[][] {
   const { entry, kind, filtered, classified } = answer;
   const located = kind === 'photograph' ? answer.located : null;
-  const place = located && { name: entry.locator.classes[0]!, probability: located.found.presence };
-  const filterRow = row('filterStage', filtered && text('stageAnswer', answerOf(filtered)), filtered?.tookMs);
+  const sure = located && shownScore(located.found.presence, entry.presentFrom);
+  const score = classified && shownScore(outputOf(entry, classified), entry.threshold);
+  const said = (name: string, given: number | null) =>
+    given === null ? null : text('stageAnswer', { name, score: given });
+  const filterRow = row('filterStage', filtered && filtered.name, filtered?.tookMs);
   return [
     ...(entry.filter ? [filterRow] : []),
     byHand
       ? row('locatorStage', text('byHand'))
-      : row('locatorStage', place && text('stageAnswer', answerOf(place)), located?.tookMs),
+      : row('locatorStage', said(entry.locator.classes[0]!, sure), located?.tookMs),
     row('cropStage', classified && describeCut(entry, classified), classified?.cropMs),
-    row('classifierStage', classified && text('stageAnswer', answerOf(ofClassifier(entry, classified))), classified?.tookMs),
+    row('classifierStage', said(entry.positive, score), classified?.tookMs),
   ];
 }
 
@@ -156,12 +167,8 @@ function describeCut({ classifier }: Chain, { square }: Classified): string {
   return text('cropped', { side: decimal(square.side), width, height });
 }
 
-function ofClassifier({ classifier, positive }: Chain, { values }: Classified) {
-  return { name: positive, probability: probabilityOf(classifier, values, positive) };
-}
-
-function answerOf({ name, probability }: { readonly name: string; readonly probability: number }) {
-  return { name, probability: percent(probability) };
+function outputOf({ classifier, positive }: Chain, { values }: Classified): number {
+  return probabilityOf(classifier, values, positive);
 }
 
 /** Say how long all stages took, and in which runtime. */

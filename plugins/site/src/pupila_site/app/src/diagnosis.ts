@@ -1,18 +1,18 @@
-/** Shows the answer of a classifier: on a meter with the threshold's mark, and in words. */
+/** Shows the answer of a classifier: the verdict at its threshold first, its score on demand. */
 
 import type { View } from './answering';
 import { element, createElement } from './dom';
 import { describeIntervals, figureList, interval, took } from './measured';
-import { probabilityMeter } from './meter';
 import { probabilityOf } from './probabilities';
+import { scoreDetails } from './score';
 import type { Answer } from './single';
-import type { Diagnosis, Evaluated } from './site';
+import type { Diagnosis, Evaluated, Verdicts } from './site';
 import { decimal, percent, text } from './texts';
 
-export function diagnosisView(): View<Answer<Diagnosis>> {
+export function diagnosisView(verdicts: Verdicts | null): View<Answer<Diagnosis>> {
   let shown: Answer<Diagnosis> | null = null;
   const rewrite = () => {
-    if (shown) element('answer').replaceChildren(...describe(shown));
+    if (shown) element('answer').replaceChildren(...describe(shown, verdicts));
   };
   return {
     show(answer) {
@@ -28,19 +28,24 @@ export function diagnosisView(): View<Answer<Diagnosis>> {
   };
 }
 
-function describe(answer: Answer<Diagnosis>): HTMLElement[] {
+function describe(answer: Answer<Diagnosis>, verdicts: Verdicts | null): HTMLElement[] {
   const { entry, values } = answer;
   const probability = probabilityOf(entry, values, entry.positive);
-  return [...meterAndVerdict(entry, probability), took(answer), figures(entry)];
+  return [...verdictAndScore(entry, probability, verdicts), took(answer), figures(entry)];
 }
 
-/** Return a probability on a meter, and on which side of the threshold it is. */
-export function meterAndVerdict({ positive, threshold }: Evaluated, probability: number): HTMLElement[] {
-  const isPositive = probability >= threshold;
-  const verdict = text(isPositive ? 'above' : 'below', { threshold: percent(threshold) });
+/** Say on which side of the threshold an output is, and give its score to be unfolded. */
+export function verdictAndScore(
+  { positive, threshold }: Evaluated,
+  output: number,
+  verdicts: Verdicts | null,
+): HTMLElement[] {
+  const isPositive = output >= threshold;
+  const byDefault = text(isPositive ? 'signs' : 'noSigns', { positive });
+  const verdict = verdicts?.[isPositive ? 0 : 1] ?? byDefault;
   return [
-    ...probabilityMeter(positive, probability, threshold, verdict, isPositive),
-    createElement('p', verdict, { class: 'verdict' }),
+    createElement('p', verdict, { class: isPositive ? 'verdict alarming' : 'verdict' }),
+    scoreDetails(positive, output, threshold),
   ];
 }
 
@@ -53,7 +58,7 @@ export function figures(entry: Evaluated): HTMLElement {
   ];
   if (entry.auc) rows.push([text('auc'), interval(entry.auc, (value) => decimal(value, 3))]);
   return createElement('div', [
-    createElement('p', text('testedOn', { images: entry.images, threshold: percent(entry.threshold) }), { class: 'small' }),
+    createElement('p', text('testedOn', { images: entry.images }), { class: 'small' }),
     figureList(rows),
     createElement('p', `${describeThreshold(entry)} ${describeIntervals(entry)}`, { class: 'small' }),
   ], { id: 'figures' });

@@ -3,8 +3,9 @@
 import { element, createElement } from './dom';
 import { Model, type Runtime } from './model';
 import { probabilityOf } from './probabilities';
+import { shownScore } from './score';
 import type { Filter } from './site';
-import { percent, text } from './texts';
+import { text } from './texts';
 
 export interface Acceptance {
   readonly filter: Filter;
@@ -26,10 +27,12 @@ export async function openFilter(filter: Filter | null, runtime: Promise<Runtime
 
 /** Warn of an image that the filter does not accept; remove an earlier warning. */
 export function showWarning(acceptance: Acceptance | null): void {
-  const warning = element('warning');
-  warning.replaceChildren();
-  if (!acceptance || acceptance.probability >= acceptance.filter.threshold) return;
-  const { accepts, threshold } = acceptance.filter;
-  const shares = { probability: percent(acceptance.probability), threshold: percent(threshold) };
-  warning.append(createElement('p', text('filter', { accepts, ...shares }), { role: 'alert', class: 'warning' }));
+  const warns = acceptance !== null && acceptance.probability < acceptance.filter.threshold;
+  element('result').classList.toggle('doubtful', warns);
+  element('warning').replaceChildren(...(warns ? [warningOf(acceptance)] : []));
+}
+
+function warningOf({ filter, probability }: Acceptance): HTMLElement {
+  const score = shownScore(probability, filter.threshold);
+  return createElement('p', text('filter', { score }), { role: 'alert', class: 'warning' });
 }

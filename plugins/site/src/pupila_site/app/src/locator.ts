@@ -5,11 +5,11 @@ import { Crop } from './crop';
 import { element, createElement } from './dom';
 import { type Ellipse, type Location, canBeAbsent, locate } from './location';
 import { describeIntervals, figureList, interval, took } from './measured';
-import { probabilityMeter } from './meter';
 import { Placing } from './placing';
+import { scoreDetails } from './score';
 import type { Answer } from './single';
 import type { Figure, Locator } from './site';
-import { finePercent, percent, text } from './texts';
+import { finePercent, text } from './texts';
 
 const FIGURES = {
   found: 'foundFigure',
@@ -63,17 +63,15 @@ export function locatorView(margin: number): View<Answer<Locator>> {
   };
 }
 
-/** Say whether it is there, and how sure the model is. */
+/** Say whether it is there, and give the score of that to be unfolded. */
 function words(entry: Locator, found: Location): HTMLElement[] {
   const name = entry.classes[0]!;
-  const threshold = percent(entry.presentFrom);
   const isThere = found.presence >= entry.presentFrom;
-  const verdict = text(isThere ? 'found' : 'notThere', { name, threshold });
-  const sure = canBeAbsent(entry)
-    ? probabilityMeter(name, found.presence, entry.presentFrom, verdict)
-    : [];
-  const always = canBeAbsent(entry) ? [] : [createElement('p', text('alwaysFound'), { class: 'small' })];
-  return [...sure, createElement('p', verdict, { class: 'verdict' }), ...always];
+  const verdict = createElement('p', text(isThere ? 'found' : 'notThere', { name }), { class: 'verdict' });
+  const more = canBeAbsent(entry)
+    ? scoreDetails(name, found.presence, entry.presentFrom)
+    : createElement('p', text('alwaysFound'), { class: 'small' });
+  return [verdict, more];
 }
 
 function figures(entry: Locator): HTMLElement[] {

@@ -22,12 +22,14 @@ const bench = new Workbench(startRuntime());
 document.body.classList.toggle('locating', site.chained || site.task === 'localization');
 startLanguages();
 startTabs(element('tabs'));
+element('unfiltered').hidden = site.chained || site.filter !== null;
+element('study-card').hidden = site.study === null;
 if (site.chained) {
   const stages = chainStages(bench);
-  startAnswering(site.models, stages, chainView(stages));
+  startAnswering(site.models, stages, chainView(stages, site.verdicts));
 } else if (site.task === 'localization') {
   startAnswering(site.models, singleModels(site.filter, bench, true), locatorView(site.margin));
-} else startAnswering(site.models, singleModels(site.filter, bench, false), diagnosisView());
+} else startAnswering(site.models, singleModels(site.filter, bench, false), diagnosisView(site.verdicts));
 startBenchmark(site, bench);
 await keepForOffline(await bench.runtime);
 

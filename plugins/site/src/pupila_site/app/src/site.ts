@@ -33,10 +33,10 @@ export interface Tested {
   readonly byPatient: boolean;
 }
 
-/** The threshold of a probability, and how good the answers are at it. */
+/** The threshold of a class's output, and how good the answers are at it. */
 export interface Evaluated extends Tested {
   readonly positive: string;
-  /** An answer is positive at or above this probability. */
+  /** An answer is positive at or above this output. */
   readonly threshold: number;
   /** On what a shipped threshold was chosen; empty for one chosen on the validation images. */
   readonly chosenOn: string;
@@ -94,6 +94,9 @@ export interface Chain extends Entry, Size, Evaluated {
   readonly margin: number;
 }
 
+/** What the page says at or above a threshold, and below it. */
+export type Verdicts = readonly [string, string];
+
 export interface Study {
   readonly columns: readonly string[];
   readonly rows: readonly { model: string; device: 'phone' | 'computer'; ms: readonly number[] }[];
@@ -105,7 +108,10 @@ interface Page<Task extends string, E extends Entry> {
   readonly title: string;
   readonly models: readonly E[];
   readonly filter: Filter | null;
-  readonly study: Study;
+  /** In the recipe's words; null for those of the page. */
+  readonly verdicts: Verdicts | null;
+  /** Null unless the recipe asks for it. */
+  readonly study: Study | null;
 }
 
 export interface DiagnosisSite extends Page<'classification', Diagnosis> {
