@@ -39,6 +39,10 @@ def gate_model(tmp_path: Path) -> GateModels:
     return GateModels(tmp_path)
 
 
+_NAMES = "--host-resolver-rules=MAP evil.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+"""No name leads anywhere, but evil.test leads to this machine."""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Generator[Any]:
     """Skip, saying why, where there is no Chromium or nothing to drive it."""
@@ -49,7 +53,7 @@ def browser() -> Generator[Any]:
     with playwright.sync_playwright() as driver:
         opened = driver.chromium.launch(
             executable_path=program,
-            args=["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"],
+            args=[_NAMES],
             chromium_sandbox=os.geteuid() != 0,  # it refuses to sandbox root
         )
         yield opened

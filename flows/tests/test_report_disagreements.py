@@ -10,7 +10,8 @@ from PIL import Image
 from report_pages import Page, read
 from sample_runs import VGG, Node, sample_run
 
-from pupila_flows.report import predictions, write_report
+from pupila_flows.report import predictions
+from pupila_flows.report.page import write_report
 from pupila_flows.results import RunResult
 from pupila_flows.thumbnails import thumbnail
 

@@ -31,9 +31,10 @@ from pupila.testing import DISC, disc_dataset
 from pupila_flows.markdown import plain
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.card import write_card
-from pupila_flows.report import figures, terminal, write_report
+from pupila_flows.report import figures, terminal
 from pupila_flows.report.answers_csv import ModelAnswers, write_answers
 from pupila_flows.report.external import external_lines, external_rows
+from pupila_flows.report.page import write_report
 from pupila_flows.report.predictions import read_predictions
 from pupila_flows.report.sweep import write_sweep
 from pupila_flows.report.verdict import metrics_markdown, verdict_markdown

@@ -14,7 +14,8 @@ from report_pages import Page, read
 from sample_runs import CONTROL, HOSTILE, PUPIL, VGG, XCEPTION, Node, sample_run
 
 from pupila import PupilaError
-from pupila_flows.report import formatting, write_report
+from pupila_flows.report import formatting
+from pupila_flows.report.page import write_report
 from pupila_flows.results import Check, RunResult
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -19,7 +17,7 @@ import pytest
 from command_line import PUPILA, run_pupila, user_environment
 from hostile_pages import HOSTILE as HOSTILE_TEXT
 from hostile_pages import hostile_run
-from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Response
 
 from pupila.testing import draw_images
 from pupila_flows.markdown import plain
@@ -155,22 +153,6 @@ def strangers(station: Station) -> Generator[str]:
         yield f"http://127.0.0.1:{listening.server_port}/"
         listening.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    """A browser for which the name evil.test leads to this machine."""
-    program = os.environ.get("PUPILA_CHROMIUM") or shutil.which("chromium")
-    if not program:
-        pytest.skip("needs Chromium: install it, or set PUPILA_CHROMIUM to the program")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=program,
-            args=["--host-resolver-rules=MAP evil.test 127.0.0.1"],
-            chromium_sandbox=os.geteuid() != 0,  # it refuses to sandbox root
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pupila import Artifact, InputSpec
 from pupila.images import decode, resize
 from pupila.predictions import open_model
 from pupila.task import answers_of_outputs
-from pupila.testing import barriers, flatbuffer_with_lacking_operator, ignore_progress
+from pupila.testing import flatbuffer_with_lacking_operator, ignore_progress
 
 pytestmark = pytest.mark.slow
 
@@ -398,16 +398,3 @@ def visit(context: Any, url: str) -> Any:
     page.wait_for_selector("#offline:not([hidden])", timeout=WAIT_MS)
     page.wait_for_timeout(500)
     return page
-
-
-@pytest.mark.parametrize("width", [1400, 390])
-def test_axe_finds_no_barrier_before_and_after_a_picture(
-    opened: Open, served: ServedSite, width: int
-):
-    page = opened(served.url, viewport={"width": width, "height": 900})
-    page.wait_for_function("document.querySelector('#model option')")
-    assert barriers(page) == []
-    drop(page, PHOTOGRAPHS / "chelsea.png")
-    shown(page)
-    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-    assert barriers(page) == []

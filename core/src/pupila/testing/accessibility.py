@@ -16,9 +16,9 @@ def barriers(page: Any) -> list[str]:
     if the package `axe-playwright-python` is not installed.
     """
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    found: dict[str, Any] = axe.Axe().run(page, options=_WCAG).response
+    results: dict[str, Any] = axe.Axe().run(page, options=_WCAG).response
     return [
         f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for rule in found["violations"]
+        for rule in results["violations"]
         for node in rule["nodes"]
     ]

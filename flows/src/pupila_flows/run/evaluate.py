@@ -190,10 +190,10 @@ def _check_runtimes(
         outcome = run.orchestrator.do(job)
         if outcome.made:
             check = outcome.result.value
-            found: dict[str, Any] = {"check": check, "failure": runtimes.failure(check, section)}
+            result: dict[str, Any] = {"check": check, "failure": runtimes.failure(check, section)}
         else:
-            found = {"failure": outcome.reason}
-        results.append(RuntimeResult(runtime=runner.name, threads=threads, **found))
+            result = {"failure": outcome.reason}
+        results.append(RuntimeResult(runtime=runner.name, threads=threads, **result))
     failures = [f"{result.runtime}: {result.failure}" for result in results if result.failure]
     error = "; ".join(dict.fromkeys(failures)) or None
     return entry.model_copy(update={"runtimes": tuple(results), "error": error})

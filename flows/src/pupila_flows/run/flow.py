@@ -93,8 +93,8 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
     with session(
         workspace, recipe.workers, plan.address, plan.reads, recipe.threads, plan.tls
     ) as current:
-        found = find_result(plan, nodes, workspace, PrefectTasks(), swept=swept)
-        result, path, broken = finish(found)
+        unwritten = find_result(plan, nodes, workspace, PrefectTasks(), swept=swept)
+        result, path, broken = finish(unwritten)
         jobs = workspace.jobs_of(path.parent)
         write_atomically(jobs, json.dumps(sorted(current.keys)).encode())
     return _end(result, path, broken)

@@ -132,7 +132,7 @@ class PrefectTasks:
     def as_ended(
         self, submitted: Iterable[Pending[StoredArtifact]]
     ) -> Iterator[Pending[StoredArtifact]]:
-        futures = [each.future for each in cast("Iterable[_Submitted]", submitted)]
+        futures = [job.future for job in cast("Iterable[_Submitted]", submitted)]
         return map(_Submitted, as_completed(futures))
 
     def show(self, text: str, key: str, description: str) -> None:

@@ -52,12 +52,12 @@ def unchanged_run(
     try:
         with workspace.in_use():
             orchestrator = Recall(plan.recipe.threads)
-            found = find_result(plan, nodes, workspace, orchestrator, swept=swept)
+            unwritten = find_result(plan, nodes, workspace, orchestrator, swept=swept)
     except NotRemembered:
         return None
     last = RunResult.model_validate_json(file.read_text())
-    same = report_digest(found.result) == report_digest(last)
-    return file.resolve() if same and not found.broken else None
+    same = report_digest(unwritten.result) == report_digest(last)
+    return file.resolve() if same and not unwritten.broken else None
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Recall:
     ) -> Pending[StoredArtifact]:
         del retries
         if isinstance(job, RunStep) and inputs:
-            job = job.on([each.wait().result.value for each in inputs])
+            job = job.on([made.wait().result.value for made in inputs])
         return self.do(job)
 
     def as_ended(

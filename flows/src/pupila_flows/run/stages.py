@@ -75,7 +75,7 @@ class RunFailed(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Found:
+class UnwrittenRun:
     """The result of a run that is not yet in the workspace, and what failed, except the gate."""
 
     run: Run
@@ -90,7 +90,7 @@ def find_result(
     orchestrator: Orchestrator,
     *,
     swept: bool = False,
-) -> Found:
+) -> UnwrittenRun:
     """Have all jobs of a run done, except its report and its publication; a sweep has no gate.
 
     Raises:
@@ -140,18 +140,18 @@ def find_result(
         test_patients=_patient_numbers(test.patients),
     )
     broken = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
-    return Found(run, result, (*broken, *failed_shifts, *external_failures(entries)))
+    return UnwrittenRun(run, result, (*broken, *failed_shifts, *external_failures(entries)))
 
 
-def finish(found: Found) -> tuple[RunResult, Path, list[str]]:
+def finish(unwritten: UnwrittenRun) -> tuple[RunResult, Path, list[str]]:
     """Write a run into the workspace, draw its report, publish it, and show it in Prefect.
 
     Return the result, with its publication; the path of its `result.json`; and what failed, except
     the gate.
     """
-    run, result = found.run, found.result
+    run, result = unwritten.run, unwritten.result
     path = _save(run, result)
-    broken = [*found.broken, *_report(run, result, path)]
+    broken = [*unwritten.broken, *_report(run, result, path)]
     if not result.sweep:
         result, unpublished = publish_run(run, result, path)
         broken += unpublished
