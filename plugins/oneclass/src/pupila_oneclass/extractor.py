@@ -63,10 +63,10 @@ def build_early_extractor(model: Any, classes: int) -> Any:
         and math.ceil(rows / _LAST_REDUCTION) <= output.shape[1] <= math.ceil(rows / _REDUCTION)
         and not isinstance(layer, layers.ZeroPadding2D)
     }
-    found = [*maps.values()] or [_last_map(calls.made, classes, model)]
+    chosen = [*maps.values()] or [_last_map(calls.made, classes, model)]
     means = [
         layers.GlobalAveragePooling2D(name=f"one_class_pool_{number}")(output)
-        for number, output in enumerate(found)
+        for number, output in enumerate(chosen)
     ]
     features = means[0] if len(means) == 1 else layers.Concatenate(name="one_class_maps")(means)
     return keras.Model(calls.image, features, name=model.name)
