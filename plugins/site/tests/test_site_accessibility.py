@@ -22,7 +22,7 @@ def test_axe_finds_no_barrier_before_and_after_a_picture(
 ):
     page = opened(served.url, viewport={"width": width, "height": 900})
     assert barriers(page) == []
-    page.set_input_files("input[type=file]", CAT)
+    page.set_input_files("#file", CAT)
     page.wait_for_selector(".verdict")
     page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
     assert barriers(page) == []
