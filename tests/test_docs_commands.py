@@ -69,8 +69,8 @@ def test_a_command_or_option_that_does_not_exist_is_noticed(line: str, is_one: b
 
 @pytest.mark.long
 def test_the_page_on_ones_own_model_leads_to_a_model_with_a_card(tmp_path: Path):
-    write_pictures(tmp_path / "images")
-    for folder in (tmp_path / "images").iterdir():
+    write_pictures(tmp_path / "photographs")
+    for folder in (tmp_path / "photographs").iterdir():
         for colour, name in NAMES.items():
             (folder / colour).rename(folder / name)
     write_teacher(tmp_path / "teacher.keras", sharpness=1)
