@@ -98,13 +98,10 @@ class Recipe:
         """Names of the steps."""
         return tuple(self._value["steps"])
 
-    def to_yaml(self) -> str:
-        """Return the recipe as the text of a file."""
-        return write_text(self._value)
-
-    def to_portable_yaml(self) -> str:
-        """Return the recipe as the text of a file in any folder: its paths are absolute."""
-        return write_text(_with_absolute_paths(self._value, self._folder))
+    def to_yaml(self, *, absolute: bool = False) -> str:
+        """Return the recipe as the text of a file, which may lie anywhere if paths are absolute."""
+        value = self._value
+        return write_text(_with_absolute_paths(value, self._folder) if absolute else value)
 
     def __repr__(self) -> str:
         return f"Recipe {self.name!r}: {', '.join(self.steps)}"
@@ -112,7 +109,7 @@ class Recipe:
 
 def write_recipe(recipe: Recipe, workspace: Workspace) -> Path:
     """Write a recipe into a workspace, with absolute paths, and return its file."""
-    text = recipe.to_portable_yaml()
+    text = recipe.to_yaml(absolute=True)
     file = f"{recipe.name}-{short_digest(digest_json(text))}.yaml"
     path = workspace.root / "recipes" / file
     path.parent.mkdir(parents=True, exist_ok=True)
