@@ -14,20 +14,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from command_line import PUPILA, run_pupila, user_environment
+from command_line import PUPILA, user_environment
 from hostile_pages import HOSTILE as HOSTILE_TEXT
 from hostile_pages import hostile_run
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Response
 
-from pupila.testing import draw_images
 from pupila_flows.markdown import plain
-from pupila_flows.plan.form import changes_of_form
-from pupila_flows.plan.reading import read_plan
-from pupila_flows.recipe.overrides import Changes
 from pupila_flows.report.verdict import metrics_markdown, verdict_markdown
 from pupila_flows.station.address import known_api
 from pupila_flows.station.api import Api
-from pupila_flows.station.deployments import POOL
 from pupila_flows.station.login import login_link
 
 pytestmark = pytest.mark.long
@@ -229,51 +224,6 @@ def test_the_ui_works_and_asks_nobody_else(station: Station, user: BrowserContex
             url for url in elsewhere if not url.startswith((station.root, "data:", "blob:"))
         } == set()
         page.close()
-
-
-RECIPE = """\
-name: eyes
-data: {path: images}
-teachers:
-  big: {path: model.keras, classes: [square, triangle], unproven: true}
-steps:
-  pupil: {use: distill, from: big, with: {student: conv-32-64-8, epochs: 40}}
-"""
-
-
-@pytest.fixture(scope="module")
-def deployed(station: Station, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe that is registered with the station, which starts none of its runs."""
-    folder = tmp_path_factory.mktemp("recipe")
-    draw_images(folder / "images", images=2)
-    (folder / "model.keras").write_bytes(b"PK")
-    (folder / "recipe.yaml").write_text(RECIPE)
-    station.api.patch(f"/work_pools/{POOL}", {"is_paused": True})
-    server = {"PREFECT_API_URL": station.api.url, "PREFECT_API_AUTH_STRING": station.auth}
-    run_pupila(folder, "station", "deploy", "--recipe", "recipe.yaml", environment=server)
-    return folder / "recipe.yaml"
-
-
-@pytest.mark.parametrize("ui", ["v1", "v2"])
-def test_the_form_of_a_recipe_has_its_values_and_sends_what_was_changed(
-    station: Station, user: BrowserContext, deployed: Path, ui: str
-):
-    deployment = station.api.get("/deployments/name/compress/eyes-on-demand")["id"]
-    user.add_cookies([{"name": "prefect_ui_version", "value": ui, "url": station.root}])
-    page = user.new_page()
-    root = f"{station.root}{'/v2' if ui == 'v2' else ''}"
-    page.goto(f"{root}/deployments/deployment/{deployment}/run")
-    title = "(//*[starts-with(normalize-space(.), 'steps.pupil.epochs')])[last()]"
-    epochs = page.locator(f"xpath={title}/following::input[1]")  # not every UI labels its inputs
-    epochs.wait_for(timeout=60_000)
-    assert epochs.input_value() == "40"
-    epochs.fill("4")
-    with page.expect_response("**/create_flow_run", timeout=120_000) as answer:
-        page.get_by_role("button", name="Submit").click()
-    changes = answer.value.json()["parameters"]["changes"]
-    assert changes["seed"] == 0 and changes["advanced"]["steps.pupil.batch_size"] == 32
-    made = changes_of_form(read_plan(deployed), Changes.model_validate(changes))
-    assert made.given() == {"steps": {"pupil": {"with": {"epochs": 4}}}}
 
 
 @pytest.fixture
