@@ -43,9 +43,12 @@ _NAMES = "--host-resolver-rules=MAP evil.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUD
 """No name leads anywhere, but evil.test leads to this machine."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Generator[Any]:
-    """Skip, saying why, where there is no Chromium or nothing to drive it."""
+    """Skip, saying why, where there is no Chromium or nothing to drive it.
+
+    While it is open, an event loop runs in this thread: tests of other modules may need their own.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     program = os.environ.get("PUPILA_CHROMIUM") or shutil.which("chromium")
     if not program:
