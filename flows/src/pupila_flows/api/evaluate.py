@@ -14,7 +14,7 @@ from pupila.evaluation import SPECIFICITY
 from pupila.external import ExternalMetrics
 from pupila.pixel_scaling import Preprocess
 from pupila_flows.api import html
-from pupila_flows.api.progress import shown_progress
+from pupila_flows.api.progress import display_progress
 from pupila_flows.api.tables import (
     cost_columns,
     estimate_columns,
@@ -173,7 +173,7 @@ def evaluate(
         groups=tuple(groups),
     )
     opened = open_workspace(workspace)
-    with shown_progress(), opened.writing():
+    with display_progress(), opened.writing():
         return Evaluated(evaluate_models(opened, request), request.groups)
 
 

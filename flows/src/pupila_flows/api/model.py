@@ -23,7 +23,7 @@ from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION
 from pupila.store import is_artifact
 from pupila.task import methods_of
-from pupila_flows.api.progress import shown_progress
+from pupila_flows.api.progress import display_progress
 from pupila_flows.api.workspace import PathLike, open_workspace
 from pupila_flows.data.external.listing import Listing, list_images
 from pupila_flows.data.external.reading import scan_rows
@@ -90,7 +90,7 @@ class Model:
             PupilaError: there are no images, or none can be read.
             RuntimeError: the process crashed; the message names its log.
         """
-        with _files_of(images) as files, shown_progress():
+        with _files_of(images) as files, display_progress():
             answers = self._answers(list(dict.fromkeys(file for _, file in files)))
         columns = methods_of(self.task).answer_columns(self.classes)
         unknown = (None, *[float("nan")] * len(columns))
@@ -145,14 +145,14 @@ def load(
         workspace: Folder of all results; by default what `PUPILA_WORKSPACE` names, else `.pupila`.
 
     Raises:
-        PupilaError: there is no such model, it was altered, or it gives no answers.
+        PupilaError: the model is not found, was altered, or gives no answers.
         RuntimeError: the process that imports it crashed; the message names its log.
     """
     opened = open_workspace(workspace)
     path = _folder_of(artifact, opened)
     names = None if classes is None else tuple(classes)
     (planned,) = planned_models([path], names, (), output, task or CLASSIFICATION, preprocess)
-    with shown_progress(), opened.writing():
+    with display_progress(), opened.writing():
         stored = import_model(opened, planned)
     return Model(path if is_artifact(path) else stored.path, stored, opened)
 

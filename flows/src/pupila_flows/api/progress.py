@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.text import Text
 
 from pupila_flows.printable import printable
-from pupila_flows.progress import Terminal, current_display
+from pupila_flows.progress import current_display, display_for
 
 _SECONDS = 0.2
 """Shortest time between two drawings."""
 
 
-def shown_progress() -> AbstractContextManager[None]:
+def display_progress() -> AbstractContextManager[None]:
     """Show the progress of jobs inside the `with` block."""
-    return _in_notebook() if _is_notebook() else Terminal(Console(file=sys.stderr)).shown()
+    return _in_notebook() if _is_notebook() else display_for(Console(file=sys.stderr))
 
 
 class Notebook:
@@ -74,13 +74,13 @@ def _in_notebook() -> Generator[None]:
     from IPython.display import display  # pyright: ignore - only where a notebook brings it
 
     output: Any = display({"text/plain": ""}, raw=True, display_id=True)
-    shown = Notebook(output)
-    token = current_display.set(shown)
+    bars = Notebook(output)
+    token = current_display.set(bars)
     try:
         yield
     finally:
         current_display.reset(token)
-        shown.end()
+        bars.end()
 
 
 def _is_notebook() -> bool:

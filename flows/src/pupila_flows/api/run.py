@@ -9,7 +9,7 @@ from typing import Any
 
 from pupila.plugin_registry import installed
 from pupila_flows.api.process import run_in_process
-from pupila_flows.api.progress import shown_progress
+from pupila_flows.api.progress import display_progress
 from pupila_flows.api.recipe import Recipe, without_file, write_recipe
 from pupila_flows.api.result import Result, RunFailed
 from pupila_flows.api.workspace import PathLike, open_workspace
@@ -55,7 +55,7 @@ def run(
     else:
         file = Path(recipe)
         checked = _check(file, changes, opened)
-    with shown_progress():
+    with display_progress():
         done = run_in_process(file, checked, opened, sweeps=sweep)
     result = Result.read(done.path.parent)
     if done.broken:

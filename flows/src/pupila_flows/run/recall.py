@@ -41,7 +41,7 @@ def unchanged_run(
 ) -> Path | None:
     """Return the `result.json` of the last run of a recipe, if a new run would find the same.
 
-    Return None if a job must be done, if something is broken, or if there is no last run.
+    Return None if a job must be done, if something failed, or if the recipe never ran.
 
     Raises:
         PupilaError: as `find_result`.

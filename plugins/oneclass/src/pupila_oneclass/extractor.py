@@ -52,7 +52,7 @@ def build_early_extractor(model: Any, classes: int) -> Any:
     by side. If there are none, it is the last feature map.
 
     Raises:
-        PupilaError: there is no feature map, or the model is not a graph of layers.
+        PupilaError: the model has no feature map, or is not a graph of layers.
     """
     calls = Calls(model)
     rows = calls.image.shape[1]
