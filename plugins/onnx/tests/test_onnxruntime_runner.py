@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from contextlib import closing
 from importlib.metadata import version
 
 import numpy as np
+import onnx
 import pytest
 
 from pupila import PupilaError
 from pupila.predictions import open_model
-from pupila.testing import RunnerContract, ignore_progress
+from pupila.probes import draw_probes
+from pupila.testing import DiscSteps, RunnerContract, ignore_progress
+from pupila_onnx.own_constants import separate_constants
 from pupila_onnx.runner import OnnxModel
 
 
@@ -72,3 +78,58 @@ def test_a_file_that_onnx_runtime_cannot_run_is_refused_with_its_reason(tmp_path
     with pytest.raises(PupilaError, match=r"ONNX Runtime .* cannot run .*model\.onnx") as refused:
         OnnxModel(path, threads=1)
     assert "\n" not in str(refused.value)
+
+
+_OLD_CPU = ("qemu-x86_64", "-cpu", "Haswell")
+"""Emulates an x86 CPU with AVX2 and without VNNI."""
+_ANSWER_ALONE = """
+import sys
+from pathlib import Path
+import numpy as np
+from pupila_onnx.runner import OnnxModel
+images = np.load(sys.argv[2])
+np.save(sys.argv[3], OnnxModel(Path(sys.argv[1]), 1).predict(images, lambda *call: None))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which(_OLD_CPU[0]), reason="needs qemu-user, to emulate an old CPU")
+def test_int8_sums_do_not_overflow_on_a_cpu_without_vnni(tmp_path):
+    discs = DiscSteps(tmp_path)
+    flatbuffer = discs.make("export-tflite")
+    int8 = discs.make("quantize-int8", flatbuffer, calibration_images=12)
+    exported = discs.make("export-onnx", int8)
+    drawn, answers = tmp_path / "images.npy", tmp_path / "answers.npy"
+    np.save(drawn, draw_probes(exported.record.input, 0))
+    program = (sys.executable, "-c", _ANSWER_ALONE, exported.file(".onnx"), drawn, answers)
+    subprocess.run([*_OLD_CPU, *program], check=True, capture_output=True)
+    with closing(open_model(int8)) as model:
+        expected = model.predict(np.load(drawn), ignore_progress)
+    step = np.diff(np.unique(expected[..., 0])).min()
+    np.testing.assert_allclose(np.load(answers), expected, atol=1.5 * step)
+
+
+def test_a_zero_point_that_operators_share_is_given_to_each(steps, tmp_path):
+    exported = steps.make("export-onnx", steps.quantized("quantize-int8"))
+    model = onnx.load(exported.file(".onnx"))
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = [
+        node
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants
+    ]
+    assert len({node.input[2] for node in weights}) == len(weights)
+    first_alike: dict[tuple[int, bytes], str] = {}
+    for node in weights:
+        zero_point = constants[node.input[2]]
+        alike = zero_point.data_type, onnx.numpy_helper.to_array(zero_point).tobytes()
+        node.input[2] = first_alike.setdefault(alike, zero_point.name)
+    assert len(first_alike) < len(weights)
+    separate_constants(model)
+    assert len({node.input[2] for node in weights}) == len(weights)
+    onnx.save(model, tmp_path / "model.onnx")
+    images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(
+        OnnxModel(tmp_path / "model.onnx", 1).predict(images, ignore_progress),
+        open_model(exported).predict(images, ignore_progress),
+    )

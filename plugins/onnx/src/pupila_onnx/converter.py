@@ -23,6 +23,7 @@ from pupila.litert.flatbuffer import import_schema, map_file, parse_model
 from pupila.litert.tensor_io import read_tensor_io
 from pupila_onnx.files import INPUT, read
 from pupila_onnx.naming import rename
+from pupila_onnx.own_constants import separate_constants
 
 _WIDEST_OLD_CODE = 127
 """Highest code of an operator in the field of one byte that files from before 2020 have."""
@@ -44,6 +45,7 @@ def convert(artifact: Artifact, opset: int, scratch: Path) -> Any:
             f"The model has the operations {join_names(lacking)}, which tf2onnx does not convert "
             f"to ONNX's opset {opset}: raise `opset`, or give a model without them."
         )
+    separate_constants(model)
     rename(model)
     return model
 

@@ -15,6 +15,7 @@ from pupila.runtime import ignore_progress
 from pupila_onnx.check import check_model
 from pupila_onnx.files import MODEL_NAME, onnx, read, shape_of, write
 from pupila_onnx.graph import Graph
+from pupila_onnx.own_constants import separate_constants
 from pupila_onnx.runner import OnnxModel
 
 _PROBE_SEED = 0
@@ -27,8 +28,7 @@ def load(
     """Write a model of one RGB image in 0..255, float32, as one that takes it channels last.
 
     A model that takes channels first gets a `Transpose` in front, and one whose pixels were scaled
-    outside gets the scaling in front; anything else stays as it is. `output` is the declared
-    output.
+    outside gets the scaling in front; no number changes. `output` is the declared output.
 
     Raises:
         PupilaError: the file is not safe to open, or ONNX Runtime cannot run it; the input is not
@@ -43,6 +43,7 @@ def load(
         _take_channels_last(model.graph, image)
     if scaling:
         _take_raw_pixels(model.graph, image, scaling)
+    separate_constants(model)
     spec = input_spec(source, shape_of(_image(model, source)))
     write(model, folder / MODEL_NAME)
     opened = OnnxModel(folder / MODEL_NAME, threads=1)
