@@ -81,7 +81,7 @@ def test_the_gate_does_not_check_a_filter_and_its_page_can_be_published(folder: 
             "distill works on the answers of 'page-filter-keras' to these images, and its classes "
             "are known, other",
         ),
-        ((("filter: auto", "filter: auto, names: [a, b, c]"),), 8, "3 names"),
+        ((("filter: auto", "filter: auto, names: [a, b, c]"),), 8, "'b', 'c'], for 1 inputs"),
     ],
     ids=["a name that is taken", "learning from a filter", "names"],
 )

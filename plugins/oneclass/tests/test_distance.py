@@ -56,6 +56,7 @@ def test_the_images_of_a_locator_are_learned_without_their_labels(store, tmp_pat
     product = one_class_distance(step)
     assert (product.output.task, product.output.classes) == ("classification", ("known", "other"))
     assert product.measured["images"] == 12
+    assert product.measured["features"] == 4, "those of the map before the heat map"
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,16 @@ def squeezed(x):
     return layers.Dense(2)(layers.GlobalMaxPooling2D()(layers.Conv2D(11, 3, name="last")(x)))
 
 
+def heat_map(x):
+    x = layers.Conv2D(3, 1, name="heat")(layers.Conv2D(7, 3, name="features")(x))
+    return layers.Activation("sigmoid")(x)
+
+
 MODELS = [
     ("flat", functional(flat), "late", 7),
     ("without pooling", functional(without_pooling), "last_map", 6),
     ("maps of the classes", functional(class_maps), "features", 9),
+    ("heat map", functional(heat_map), "features", 7),
     ("squeeze and excitation", functional(squeezed), "last", 11),
 ]
 

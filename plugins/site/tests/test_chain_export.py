@@ -126,20 +126,6 @@ def test_a_chain_beside_a_single_model_is_refused(
         run("site", chain, stages[2], data=photographs, names=("a", "b"))
 
 
-def test_a_filter_beside_a_chain_is_refused(
-    built: Path, chain: Artifact, photographs: Dataset, run: Run
-):
-    with pytest.raises(PupilaError, match=r"`filter: red` is for pages of single models"):
-        run("site", chain, chain, data=photographs, filter="red")
-
-
-def test_a_margin_beside_a_chain_is_refused(
-    built: Path, chain: Artifact, photographs: Dataset, run: Run
-):
-    with pytest.raises(PupilaError, match=r"`margin: 2.0` is for pages of single models"):
-        run("site", chain, data=photographs, margin=2)
-
-
 def test_a_chain_that_was_not_evaluated_is_not_shown(
     built: Path, store: Store, stages: tuple[Artifact, ...], photographs: Dataset, run: Run
 ):

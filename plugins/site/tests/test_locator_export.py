@@ -76,11 +76,6 @@ def test_a_locator_is_no_filter(built: Path, locator: Artifact, model: Artifact,
         run("site", model, locator, filter="disc")
 
 
-def test_a_margin_without_a_locator_is_refused(built: Path, model: Artifact, run: Run):
-    with pytest.raises(PupilaError, match=r"`margin: 2` is for pages that cut out what they found"):
-        run("site", model, margin=2)
-
-
 def test_a_margin_that_cuts_the_thing_is_refused():
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         Site(margin=0.5)

@@ -176,9 +176,28 @@ def test_a_filter_needs_a_model_beside_it():
 
 
 def test_there_are_as_many_names_as_inputs_but_that_of_a_filter():
-    with pytest.raises(PupilaError, match=r"2 names.*for 3 inputs"):
+    with pytest.raises(PupilaError, match=r"`names` is \['one', 'other'\], for 3 inputs: give"):
         Site(names=("one", "other")).check_inputs(3)
     Site(names=("one", "other"), filter="fundus").check_inputs(3)
+    with pytest.raises(PupilaError, match=r"the filter that `filter: auto` adds needs none"):
+        Site(names=("one", "filter"), filter="auto").check_inputs(1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "model", "message"),
+    [
+        ({"filter": "red"}, {"format": "chain"}, r"`filter: red` is for pages of single.*first in"),
+        ({"filter": "auto"}, {"format": "chain"}, r"`filter: auto` is for pages of single models"),
+        ({"margin": 2}, {"format": "chain"}, r"`margin: 2` is for pages of single models.*set it"),
+        ({"margin": 2}, {"task": "classification"}, r"`margin: 2` is for pages that cut out what"),
+        ({"verdicts": ("yes", "no")}, {"task": "localization"}, r"`verdicts` are said of a class"),
+    ],
+)
+def test_settings_that_do_nothing_for_such_a_model_are_refused_before_a_run(
+    settings: dict[str, Any], model: dict[str, str], message: str
+):
+    with pytest.raises(PupilaError, match=message):
+        Site(**settings).check_models([GivenModel("pupil", **model)])
 
 
 def model_of(*formats: str) -> list[GivenModel]:
@@ -201,7 +220,7 @@ def test_an_automatic_filter_learns_from_the_nearest_keras_model():
 @pytest.mark.parametrize(
     ("formats", "refused"),
     [
-        (("chain", "tflite"), "'chain-0' is a chain: make a filter with `one-class-distance`"),
+        (("chain", "tflite"), "'chain-0' is a chain: leave it out, and give the filter"),
         (("tflite", "onnx"), "'tflite-0' is made from none: give a filter as the last input"),
     ],
 )

@@ -33,12 +33,15 @@ def score_interval(estimate: Estimate) -> str:
     return _range(f"{estimate.low:.3f}", f"{estimate.high:.3f}", estimate)
 
 
-def sensitivity_and_specificity(point: OperatingPoint) -> str:
-    """Write an operating point as text: sensitivity and specificity with intervals, threshold."""
+def sensitivity_and_specificity(point: OperatingPoint, at: str | None = None) -> str:
+    """Write an operating point as text: sensitivity and specificity with intervals, threshold.
+
+    `at` is the threshold in words, by default its value.
+    """
     return (
         f"sensitivity {percent(point.sensitivity.value)} ({percent_interval(point.sensitivity)}), "
         f"specificity {percent(point.specificity.value)} ({percent_interval(point.specificity)}) "
-        f"at {score(point.threshold)}"
+        f"at {at or score(point.threshold)}"
     )
 
 

@@ -3,7 +3,8 @@
 The last feature map is the input of the last global pooling. In a net without global pooling, it is
 the last map of the net. In some nets, such as SqueezeNet, the channels of the last map are the
 classes, so the map has no more information than the prediction. Then the input of the convolution
-that makes these channels is used instead. Settings can name any other layer.
+that makes these channels is used instead. Maps that are the answer of a model, such as the heat map
+of a locator, are no features. Settings can name any other layer.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def build_extractor(model: Any, classes: int, layer: str | None = None) -> Any:
         PupilaError: the layer or a feature map is missing, or the model is not a graph of layers.
     """
     calls = Calls(model)
-    features = _last_map(calls.made, classes, model) if layer is None else _named(calls.made, layer)
+    features = _last_map(calls, classes, model) if layer is None else _named(calls.made, layer)
     if len(features.shape) == 4:
         features = layers.GlobalAveragePooling2D(name="one_class_pool")(features)
     return keras.Model(calls.image, features, name=model.name)
@@ -58,12 +59,11 @@ def build_early_extractor(model: Any, classes: int) -> Any:
     rows = calls.image.shape[1]
     maps = {
         output.shape[1]: output
-        for layer, output in calls.made
-        if len(getattr(output, "shape", ())) == 4
-        and math.ceil(rows / _LAST_REDUCTION) <= output.shape[1] <= math.ceil(rows / _REDUCTION)
+        for layer, output in _maps(calls)
+        if math.ceil(rows / _LAST_REDUCTION) <= output.shape[1] <= math.ceil(rows / _REDUCTION)
         and not isinstance(layer, layers.ZeroPadding2D)
     }
-    chosen = [*maps.values()] or [_last_map(calls.made, classes, model)]
+    chosen = [*maps.values()] or [_last_map(calls, classes, model)]
     means = [
         layers.GlobalAveragePooling2D(name=f"one_class_pool_{number}")(output)
         for number, output in enumerate(chosen)
@@ -99,15 +99,38 @@ def _has_kernel(layer: Any) -> bool:
     return any(len(weight.shape) > 1 for weight in getattr(layer, "weights", ()))
 
 
-def _last_map(calls: _Calls, classes: int, model: Any) -> Any:
-    pooled = [inputs_of(output)[0] for layer, output in calls if isinstance(layer, _GLOBAL)]
-    maps = pooled or [output for _, output in calls if len(getattr(output, "shape", ())) == 4]
+def _maps(calls: Calls) -> _Calls:
+    """Return the feature maps `(batch, height, width, channels)` of a model, with their layers.
+
+    Maps from which the answer is read without another kernel or global pooling are left out.
+    """
+    made_by = {id(output): layer for layer, output in calls.made}
+    answer: set[int] = set()
+    waiting = keras.tree.flatten(calls.output)
+    while waiting:
+        output = waiting.pop()
+        layer = made_by.get(id(output))
+        if layer is None or isinstance(layer, _GLOBAL) or id(output) in answer:
+            continue
+        answer.add(id(output))
+        if not _has_kernel(layer):
+            waiting += inputs_of(output)
+    return [
+        (layer, output)
+        for layer, output in calls.made
+        if len(getattr(output, "shape", ())) == 4 and id(output) not in answer
+    ]
+
+
+def _last_map(calls: Calls, classes: int, model: Any) -> Any:
+    pooled = [inputs_of(output)[0] for layer, output in calls.made if isinstance(layer, _GLOBAL)]
+    maps = pooled or [output for _, output in _maps(calls)]
     if not maps:
         raise PupilaError(
             f"The teacher {model.name!r} has no feature map (batch, height, width, channels) to "
-            f"take features from. Name the `layer` whose output they are: {_names(calls)}."
+            f"take features from. Name the `layer` whose output they are: {_names(calls.made)}."
         )
-    return _before_classes(maps[-1], calls) if maps[-1].shape[-1] == classes else maps[-1]
+    return _before_classes(maps[-1], calls.made) if maps[-1].shape[-1] == classes else maps[-1]
 
 
 def _before_classes(maps: Any, calls: _Calls) -> Any:

@@ -16,6 +16,8 @@ AUTO = "auto"
 """Value of `filter` that asks for a filter of the data's own images."""
 CHAIN = "chain"
 """Format of chains, which have their own filters."""
+LOCALIZATION = "localization"
+"""Task of models that find a place."""
 NonEmpty = Annotated[str, Field(min_length=1)]
 _LEARNER, _CONVERTER = "one-class-distance", "export-tflite"
 """Steps that make the filter of `filter: auto`; other packages have them."""
@@ -31,8 +33,9 @@ class Site(Config):
     )
     names: tuple[str, ...] | None = Field(
         default=None,
-        description="Name of each input on the page, in order; by default, the step that made it. "
-        "That of a filter may be left out.",
+        description="Name of each input on the page, in order; by default, the plugin that made "
+        "it and six digits of its digest. That of a filter may be left out, and of one that is "
+        "added it is.",
     )
     filter: str | None = Field(
         default=None,
@@ -79,9 +82,43 @@ class Site(Config):
             )
         unnamed = 0 if self.filter is None else 1
         if self.names is not None and not count - unnamed <= len(self.names) <= count:
+            added = f"; the filter that `filter: {AUTO}` adds needs none"
             raise PupilaError(
-                f"`names` has {len(self.names)} names, {list_names(self.names)}, for {count} "
-                f"inputs: give one for each, in the same order."
+                f"`names` is {list_names(self.names)}, for {count} inputs: give a name for each, "
+                f"in the same order{added if self.filter == AUTO else ''}."
+            )
+
+    def check_models(self, models: Sequence[GivenModel]) -> None:
+        """Check that the settings are for pages of such models.
+
+        Raises:
+            PupilaError: `filter` or `margin` is set for chains, `margin` for classifiers, or
+                `verdicts` for locators.
+        """
+        if not models:
+            return
+        first = models[0]
+        if first.format == CHAIN:
+            if self.filter is not None:
+                raise PupilaError(
+                    f"`filter: {self.filter}` is for pages of single models, and {first.name!r} is "
+                    f"a chain: leave it out, and give the filter to the step `{CHAIN}` as its "
+                    f"first input, and its class as `photograph`."
+                )
+            if self.margin is not None:
+                raise PupilaError(
+                    f"`margin: {self.margin:g}` is for pages of single models, and {first.name!r} "
+                    f"is a chain: leave it out, and set it in the step `{CHAIN}`."
+                )
+        elif self.margin is not None and first.task not in (None, LOCALIZATION):
+            raise PupilaError(
+                f"`margin: {self.margin:g}` is for pages that cut out what they found, and models "
+                f"of {first.task} find no place: leave it out."
+            )
+        elif self.verdicts is not None and first.task == LOCALIZATION:
+            raise PupilaError(
+                f"`verdicts` are said of a classifier's answer, and {first.name!r} is a model of "
+                f"{first.task}: leave them out."
             )
 
     def warnings(self, models: Sequence[GivenModel]) -> Iterable[str]:
@@ -96,16 +133,12 @@ class Site(Config):
         """Return the steps that make the filter of `filter: auto`.
 
         Raises:
-            PupilaError: the page is of a chain, no Keras model lies behind it, or the package that
-                trains filters is not installed.
+            PupilaError: the settings do not fit the models, no Keras model lies behind them, or
+                the package that trains filters is not installed.
         """
         if self.filter != AUTO or not models:
             return ()
-        if models[0].format == CHAIN:
-            raise PupilaError(
-                f"`filter: {AUTO}` is for pages of single models, and {models[0].name!r} is a "
-                f"chain: make a filter with `{_LEARNER}`, and give it to the step `{CHAIN}`."
-            )
+        self.check_models(models)
         learned = installed().step(_LEARNER).accepts
         origin = next((model.name for model in models if model.format in learned), None)
         if origin is None:

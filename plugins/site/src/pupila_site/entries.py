@@ -7,8 +7,8 @@ from typing import Any
 from pupila import Artifact, PupilaError
 from pupila.errors import list_names
 from pupila.evaluation import Estimate, Figure, Metrics, OperatingPoint
+from pupila_site.config import LOCALIZATION
 
-LOCALIZATION = "localization"
 _FIGURES = ("error", "error_p95", "within_half", "size_error", "absent")
 """Figures of a locator that the page shows and has texts for."""
 _PERCENT = 100

@@ -17,8 +17,8 @@ from pupila.evaluation import Metrics
 from pupila.measured import Measured
 from pupila.plugin import CLASSIFICATION
 from pupila_site import chain, headers, page, study
-from pupila_site.config import AUTO, CHAIN, Site
-from pupila_site.entries import LOCALIZATION, describe_filter, describe_model
+from pupila_site.config import AUTO, CHAIN, LOCALIZATION, Site
+from pupila_site.entries import describe_filter, describe_model
 from pupila_site.tensor_io import check_tensor_io
 
 MODELS = "models"
@@ -39,13 +39,12 @@ def export(step: Step[Site]) -> StepResult:
 
     Raises:
         PupilaError: the page is not built, a model does not run in browsers, a model was not
-            evaluated, models have different tasks, chains stand beside other models, the setting
-            `filter` names a class that the last input does not have, or is set for chains, or
-            `margin` is set and nothing is located.
+            evaluated, models have different tasks, chains stand beside other models, or the setting
+            `filter` names a class that the last input does not have.
     """
     built = page.PAGES.find()
     names = _names(step)
-    chained = _are_chains(step.inputs, names, step.config)
+    chained = _are_chains(step.inputs, names)
     models, image_filter, accepts = _split_inputs(step)
     task = _common_task(models, names)
     for artifact in () if chained else step.inputs:
@@ -60,7 +59,8 @@ def export(step: Step[Site]) -> StepResult:
     )
     shutil.copytree(built, step.output, dirs_exist_ok=True)
     site = {"task": task, "chained": chained, "title": step.config.title}
-    site |= _crop(task, step.config)
+    if task == LOCALIZATION:
+        site["margin"] = step.config.margin or MARGIN
     site |= {"models": entries, "filter": filter_entry, "verdicts": step.config.verdicts}
     site |= {"study": study.table() if step.config.study else None}
     _write_json(step.output / "site.json", site)
@@ -114,11 +114,11 @@ def _common_task(models: Sequence[Artifact], names: Sequence[str]) -> str:
     return tasks[0]
 
 
-def _are_chains(models: Sequence[Artifact], names: Sequence[str], config: Site) -> bool:
+def _are_chains(models: Sequence[Artifact], names: Sequence[str]) -> bool:
     """Return whether the models are chains.
 
     Raises:
-        PupilaError: some are and some are not, or the settings are for single models.
+        PupilaError: some are and some are not.
     """
     chained = [artifact.format == CHAIN for artifact in models]
     if not any(chained):
@@ -128,13 +128,6 @@ def _are_chains(models: Sequence[Artifact], names: Sequence[str], config: Site) 
             f"{names[chained.index(True)]!r} is a chain and {names[chained.index(False)]!r} is a "
             f"single model, and a page shows either: make a page for each."
         )
-    given = {"filter": config.filter, "margin": config.margin}
-    for setting, value in given.items():
-        if value is not None:
-            raise PupilaError(
-                f"`{setting}: {value}` is for pages of single models, and a chain has its own "
-                f"{setting}: leave it out, and give it to the step `chain`."
-            )
     return True
 
 
@@ -144,22 +137,6 @@ def _entry(artifact: Artifact, name: str, metrics: Metrics | None, site: Path) -
     if artifact.format == CHAIN:
         return about | chain.describe_chain(artifact, name, partial(_copy_model, site=site))
     return about | _copy_model(artifact, name, site)
-
-
-def _crop(task: str, config: Site) -> dict[str, float]:
-    """Return what the page needs to know to make crops, which only a locator's page does.
-
-    Raises:
-        PupilaError: `margin` is set for models that find no place.
-    """
-    if task == LOCALIZATION:
-        return {"margin": config.margin or MARGIN}
-    if config.margin is not None:
-        raise PupilaError(
-            f"`margin: {config.margin:g}` is for pages that cut out what they found, and models of "
-            f"{task} find no place: leave it out."
-        )
-    return {}
 
 
 def _names(step: Step[Site]) -> list[str]:

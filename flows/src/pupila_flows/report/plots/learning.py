@@ -27,11 +27,12 @@ def losses(curves: Curves, kept: int, label: str) -> Markup:
 
 
 def fractions(curves: Curves, kept: int, label: str) -> Markup:
-    """Draw fractions 0..1 by epoch, in percent; otherwise like `losses`."""
+    """Draw fractions or correlations -1..1 by epoch, in percent; otherwise like `losses`."""
     values = [100 * value for _, curve in curves for value in curve]
     low, high = min(values), max(values)
     room = max(1.0, 0.08 * (high - low))
-    percent = Axis(max(0.0, low - room), min(100.0, high + room), _HEIGHT - _BOTTOM, _TOP)
+    lowest = 0.0 if low >= 0 else -100.0
+    percent = Axis(max(lowest, low - room), min(100.0, high + room), _HEIGHT - _BOTTOM, _TOP)
     shown = [(style, [100 * value for value in curve]) for style, curve in curves]
     return _draw(shown, percent, kept, label, "{:.4g}")
 

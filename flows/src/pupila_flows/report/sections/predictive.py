@@ -22,7 +22,7 @@ class Row:
 
     name: str
     point: str
-    """Sensitivity, specificity and threshold in words."""
+    """Sensitivity and specificity in words, with the threshold and how it was chosen."""
     ppv: Estimate
     npv: Estimate
     ratios: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -64,7 +64,8 @@ def _rows(artifact: EvaluatedArtifact, prevalence: float) -> list[Row]:
         return []
     ppv, npv = predictive_values(point, prevalence)
     positive, negative = likelihood_ratios(point)
-    words = formatting.sensitivity_and_specificity(point)
+    at = formatting.threshold(artifact.evaluation.metrics)
+    words = formatting.sensitivity_and_specificity(point, at)
     return [Row(artifact.name, words, ppv, npv, (_ends(positive), _ends(negative)))]
 
 

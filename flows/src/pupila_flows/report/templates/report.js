@@ -5,7 +5,8 @@ const all = (selector, from = document) => [...from.querySelectorAll(selector)];
 for (const tool of all("[data-script]")) tool.hidden = false;
 
 // The results: sorting, filtering and CSV. A row with a header begins an entry; rows without one belong to it.
-for (const table of all("table.results")) {
+const table = document.getElementById("results-table");
+if (table) {
   const body = table.tBodies[0];
   const entries = [];
   for (const row of body.rows) {

@@ -17,9 +17,8 @@ export type Kind = 'photograph' | 'crop' | 'other';
 /** What the filter said. */
 export interface Filtered {
   readonly kind: Kind;
-  /** The picture's class, and the probability of this class. */
+  /** The picture's class. */
   readonly name: string;
-  readonly probability: number;
   readonly tookMs: number;
 }
 
@@ -107,7 +106,7 @@ export class OpenStages {
     const name = filter.classes[index]!;
     const next = Object.hasOwn(this.entry.routes, name) ? this.entry.routes[name] : null;
     const kind = next === 'locator' ? 'photograph' : next === 'classifier' ? 'crop' : 'other';
-    return { kind, name, probability: shares[index]!, tookMs };
+    return { kind, name, tookMs };
   }
 
   /** Ask locator and classifier, as far as a picture of this kind gets. */
