@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from pupila.plugin_registry import installed
 from pupila.testing import draw_images
 from pupila_flows.cli.main import app
 from pupila_flows.plan.expand import expand
+from pupila_flows.plan.form import settings_of
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
+from pupila_flows.recipe.graph import Graph
 from pupila_flows.recipe.source import RecipeError
+from pupila_flows.results import Entry
 
 RECIPE = """\
 name: filtered
@@ -63,6 +67,23 @@ def test_a_filter_that_a_page_asks_for_is_a_step_like_any_other(folder: Path):
 def test_the_gate_does_not_check_a_filter_and_its_page_can_be_published(folder: Path):
     plan = read(folder, ("train, with: {", "distill, from: big, with: {"), more=PUBLISHED)
     assert plan.graph.default_gate_steps() == ("lite",)
+    failed = [
+        Entry(
+            name=node.name,
+            kind="step",
+            uses=node.plugin.name,
+            inputs=node.inputs,
+            own_classes=node.config.own_classes is not None,
+            error="its process was killed",
+        )
+        for node in expand(plan)
+    ]
+    assert Graph.of_entries(failed, installed()).default_gate_steps() == ("lite",)
+
+
+def test_the_form_of_a_run_has_only_the_steps_of_the_recipe(folder: Path):
+    steps = {name.split(".")[1] for name in settings_of(read(folder)) if name.startswith("steps.")}
+    assert steps == {"pupil", "lite", "page"}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +102,7 @@ def test_the_gate_does_not_check_a_filter_and_its_page_can_be_published(folder: 
             "distill works on the answers of 'page-filter-keras' to these images, and its classes "
             "are known, other",
         ),
-        ((("filter: auto", "filter: auto, names: [a, b, c]"),), 8, "'b', 'c'], for 1 inputs"),
+        ((("filter: auto", "filter: auto, names: [a, b, c]"),), 8, "'c'], for 2 inputs"),
     ],
     ids=["a name that is taken", "learning from a filter", "names"],
 )

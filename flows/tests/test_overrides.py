@@ -104,6 +104,9 @@ def test_a_setting_of_the_command_line_is_what_it_would_be_in_the_recipe(
         ("seed=a\x00", "it cannot be read"),
         ("seed=a\udcff", "it cannot be read"),
         ("sede=3", "sede is not a known field. Did you mean 'seed'?"),
+        ("advanced.seed=5", "advanced is not a known field"),
+        ("advanced=3", "advanced is not a known field"),
+        ("by_name.seed=5", "by_name is not a known field"),
         ("seed=-1", "seed is -1"),
         ("steps.pupil.wiht.epochs=3", "Did you mean 'with'?"),
         ("steps.pupil.with.epochs=many", "steps.pupil.with.epochs is 'many'"),
@@ -162,6 +165,11 @@ def test_the_form_sends_nothing_of_what_was_not_touched():
     assert not [field for field in fields if "default" in field or field.get("type") == "boolean"]
     assert not [field for field in fields if "const" in field]
     assert not any(definition.get("required") for definition in definitions.values())
+
+
+def test_a_group_of_a_form_that_holds_no_settings_is_refused():
+    with pytest.raises(ValueError, match="advanced is 3: expected settings by name"):
+        Changes.model_validate({"advanced": 3})
 
 
 @pytest.mark.parametrize(

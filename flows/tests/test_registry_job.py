@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,15 @@ def test_what_passed_is_published_once_and_what_no_gate_checked_never(tmp_path: 
     assert "Verdict: **pass**" in _version(tmp_path, "card.md")
     again = run_pupila(tmp_path, "run", "recipe.yaml", "--json")
     assert _publication(again)["outcome"] == "unchanged"
+    third = run_pupila(tmp_path, "run", "recipe.yaml", "--json")
+    assert "Nothing has changed" not in third.stderr, "that is said to people"
+    assert third.stdout == again.stdout
+    registry = tmp_path / ".pupila" / "registry"
+    registry.rename(tmp_path / "moved")
+    gone = run_pupila(tmp_path, "run", "recipe.yaml", "--json")
+    assert (_publication(gone)["outcome"], _publication(gone)["version"]) == ("published", 1)
+    shutil.rmtree(registry)
+    (tmp_path / "moved").rename(registry)
     lines = (tmp_path / "recipe.yaml").read_text().splitlines()
     without = "\n".join(line for line in lines if not line.startswith("gate"))
     (tmp_path / "recipe.yaml").write_text(without)

@@ -74,10 +74,11 @@ class _Pace:
     @property
     def left(self) -> str:
         """About how long the job still takes, as `2 min left`; empty if that is not known."""
-        if not self.first < self.done < self.total:
+        first, done, total = self.first, self.done, self.total  # other threads report meanwhile
+        if not first < done < total:
             return ""
-        seconds_each = (self.latest - self.started) / (self.done - self.first)
-        seconds = seconds_each * (self.total - self.done) - (time.monotonic() - self.latest)
+        seconds_each = (self.latest - self.started) / (done - first)
+        seconds = seconds_each * (total - done) - (time.monotonic() - self.latest)
         return f"{_about(max(seconds, 0))} left"
 
 
@@ -221,6 +222,16 @@ def display_for(console: Console) -> AbstractContextManager[None]:
     """Show progress in a terminal or, if the console is none, in lines for a log file."""
     drawn = console.is_terminal and not console.is_dumb_terminal
     return (Terminal(console) if drawn else LogLines(console)).shown()
+
+
+@contextmanager
+def silence() -> Generator[None]:
+    """Show no progress in the `with` block."""
+    token = current_display.set(Silent())
+    try:
+        yield
+    finally:
+        current_display.reset(token)
 
 
 @contextmanager

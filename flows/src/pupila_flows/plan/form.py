@@ -1,7 +1,8 @@
 """The settings of a recipe as a form: one field each, filled in with the recipe's values.
 
 A field has the name of its setting, such as `seed` or `steps.pupil.epochs`. Fields that hold no
-number, text, choice or list of these, such as `sweep`, are not in the form.
+number, text, choice or list of these, such as `sweep`, are not in the form, and neither are steps
+that the settings of another step add.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def _ordered(plan: Plan, written: Mapping[str, Any]) -> Iterator[_Leaf]:
     of_recipe = list(_leaves(plan.recipe, (), written))
     for section in type(plan.recipe).model_fields:
         if section == "steps":
-            for step in plan.steps:
+            for step in (step for step in plan.steps if _has(written, (section, step.name))):
                 yield from _leaves(step.config, (section, step.name, "with"), written)
                 of_step = (leaf for leaf in of_recipe if leaf.location[:2] == (section, step.name))
                 yield from (leaf for leaf in of_step if _means_something(leaf, step))

@@ -63,7 +63,7 @@ class Graph:
                     bool(entry.excluded),
                     entry.control,
                     entry.against,
-                    own_classes=entry.not_evaluated is not None,
+                    own_classes=entry.own_classes or entry.not_evaluated is not None,
                 )
                 for entry in entries
                 if entry.kind == "step"

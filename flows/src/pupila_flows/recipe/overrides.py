@@ -134,7 +134,9 @@ class Changes(_Fields):
             return value
         given = dict(cast("dict[str, Any]", value))
         named = {name: given.pop(name) for name in list(given) if "." in name}
-        advanced: dict[str, Any] = given.pop(ADVANCED, None) or {}
+        advanced: Any = given.pop(ADVANCED, None) or {}
+        if not isinstance(advanced, dict):
+            raise ValueError(f"{ADVANCED} is {advanced!r}: expected settings by name")
         if named or advanced:
             given["by_name"] = {**given.get("by_name", {}), **named, **advanced}
         return given
@@ -177,6 +179,7 @@ def changes_of(values: Iterable[tuple[str, Any]], source: Source) -> Changes:
     for key, value in values:
         given = merge(given, nest(key.split("."), value, source.value))
     try:
+        _Fields.model_validate(given)  # the groups of a form are no settings of a recipe
         return Changes.model_validate(given)
     except ValidationError as error:
         raise RecipeError(explain(error, _changed_by(given, source), Recipe)) from None

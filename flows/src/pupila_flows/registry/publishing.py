@@ -77,6 +77,20 @@ def publish(registry: Registry, release: Release) -> Publication:
             return _published(registry, release, written, current, digest_of(added))
 
 
+def settled(registry: Registry, release: Release) -> Publication | None:
+    """Return the outcome of publishing a release again; None if a new version would be written.
+
+    Nothing is written.
+
+    Raises:
+        PupilaError: the registry cannot be read.
+    """
+    registry.check_log(release.name)
+    events = registry.events(release.name)
+    current = registry.version(release.name, events[-1].version) if events else None
+    return _outcome(registry, release, current, events, None)
+
+
 def _outcome(
     registry: Registry,
     release: Release,

@@ -161,6 +161,11 @@ class Entry(ResultModel):
         default_factory=dict[str, tuple[str, ...]],
         description="Which images were excluded from training: values by manifest column.",
     )
+    own_classes: bool = Field(
+        default=False,
+        description="Whether the settings give the model other classes than the data has, as those "
+        "of a filter do.",
+    )
     chance: ChanceCheck | None = Field(
         default=None,
         description="For a teacher: whether it is above chance on the validation images.",

@@ -97,6 +97,7 @@ def _entries(run: Run) -> list[Entry]:
             taught=node.taught,
             settings=dict(node.settings),
             excluded=dict(node.exclude),
+            own_classes=node.config.own_classes is not None,
         )
         for node in sorted(run.nodes, key=lambda node: order.index(node.step))
     ]

@@ -88,8 +88,9 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
     keep_log_short()
     recipe = plan.recipe
     workspace.store.collect_garbage()
-    if warning := workspace.nearly_full:
-        get_run_logger().warning(warning)
+    for warning in (workspace.nearly_full, *map(str, plan.warnings)):
+        if warning:
+            get_run_logger().warning(warning)
     with session(
         workspace, recipe.workers, plan.address, plan.reads, recipe.threads, plan.tls
     ) as current:

@@ -1,6 +1,6 @@
-"""Recognises that a run would change nothing: every result it needs is remembered.
+"""Recognises that a run would change nothing: all its results, its report and its publication.
 
-Then nothing is written and no server is needed, so the answer comes in seconds.
+Then there is no new run and no server is needed, so the answer comes in seconds.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from pupila.errors import PupilaError
 from pupila_flows.execution.job import Job, JobResult
 from pupila_flows.execution.session import recall
 from pupila_flows.jobs.artifact_job import StoredArtifact
-from pupila_flows.jobs.report import report_digest
+from pupila_flows.jobs.report import DrawReport, report_digest
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import Node
 from pupila_flows.plan.plan import Plan
+from pupila_flows.progress import silence
 from pupila_flows.recipe.schema import RETRIES
+from pupila_flows.registry.addresses import default_address
+from pupila_flows.registry.publishing import settled
+from pupila_flows.registry.release import Withheld, release_of
+from pupila_flows.registry.versions import open_registry
 from pupila_flows.report.past_runs import REPORT_NAME
 from pupila_flows.results import RunResult
 from pupila_flows.run.links import LATEST
@@ -41,7 +47,8 @@ def unchanged_run(
 ) -> Path | None:
     """Return the `result.json` of the last run of a recipe, if a new run would find the same.
 
-    Return None if a job must be done, if something failed, or if the recipe never ran.
+    Return None if a job must be done, if something failed, if the registry would change or refuse,
+    or if the recipe never ran.
 
     Raises:
         PupilaError: as `find_result`.
@@ -50,14 +57,43 @@ def unchanged_run(
     if not (file.is_file() and file.with_name(REPORT_NAME).is_file()):
         return None
     try:
-        with workspace.in_use():
-            orchestrator = Recall(plan.recipe.threads)
+        last = RunResult.model_validate_json(file.read_text())
+    except (OSError, ValueError):  # a new run is made
+        return None
+    orchestrator = Recall(plan.recipe.threads)
+    digest = report_digest(last)
+    try:
+        with workspace.in_use(), silence():
             unwritten = find_result(plan, nodes, workspace, orchestrator, swept=swept)
+            orchestrator.do(DrawReport.of(workspace, file, digest, last.data.task))
     except NotRemembered:
         return None
-    last = RunResult.model_validate_json(file.read_text())
-    same = report_digest(unwritten.result) == report_digest(last)
-    return file.resolve() if same and not unwritten.broken else None
+    if unwritten.broken or report_digest(unwritten.result) != digest:
+        return None
+    file = file.resolve()
+    return file if swept or _stays_published(plan, last, file.parent, workspace) else None
+
+
+def _stays_published(plan: Plan, last: RunResult, folder: Path, workspace: Workspace) -> bool:
+    """Return whether publishing the last run once more would end as it did, and write nothing."""
+    section = plan.recipe.publish
+    if section is None:
+        return True
+    before = last.publication
+    if before is None:
+        return False
+    registry = open_registry(plan.registry or default_address(workspace.root))
+    try:
+        now = settled(registry, release_of(last, folder, section, workspace.store))
+    except Withheld as reason:
+        return (before.outcome, before.reason) == ("withheld", str(reason))
+    except PupilaError:  # the run explains it
+        return False
+    if now is None or now.registry != before.registry:
+        return False
+    if now.outcome == "withheld":
+        return before.outcome == now.outcome and before.reason == now.reason
+    return before.outcome != "withheld" and before.version == now.version
 
 
 @dataclass(frozen=True)
