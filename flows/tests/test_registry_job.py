@@ -54,6 +54,7 @@ def test_what_passed_is_published_once_and_what_no_gate_checked_never(tmp_path: 
     registry.rename(tmp_path / "moved")
     gone = run_pupila(tmp_path, "run", "recipe.yaml", "--json")
     assert (_publication(gone)["outcome"], _publication(gone)["version"]) == ("published", 1)
+    assert (registry / "colours/versions/000001/report.html").is_file()
     shutil.rmtree(registry)
     (tmp_path / "moved").rename(registry)
     lines = (tmp_path / "recipe.yaml").read_text().splitlines()

@@ -226,14 +226,14 @@ def _save(run: Run, result: RunResult) -> Path:
 
 
 def _report(run: Run, result: RunResult, path: Path) -> list[str]:
-    """Draw the report beside a result, and return what failed; an unchanged report is reused."""
+    """Draw the report beside a result, and return what failed; an unchanged report is copied."""
     job = DrawReport.of(run.workspace, path, report_digest(result), result.data.task)
     outcome = run.orchestrator.do(job)
     if not outcome.made:
         return [f"report: {outcome.reason}"]
     report = outcome.result.value.report
     for page in (report, *report.parent.glob("sweep.*")):
-        link = path.with_name(page.name)
-        if not link.exists():
-            link.symlink_to(page)
+        copy = path.with_name(page.name)
+        if not copy.exists():  # a link would break when the earlier run is removed
+            write_atomically(copy, page.read_bytes())
     return []

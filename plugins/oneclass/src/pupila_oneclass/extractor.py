@@ -4,7 +4,7 @@ The last feature map is the input of the last global pooling. In a net without g
 the last map of the net. In some nets, such as SqueezeNet, the channels of the last map are the
 classes, so the map has no more information than the prediction. Then the input of the convolution
 that makes these channels is used instead. Maps that are the answer of a model, such as the heat map
-of a locator, are no features. Settings can name any other layer.
+of a locator, are not features. Settings can name any other layer.
 """
 
 from __future__ import annotations

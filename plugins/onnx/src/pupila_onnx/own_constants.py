@@ -24,10 +24,10 @@ def separate_constants(model: Any) -> None:
         for node in graph.node:
             if node.op_type != "DequantizeLinear" or node.input[0] not in constants:
                 continue
-            for place, kind in _REWRITTEN.items():
-                name = node.input[place] if place < len(node.input) else ""
+            for position, kind in _REWRITTEN.items():
+                name = node.input[position] if position < len(node.input) else ""
                 if name in constants and uses[name] > 1:
                     copy = onnx.TensorProto.FromString(constants[name].SerializeToString())
-                    copy.name = node.input[place] = f"{node.output[0]}_{kind}"
+                    copy.name = node.input[position] = f"{node.output[0]}_{kind}"
                     graph.initializer.append(copy)
                     uses[name] -= 1
