@@ -25,7 +25,7 @@ def shifted(locator: Artifact, store: Store, columns: float) -> Artifact:
     return store_locator(store, keras.Model(model.inputs, moved, name="shifted"), "coordinates")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_mean_error_is_compared_with_the_teachers(tmp_path: Path):
     frame = disc_dataset(tmp_path / "discs", images=40, splits=("test",)).frame
     lines = ["path,split,x,y,half_width,half_height"]

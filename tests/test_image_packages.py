@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 
 pillow_heif: Any = import_module("pillow_heif")  # these have no complete annotations
 set_pixel_data: Any = import_module("pydicom.pixels").set_pixel_data
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 RECIPE = """\
 name: telephones

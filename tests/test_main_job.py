@@ -149,10 +149,11 @@ def test_a_second_run_of_the_same_recipe_executes_nothing(folder: Path):
     assert {file.name for file in last.parent.iterdir()} == {last.name, "latest"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("split", "kept"),
     [
-        pytest.param("train", {"teacher"}, marks=pytest.mark.long, id="training image"),
+        pytest.param("train", {"teacher"}, id="training image"),
         pytest.param("test", set(NAMES), id="test image"),
     ],
 )

@@ -13,7 +13,7 @@ from clinic import pupila, write_pictures
 from pupila_flows.results import RunResult
 
 onnx: Any = import_module("onnx")  # has no complete annotations
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 RECIPE = """\
 name: clinic

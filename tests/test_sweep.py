@@ -12,7 +12,7 @@ from pupila_flows.data.reading import read_data
 from pupila_flows.data.synthetic import write_images, write_teacher
 from pupila_flows.results import RunResult
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 RECIPE = """\
 name: swept
@@ -104,7 +104,6 @@ def test_a_second_sweep_runs_no_teacher_and_trains_nothing(folder: Path):
     assert _latest(folder).resolve() == last
 
 
-@pytest.mark.long
 def test_a_value_more_makes_only_what_is_new_and_asks_the_teacher_nothing(folder: Path):
     known = {entry.name for entry in _result(folder).entries}
     before = _predictions(folder)
@@ -117,7 +116,6 @@ def test_a_value_more_makes_only_what_is_new_and_asks_the_teacher_nothing(folder
     assert len(_predictions(folder) - before) == 3 * len(made)
 
 
-@pytest.mark.long
 def test_a_plain_run_of_the_recipe_takes_its_settings_as_they_are_written(folder: Path):
     done = _pupila(folder, "run", "recipe.yaml")
     result = _result(folder)

@@ -52,7 +52,7 @@ def test_an_installed_task_is_listed_without_importing_a_framework(path: Path):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_tests_that_the_package_brings_pass(path: Path, tmp_path: Path):
     """They are the contract of tasks, and what this one says of labels, figures and training."""
     tests = tmp_path / "tests"

@@ -14,7 +14,7 @@ from pupila.testing import draw_images
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_trained_transformer_is_read_as_a_teacher(tmp_path: Path):
     images, written = draw_images(tmp_path / "images", images=8), tmp_path / "transformer.keras"
     program = [sys.executable, EXAMPLES / "train_transformer.py", images, written]

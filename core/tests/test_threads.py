@@ -47,7 +47,7 @@ def trained(threads: int, cores: list[int]) -> list[object]:
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores can be chosen on Linux")
 def test_the_number_of_threads_and_not_of_cores_determines_a_training():
     cores = sorted(os.sched_getaffinity(0))

@@ -139,6 +139,7 @@ def test_a_folder_of_classes_keeps_its_classes_and_its_tree(
     assert Image.open(tmp_path / "out" / rows[0]["path"]).size == (224, 224)
 
 
+@pytest.mark.long
 def test_images_of_one_name_in_two_formats_get_a_crop_each(workspace: Workspace, tmp_path: Path):
     disc_dataset(tmp_path / "drawn", images=2, splits=("train",))
     both = tmp_path / "both"

@@ -54,7 +54,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_below_chance_is_warned_of_with_the_order_that_would_reach_more(clinic: Clinic):
     def evaluated(model: Path, *classes: str) -> EvaluatedModel:
         asked = EvaluationRequest((model,), clinic.images, classes=classes or None)

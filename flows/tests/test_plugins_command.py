@@ -77,7 +77,7 @@ def check(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_faults_of_a_package_are_named_and_those_of_others_are_not(tmp_path: Path):
     write_distribution(tmp_path, "faulty-dist", "faulty", FAULTY, version="1.2")
     write_distribution(tmp_path, "good-dist", "good", GOOD)

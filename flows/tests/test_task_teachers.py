@@ -90,7 +90,7 @@ def test_models_named_by_a_command_have_the_names_and_kind_of_the_task(locator: 
     assert (planned.spec.kind, planned.spec.classes) == ("grid", ("disc",))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_file_is_evaluated_under_the_name_of_the_columns(tmp_path: Path, locator: Path):
     listing = draw_spots(tmp_path / "images")
     text = listing.read_text().replace("path,x,y,split", "path,left_x,left_y,split", 1)

@@ -77,6 +77,7 @@ def test_a_teacher_is_kept_by_name_and_a_recipe_gets_the_latest(
     assert [teacher.version for teacher in teacher_store.versions("big")] == [1, 2]
 
 
+@pytest.mark.long
 def test_the_same_bytes_change_nothing_and_older_ones_come_back(
     workspace: Workspace, stored: Stored
 ):

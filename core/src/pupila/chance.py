@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, Literal
 
@@ -207,7 +208,15 @@ def auc_and_p_value(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[flo
     rest = len(scores) - size
     area = 1 - (total - size * (size - 1)) / (2 * size * rest)
     exact = (size + 1) * (total + 1) * len(scores) <= _MOST_WORK and _countable(len(scores), size)
-    return area, (_exact_p_value if exact else _shuffled_p_value)(ranks, size, total)
+    return area, _p_value(ranks.tobytes(), size, total, exact)
+
+
+@lru_cache
+def _p_value(ranks: bytes, size: int, total: int, exact: bool) -> float:
+    """Remember the p-values of rankings: a gate asks for those of a teacher beside each pupil."""
+    return (_exact_p_value if exact else _shuffled_p_value)(
+        np.frombuffer(ranks, np.int64), size, total
+    )
 
 
 def _countable(images: int, size: int) -> bool:

@@ -265,6 +265,7 @@ def test_the_teacher_is_opened_once_for_all_runs(distilling, monkeypatch):
     assert len(opened) == 2  # maps of another size
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling):
     unbroken, broken = distilling("unbroken"), distilling("broken")
     expected = distill_attention(unbroken).measured

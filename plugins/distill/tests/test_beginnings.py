@@ -172,6 +172,7 @@ def test_only_the_head_is_trainable_in_the_context(distilling, convolutional, he
 FROZEN = BEGINNING | {"frozen_until": "norm"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kept_bytes", [frozen._KEPT_BYTES, 0])
 def test_a_frozen_front_that_runs_once_gives_the_same_student(
     distilling, convolutional, monkeypatch, kept_bytes

@@ -171,6 +171,7 @@ def test_several_teachers_have_columns_side_by_side(taught, store, seeing, embed
     assert distill_embedding(step).measured["teacher_features"] == [8, 8]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "student",
     [

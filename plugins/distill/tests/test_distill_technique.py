@@ -216,6 +216,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling, technique,
     assert difference(weights(unbroken), weights(broken)) < 1e-6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [

@@ -214,6 +214,7 @@ def test_student_and_teacher_learn_together(evolving):
     assert not [layer.name for layer in student.layers if layer.name.startswith("teacher")]
 
 
+@pytest.mark.long
 def test_the_best_epoch_is_that_of_the_students_own_loss(evolving, dataset):
     step = evolving(epochs=2)
     measured = distill_evolutionary(step).measured

@@ -121,7 +121,7 @@ def test_a_model_that_ends_otherwise_is_refused(ending, last):
         penultimate(keras.Model(image, ending(image), name="net"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "count"),
     [

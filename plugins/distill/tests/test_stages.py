@@ -155,7 +155,7 @@ TEACHERS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "sizes"), TEACHERS)
 def test_a_real_teacher_is_flattened_exactly(name, sizes, real_teacher):
     model = real_teacher(name)

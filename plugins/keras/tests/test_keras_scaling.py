@@ -146,7 +146,7 @@ def test_a_savedmodel_answers_raw_pixels_as_it_did_scaled_ones(
     np.testing.assert_allclose(answers(artifact), expected(model, preprocess), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("format", ["tflite", "tfjs", "onnx"])
 @pytest.mark.parametrize("build", [functional, branching])
 def test_exports_answer_alike(build: Callable[[Any], Any], format: str, tmp_path: Path):

@@ -32,7 +32,7 @@ def test_images(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return Dataset.of(frame, CLASSES, cache).select("test")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "parameters", "accuracy", "auc"), TEACHERS)
 def test_a_teacher_is_as_good_as_its_readme_says(
     name: str,

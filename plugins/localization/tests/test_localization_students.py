@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pupila import OutputSpec, Predictions, installed
 from pupila.testing import (
     DISC,
@@ -40,6 +42,7 @@ def test_a_student_is_distilled_from_coordinates_and_read_back(store, dataset, t
 BEGINNING = {"from": "teacher", "head": 8}
 
 
+@pytest.mark.long
 def test_distilling_the_beginning_of_a_locator_comes_close_to_it(store, dataset, tmp_path, locator):
     plugin = installed().step("distill")
     settings = QUICK | {"student": BEGINNING, "size": None, "epochs": 40, "learning_rate": 3e-2}

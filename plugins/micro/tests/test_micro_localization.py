@@ -12,6 +12,7 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> DiscSteps:
     return DiscSteps(tmp_path_factory.mktemp("discs"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("io_type", ["float", "int8"])
 def test_a_heat_map_is_exported_to_tflite_micro(discs: DiscSteps, io_type: str):
     quantised = discs.run("quantize-int8", discs.run("export-tflite").artifact, io_type=io_type)

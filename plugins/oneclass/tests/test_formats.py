@@ -91,14 +91,14 @@ def imported(source, folder):
         return store.add(draft, origin=origin, **vars(result))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
         ("squeezenet.keras", 512),
-        pytest.param("efficientnet_lite0.keras", 1280, marks=pytest.mark.long),
-        pytest.param("xception_nested.keras", 2048, marks=pytest.mark.long),
-        pytest.param("vgg16_nested.h5", 512, marks=pytest.mark.long),
+        ("efficientnet_lite0.keras", 1280),
+        ("xception_nested.keras", 2048),
+        ("vgg16_nested.h5", 512),
     ],
 )
 def test_a_real_teacher_tells_fundus_photographs_that_it_never_saw_from_other_things(

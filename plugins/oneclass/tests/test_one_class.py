@@ -122,6 +122,7 @@ def test_images_of_other_classes_change_only_what_is_measured(step_on, colours):
     assert list(unseen.measured["on_validation"]["one-class CNN"]) == ["accepted"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [
@@ -180,6 +181,7 @@ def test_a_killed_run_continues_to_the_same_weights(step_on, changes):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_another_seed_gives_another_classifier(step_on):
     first, second = step_on("first", seed=0), step_on("second", seed=1)
     one_class(first)

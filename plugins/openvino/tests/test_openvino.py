@@ -53,7 +53,7 @@ def test_an_int8_file_stays_in_int8_with_the_same_answers(steps):
     assert "i8" in stored, "weights are stored in eight bits"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_heat_map_is_exported(tmp_path: Path):
     discs = DiscSteps(tmp_path)
     exported = discs.run("export-openvino", discs.run("export-onnx").artifact).artifact

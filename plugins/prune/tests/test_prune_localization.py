@@ -20,6 +20,7 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> DiscSteps:
     return DiscSteps(tmp_path_factory.mktemp("discs"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("step", "settings", "shift"),
     [

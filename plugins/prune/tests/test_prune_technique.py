@@ -188,6 +188,7 @@ def test_alpha_weighs_labels_against_the_answers_of_the_uncut_model(
     assert (curve[1]["validation_accuracy"] > 0.5) == (learned == "the labels")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("right", "best", "last"),
     [((12, 11, 11), 1, 3), ((12, 11, 12, 11), 3, 4), ((11, 12, 12, 12), 4, 4)],
@@ -249,7 +250,7 @@ def test_the_minimum_of_each_layer_is_kept(pruning):
     assert product.measured["reason"].startswith("`min_fraction_kept` of 0.5 allows 0.6")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_seed_gives_another_model(whole, pruning):
     step = pruning(seed=1)
     prune_filters(step)
@@ -261,6 +262,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "epoch", [3, *(pytest.param(epoch, marks=pytest.mark.slow) for epoch in (1, 2, 4))]
 )

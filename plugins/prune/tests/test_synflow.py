@@ -131,6 +131,7 @@ def test_zeros_stay_cut():
         assert not keep[kernel.values == 0].any()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [

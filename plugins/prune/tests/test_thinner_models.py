@@ -328,7 +328,7 @@ def imported(source, folder):
         return store.add(draft, origin=origin, **vars(result))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     ["squeezenet.keras", "efficientnet_lite0.keras", "xception_nested.keras", "vgg16_nested.h5"],

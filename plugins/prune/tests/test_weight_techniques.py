@@ -136,6 +136,7 @@ def test_weights_are_cut_by_the_schedule_and_the_answers_stay(technique, artifac
     assert "zeros are stored like any other weight" in measured["size_note"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("technique", [*UNSTRUCTURED, "cluster"])
 def test_all_kinds_of_kernels_stay_cut(technique, models, step_on):
     changes = {"clusters": 8} if technique == "cluster" else ROUNDS | {"rounds": 1}
@@ -154,6 +155,7 @@ def test_all_kinds_of_kernels_stay_cut(technique, models, step_on):
         assert list(product.measured["sparsity_by_kernel"]) == names
 
 
+@pytest.mark.long
 def test_each_layer_loses_the_same_fraction_unless_all_weights_are_compared(artifact, step_on):
     parts = {}
     for scope in ("layer", "global"):
@@ -183,6 +185,7 @@ def test_two_of_four_holds_after_training_wherever_it_can(models, step_on):
     assert 0.4 < product.sparsity < 0.5
 
 
+@pytest.mark.long
 def test_clustering_keeps_the_zeros_of_a_pruning(artifact, models, step_on):
     pruned = step_on(config_of("prune-magnitude", **ROUNDS), artifact)
     product = run(pruned, "prune-magnitude")
@@ -238,6 +241,7 @@ def test_a_killed_run_continues_to_the_same_bytes(technique, artifact, step_on, 
     assert product == expected
 
 
+@pytest.mark.long
 def test_a_run_killed_between_rounds_ends_with_the_same_bytes(artifact, step_on, monkeypatch):
     config = config_of("prune-magnitude", **ROUNDS)
     whole, killed = (step_on(config, artifact) for _ in range(2))
@@ -365,6 +369,7 @@ def test_a_pattern_fixes_the_settings_that_it_implies():
 # A real teacher ---------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_real_teacher_is_pruned(models, step_on, shared_teachers):
     teacher = keras.saving.load_model(shared_teachers / "squeezenet.keras", compile=False)
     step = step_on(config_of("prune-magnitude", rounds=1), models(teacher))

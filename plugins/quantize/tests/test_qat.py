@@ -182,6 +182,7 @@ def test_a_model_of_any_size_of_picture_is_made_for_the_one_declared(training, s
     assert taken["shape"].tolist() == [1, 32, 32, 3]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "classes"),
     [

@@ -47,7 +47,7 @@ def test_the_centre_moves_little_in_fewer_bits(
         assert (comparison.tied, comparison.float_tied) == (0, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "settings", [{}, {"io_type": "int8", "choose_by": "fidelity", "temperature": 1}]
 )

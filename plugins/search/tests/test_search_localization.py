@@ -100,10 +100,10 @@ def test_what_only_classifiers_can_do_is_refused(setting: dict[str, str], messag
         config.for_task(installed().task("localization"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "objectives",
-    [("loss", "bytes", "macs"), pytest.param(("fidelity", "bytes"), marks=pytest.mark.long)],
+    [("loss", "bytes", "macs"), ("fidelity", "bytes")],
 )
 def test_a_search_finds_a_locator(discs: DiscSteps, objectives: tuple[str, ...]):
     searched = discs.run("search", **QUICK, objectives=objectives)

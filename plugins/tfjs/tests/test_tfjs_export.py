@@ -129,6 +129,7 @@ def predict(artifact: Artifact, images: NDArray[np.uint8]) -> tuple[str, NDArray
         model.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("weights", "largest_difference", "largest_fraction"),
     [("float32", 5e-5, 1.0), ("float16", 1e-2, 0.52), ("uint8", 0.25, 0.30)],
@@ -172,6 +173,7 @@ def test_the_graph_takes_one_raw_image(keras: Any, export_model: ExportModel):
     assert image["dtype"] == "DT_FLOAT"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "complements"),
     [("transformer", 2), ("hybrid", 1), ("attentions", 0), ("operations", 0)],
@@ -201,10 +203,8 @@ def test_a_loop_is_refused(keras: Any, export_model: ExportModel):
         export_model(model_of(recurrent), "float32")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param("efficientnet_lite0.keras", marks=pytest.mark.long), "squeezenet.keras"],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["efficientnet_lite0.keras", "squeezenet.keras"])
 def test_a_teacher_runs_on_wasm_as_in_keras(
     shared_teachers: Path, keras: Any, export_model: ExportModel, name: str
 ):

@@ -12,6 +12,7 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> DiscSteps:
     return DiscSteps(tmp_path_factory.mktemp("discs"))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("javascript")
 @pytest.mark.parametrize(
     ("weights", "shift"), [("float32", 1e-3), ("float16", 0.02), ("uint8", 0.3)]

@@ -17,7 +17,7 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> DiscSteps:
     return DiscSteps(tmp_path_factory.mktemp("discs"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("runner", "steps", "shift"),
     [

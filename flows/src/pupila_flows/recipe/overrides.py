@@ -179,7 +179,7 @@ def changes_of(values: Iterable[tuple[str, Any]], source: Source) -> Changes:
     for key, value in values:
         given = merge(given, nest(key.split("."), value, source.value))
     try:
-        _Fields.model_validate(given)  # the groups of a form are no settings of a recipe
+        _Fields.model_validate(given)  # a recipe has no groups, as a form has
         return Changes.model_validate(given)
     except ValidationError as error:
         raise RecipeError(explain(error, _changed_by(given, source), Recipe)) from None
