@@ -260,6 +260,13 @@ def test_arrays_and_files_get_the_same_answers_in_the_order_they_are_given_in(
     pd.testing.assert_frame_equal(
         of_arrays.reset_index(drop=True), of_files[2::-1].reset_index(drop=True)
     )
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGBA", (8, 4), (200, 0, 90, 128)).save(tmp_path / "turned.png", exif=turned)
+    Image.new("I;16", (8, 4), 32896).save(tmp_path / "grey.png")
+    others = [tmp_path / "turned.png", tmp_path / "grey.png"]
+    opened = model.predict([Image.open(file) for file in others])
+    assert opened.to_numpy().tolist() == model.predict(others).to_numpy().tolist()
     (tmp_path / "broken.png").write_bytes(b"not an image")
     with pytest.warns(UserWarning, match=r"broken\.png"):
         some = model.predict([tmp_path / "broken.png", files[0]])
@@ -317,6 +324,16 @@ def test_a_model_that_is_not_there_is_refused(tmp_path: Path):
         load("nowhere", workspace=tmp_path)
     with pytest.raises(PupilaError, match="No artifact"):
         load("0" * 64, workspace=tmp_path)
+
+
+def test_an_image_of_a_damaged_file_is_refused(tmp_path: Path):
+    workspace = Workspace.at(tmp_path)
+    artifact = colour_teacher(workspace.store)
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-900])
+    with pytest.raises(PupilaError, match=r"^Image 0 cannot be read: .*truncated.*\. Open another"):
+        Model(artifact.path, artifact, workspace).predict(Image.open(tmp_path / "cut.png"))
 
 
 @pytest.mark.parametrize(

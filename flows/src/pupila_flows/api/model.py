@@ -19,6 +19,7 @@ from PIL import Image
 from pupila.artifact import Artifact
 from pupila.dataset import UNLABELLED, Dataset
 from pupila.errors import PupilaError
+from pupila.images import upright_rgb
 from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION
 from pupila.store import is_artifact
@@ -33,7 +34,7 @@ from pupila_flows.run.single import perform_alone
 from pupila_flows.workspace import Workspace
 
 Picture = PathLike | NDArray[np.uint8] | Image.Image
-"""A file, an array `(height, width, 3)` of raw RGB, or an image of Pillow."""
+"""A file, an array `(height, width, 3)` of raw RGB, or an image of Pillow, read as its file is."""
 _Named = tuple[str | int, str]
 """What names an image in a table, and the path of its file."""
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -79,7 +80,7 @@ class Model:
 
         The result has a row per image: by path for files, by number for others. The column `answer`
         has the answer in words, by the threshold that ships with the model, if one does. The others
-        have the numbers: the probability of each class, or what the task answers. An image that
+        have the numbers: the probability of each class, or what the task answers. A file that
         cannot be read has a row without values, and a warning.
 
         Args:
@@ -205,7 +206,13 @@ def _file_of(image: Any, number: int, folder: Path) -> _Named:
 
 def _picture(image: Any, number: int) -> Image.Image:
     if isinstance(image, Image.Image):
-        return image.convert("RGB")
+        try:
+            return upright_rgb(image)
+        except PupilaError as error:
+            reason = str(error).removesuffix(".")
+            raise PupilaError(
+                f"Image {number} cannot be read: {reason}. Open another file, or leave it out."
+            ) from None
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise PupilaError(
