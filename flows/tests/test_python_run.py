@@ -36,7 +36,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def colours(**sections: Any) -> Recipe:
-    given = {"data": {"path": "images"}, "teachers": {"big": TEACHER}, "steps": STEPS}
+    given: dict[str, Any] = {"data": {"path": "images"}, "teachers": {"big": TEACHER}}
+    given |= {"steps": STEPS}
     return Recipe(name="colours", **(given | sections))
 
 

@@ -102,6 +102,11 @@ class Recipe:
         """Names of the steps."""
         return tuple(self._value["steps"])
 
+    @property
+    def folder(self) -> Path:
+        """Folder from which relative paths are taken."""
+        return self._folder
+
     def to_yaml(self, *, absolute: bool = False) -> str:
         """Return the recipe as the text of a file, which may lie anywhere if paths are absolute."""
         value = self._value
@@ -123,7 +128,7 @@ def write_recipe(recipe: Recipe, workspace: Workspace) -> Path:
 
 def with_absolute_paths(changes: Changes, recipe: Recipe) -> Changes:
     """Return changes whose relative paths are taken from the folder of a recipe, as its own are."""
-    return Changes.model_validate(_with_absolute_paths(changes.given(), recipe._folder))
+    return Changes.model_validate(_with_absolute_paths(changes.given(), recipe.folder))
 
 
 @contextmanager
