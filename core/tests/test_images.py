@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pupila.errors import PupilaError
-from pupila.images import decode, resize
+from pupila.images import decode, resize, upright_rgb
 from pupila.spec import InputSpec
 
 ORIENTATION = 0x0112
@@ -84,6 +84,31 @@ def test_exif_orientation_is_applied(
     upright = decode(path)
     assert upright.size == ((4, 8) if orientation >= 5 else (8, 4))
     assert upright.getpixel(red_corner) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "expected"),
+    [
+        ("half_transparent.png", Image.new("RGBA", (4, 2), (200, 100, 50, 128)), (100, 50, 25)),
+        ("sixteen_bit.png", Image.new("I;16", (4, 2), 32896), (128, 128, 128)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_opened_image_has_the_pixels_of_its_decoded_file(
+    tmp_path: Path, name: str, image: Image.Image, expected: tuple[int, int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    image.save(tmp_path / name, exif=exif)
+    upright = upright_rgb(Image.open(tmp_path / name))
+    assert (upright.mode, upright.size, upright.getpixel((0, 0))) == ("RGB", (2, 4), expected)
+    assert upright.tobytes() == decode(tmp_path / name).tobytes()
+
+
+def test_an_opened_image_of_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    truncated(tmp_path / "truncated.png")
+    with pytest.raises(PupilaError, match="truncated"):
+        upright_rgb(Image.open(tmp_path / "truncated.png"))
 
 
 def absent(path: Path) -> None:

@@ -163,6 +163,31 @@ def test_a_result_is_tables_paths_and_a_page(run: RunResult, run_folder: Path):
         result.model_path("nothing")
 
 
+def test_a_past_result_is_read_from_the_folder_that_is_latest_now(run: RunResult, tmp_path: Path):
+    folder, latest = tmp_path / "20240131T100000Z", tmp_path / "latest"
+    folder.mkdir()
+    (folder / "result.json").write_text(run.model_dump_json())
+    latest.symlink_to(folder)
+    result = Result.read(str(latest))
+    assert (result.path, result.name) == (folder.resolve(), run.name)
+    assert Result.read(latest).path == result.path
+
+
+def test_a_folder_without_a_result_is_refused(tmp_path: Path):
+    folder = tmp_path / "nowhere"
+    with pytest.raises(PupilaError) as refused:
+        Result.read(str(folder))
+    assert str(refused.value) == (
+        f"No result of a run in {str(folder)!r} (No such file or directory): give the folder of a "
+        "finished run, as in '.pupila/runs/clinic/latest'."
+    )
+    folder.mkdir()
+    for damaged in (b"", b'{"name": ', b"\xff"):
+        (folder / "result.json").write_bytes(damaged)
+        with pytest.raises(PupilaError, match=r"result\.json' was written by another version"):
+            Result.read(folder)
+
+
 def test_what_others_have_written_is_text_in_a_notebook():
     rows = [{"<b>name</b>": "<script>alert(1)</script>\x1b[2J"}]
     page = html.table(rows) + html.heading("a & b") + html.paragraphs(["<i>"])
@@ -260,6 +285,15 @@ def test_arrays_and_files_get_the_same_answers_in_the_order_they_are_given_in(
     pd.testing.assert_frame_equal(
         of_arrays.reset_index(drop=True), of_files[2::-1].reset_index(drop=True)
     )
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGBA", (8, 4), (200, 0, 90, 128)).save(tmp_path / "turned.png", exif=turned)
+    Image.new("I;16", (8, 4), 32896).save(tmp_path / "grey.png")
+    others = [tmp_path / "turned.png", tmp_path / "grey.png"]
+    opened = model.predict([Image.open(file) for file in others])
+    pd.testing.assert_frame_equal(
+        opened.reset_index(drop=True), model.predict(others).reset_index(drop=True)
+    )
     (tmp_path / "broken.png").write_bytes(b"not an image")
     with pytest.warns(UserWarning, match=r"broken\.png"):
         some = model.predict([tmp_path / "broken.png", files[0]])
@@ -317,6 +351,16 @@ def test_a_model_that_is_not_there_is_refused(tmp_path: Path):
         load("nowhere", workspace=tmp_path)
     with pytest.raises(PupilaError, match="No artifact"):
         load("0" * 64, workspace=tmp_path)
+
+
+def test_an_image_of_a_damaged_file_is_refused(tmp_path: Path):
+    workspace = Workspace.at(tmp_path)
+    artifact = colour_teacher(workspace.store)
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-900])
+    with pytest.raises(PupilaError, match=r"^Image 0 cannot be read: .*truncated.*\. Open another"):
+        Model(artifact.path, artifact, workspace).predict(Image.open(tmp_path / "cut.png"))
 
 
 @pytest.mark.parametrize(

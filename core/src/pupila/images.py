@@ -70,13 +70,26 @@ def decode(path: Path) -> Image.Image:
     try:
         plugin = format_of(path)
         with installed().calling(plugin, *_BROKEN), _picture(plugin.load()(path)) as stored:
-            check_size(*stored.size)
-            stored.load()
-            return _to_rgb(ImageOps.exif_transpose(stored))
+            return upright_rgb(stored)
     except (PluginFailed, PupilaError) as error:
         raise ImageError(path, str(error).rstrip(".")) from error.__cause__
     except _BROKEN as error:
         raise ImageError(path, _reason(path, error)) from None
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an image of Pillow with the pixels that `decode` gives for its file.
+
+    Raises:
+        PupilaError: its file is damaged, or it has more than 64 million pixels; the message is the
+            reason.
+    """
+    check_size(*image.size)
+    try:
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except _BROKEN as error:
+        raise PupilaError(_words(error)) from None
 
 
 def check_size(width: int, height: int) -> None:
@@ -115,6 +128,10 @@ def _reason(path: Path, error: Exception) -> str:
         return "the file does not exist"
     if isinstance(error, UnidentifiedImageError):
         return "the file is empty" if not path.stat().st_size else "its format is not known"
+    return _words(error)
+
+
+def _words(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more than 179 million pixels, {_TOO_LARGE}"
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or repr(error)

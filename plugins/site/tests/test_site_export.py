@@ -194,7 +194,7 @@ def test_there_are_as_many_names_as_inputs_but_that_of_a_filter():
     ],
 )
 def test_settings_that_do_nothing_for_such_a_model_are_refused_before_a_run(
-    settings: dict[str, Any], model: dict[str, str], message: str
+    settings: dict[str, Any], model: dict[str, Any], message: str
 ):
     with pytest.raises(PupilaError, match=message):
         Site(**settings).check_models([GivenModel("pupil", **model)])

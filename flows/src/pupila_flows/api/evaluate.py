@@ -14,6 +14,7 @@ from pupila.evaluation import SPECIFICITY
 from pupila.external import ExternalMetrics
 from pupila.pixel_scaling import Preprocess
 from pupila_flows.api import html
+from pupila_flows.api.options import class_names, task_name
 from pupila_flows.api.progress import display_progress
 from pupila_flows.api.tables import (
     cost_columns,
@@ -22,6 +23,7 @@ from pupila_flows.api.tables import (
     metrics_columns,
 )
 from pupila_flows.api.workspace import PathLike, open_workspace
+from pupila_flows.printable import printable
 from pupila_flows.report.answers_csv import answer_columns
 from pupila_flows.run.evaluate_models import EvaluatedModels, EvaluationRequest, evaluate_models
 from pupila_flows.run.evaluation_text import (
@@ -32,7 +34,10 @@ from pupila_flows.run.evaluation_text import (
     teacher_rows,
     verdict_lines,
 )
-from pupila_flows.run.given_models import parse_classes
+from pupila_flows.run.given_models import check_preprocess
+
+_SHOWN_FILES = 10
+"""Most files that were left out that are shown; `warnings` has all."""
 
 
 class Evaluated:
@@ -99,19 +104,32 @@ class Evaluated:
         images = self.details.images
         return f"{images.name}: {len(images.dataset):,} images"
 
+    @property
+    def _warned(self) -> list[str]:
+        """Warnings as they are shown: not every file that was left out."""
+        shown = [f"Warning: {text}" for text in self.warnings]
+        skipped = len(self.details.images.skipped)
+        more = skipped - _SHOWN_FILES
+        if more <= 0:
+            return shown
+        return [*shown[:-more], f"Warning: Left out: {more:,} more files that cannot be read"]
+
+    @property
+    def _lines(self) -> list[str]:
+        return [*verdict_lines(self.details), *not_compared_lines(self.details)]
+
     def __repr__(self) -> str:
         table = pd.DataFrame(model_rows(self.details)).to_string(index=False)
-        return "\n".join([self._title, table, *verdict_lines(self.details)])
+        return printable("\n".join([self._title, *self._warned, table, *self._lines]))
 
     def _repr_html_(self) -> str:
         details = self.details
         tables = (model_rows(details), teacher_rows(details), group_rows(details))
-        lines = [*verdict_lines(details), *not_compared_lines(details)]
         return str(
             html.heading(self._title)
-            + html.paragraphs(f"Warning: {text}" for text in self.warnings)
+            + html.paragraphs(self._warned)
             + html.tables(tables)
-            + html.paragraphs(lines)
+            + html.paragraphs(self._lines)
         )
 
 
@@ -122,8 +140,8 @@ def evaluate(
     *,
     split: str | None = None,
     folder: PathLike | None = None,
-    map: Mapping[str, str] | None = None,
-    groups: Sequence[str] = (),
+    map: Mapping[Any, str] | None = None,
+    groups: str | Sequence[str] = (),
     classes: Sequence[str] | None = None,
     output: str | None = None,
     preprocess: Preprocess = "none",
@@ -142,8 +160,9 @@ def evaluate(
         split: Split to evaluate, if the data has splits; by default `test`.
         folder: Folder of the files that a CSV lists, if not the CSV's own.
         map: Class that a label of the images means, by label.
-        groups: Columns of the CSV by which figures are shown too.
-        classes: Class of each output column of model files; by default alphabetical.
+        groups: Column of the CSV by which figures are shown too, or several.
+        classes: Class of each output column of model files; by default alphabetical. One text has
+            them with commas.
         output: Kind of output of model files: softmax (the default), logits or sigmoid, or a kind
             of the task.
         preprocess: What is done with pixels outside a model file.
@@ -156,21 +175,23 @@ def evaluate(
         PupilaError: models or images are missing, or do not fit each other.
         RuntimeError: the process of a model crashed; the message names its log.
     """
-    one = isinstance(models, str | os.PathLike)
+    check_preprocess(preprocess)
+    learned = task_name(task)
+    paths = [models] if isinstance(models, str | os.PathLike) else models
     request = EvaluationRequest(
-        models=tuple(Path(model) for model in ([models] if one else models)),
+        models=tuple(Path(path) for path in paths),
         data=Path(data),
         against=None if against is None else Path(against),
-        classes=None if classes is None else parse_classes(",".join(classes), task),
+        classes=class_names(classes, learned),
         output=output,
         preprocess=preprocess,
-        task=task,
+        task=learned,
         positive=positive,
         specificity=specificity,
         split=split,
         folder=None if folder is None else Path(folder),
-        renamed=dict(map or {}),
-        groups=tuple(groups),
+        renamed={str(label): str(name) for label, name in (map or {}).items()},
+        groups=(groups,) if isinstance(groups, str) else tuple(groups),
     )
     opened = open_workspace(workspace)
     with display_progress(), opened.writing():

@@ -17,23 +17,30 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pupila.artifact import Artifact
+from pupila.data_plugins import DatasetReader
+from pupila.data_source import ReaderChoice
 from pupila.dataset import UNLABELLED, Dataset
 from pupila.errors import PupilaError
+from pupila.image_formats import is_image
+from pupila.images import upright_rgb
 from pupila.pixel_scaling import Preprocess
 from pupila.plugin import CLASSIFICATION
+from pupila.plugin_registry import installed
 from pupila.store import is_artifact
 from pupila.task import methods_of
+from pupila_flows.api.options import class_names, task_name
 from pupila_flows.api.progress import display_progress
 from pupila_flows.api.workspace import PathLike, open_workspace
 from pupila_flows.data.external.listing import Listing, list_images
 from pupila_flows.data.external.reading import scan_rows
 from pupila_flows.jobs.predict import Predict
+from pupila_flows.plan.plan import planned_artifact
 from pupila_flows.run.given_models import import_model, planned_models
 from pupila_flows.run.single import perform_alone
 from pupila_flows.workspace import Workspace
 
 Picture = PathLike | NDArray[np.uint8] | Image.Image
-"""A file, an array `(height, width, 3)` of raw RGB, or an image of Pillow."""
+"""A file, an array `(height, width, 3)` of raw RGB, or an image of Pillow, read as its file is."""
 _Named = tuple[str | int, str]
 """What names an image in a table, and the path of its file."""
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -79,18 +86,19 @@ class Model:
 
         The result has a row per image: by path for files, by number for others. The column `answer`
         has the answer in words, by the threshold that ships with the model, if one does. The others
-        have the numbers: the probability of each class, or what the task answers. An image that
+        have the numbers: the probability of each class, or what the task answers. A file that
         cannot be read has a row without values, and a warning.
 
         Args:
-            images: A folder, a CSV with a column `path`, an image or several: files, uint8 arrays
-                `(height, width, 3)` or `(images, height, width, 3)` of raw RGB, images of Pillow.
+            images: A data set in any form that `evaluate` takes, an image or several: files, uint8
+                arrays `(height, width, 3)` or `(images, height, width, 3)` of raw RGB, images of
+                Pillow.
 
         Raises:
             PupilaError: there are no images, or none can be read.
             RuntimeError: the process crashed; the message names its log.
         """
-        with _files_of(images) as files, display_progress():
+        with display_progress(), self._workspace.writing(), self._files_of(images) as files:
             answers = self._answers(list(dict.fromkeys(file for _, file in files)))
         columns = methods_of(self.task).answer_columns(self.classes)
         unknown = (None, *[float("nan")] * len(columns))
@@ -103,10 +111,9 @@ class Model:
         workspace, output = self._workspace, self._artifact.record.output
         title = f"{self.path.name} on {len(files):,} images"
         rows = tuple({"path": file, "label": "", "split": UNLABELLED} for file in files)
-        with workspace.writing():
-            frame, skipped = scan_rows("reading", Listing(Path(files[0]), rows), workspace.cache)
-            images = Dataset.of(frame, output.classes, workspace.cache, output.task)
-            done = perform_alone(Predict.of(workspace, title, self._artifact, images))
+        frame, skipped = scan_rows("reading", Listing(Path(files[0]), rows), workspace.cache)
+        images = Dataset.of(frame, output.classes, workspace.cache, output.task)
+        done = perform_alone(Predict.of(workspace, title, self._artifact, images))
         for image in skipped:
             warnings.warn(f"{image.path}: {image.reason}", stacklevel=3)
         numbers, task = np.asarray(np.load(done.answers), np.float64), methods_of(output.task)
@@ -114,6 +121,20 @@ class Model:
         words = [task.describe(answer, output.classes) for answer in decided]
         answered = zip(map(str, images.paths), words, numbers.tolist(), strict=True)
         return {file: (answer, *values) for file, answer, values in answered}
+
+    @contextmanager
+    def _files_of(self, images: Picture | Iterable[Picture]) -> Generator[list[_Named]]:
+        """Yield name and file of each image; arrays are in temporary files."""
+        with TemporaryDirectory(prefix="pupila-") as folder:
+            if isinstance(images, str | os.PathLike) and _is_data_set(Path(images)):
+                yield self._listed(Path(images))
+            else:
+                yield _each_file_of(images, Path(folder))
+
+    def _listed(self, path: Path) -> list[_Named]:
+        """Return the images of a data set, whose labels may be those of any task."""
+        choice = ReaderChoice(cache=self._workspace.cache)
+        return [(row["path"], row["path"]) for row in list_images(path, choice=choice).rows]
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -137,7 +158,7 @@ def load(
         artifact: Folder of an artifact, such as `result.model_path("int8")` or that of a published
             version, or a file in it; the digest of an artifact in the workspace; or any model file
             that a loader reads, which needs `classes`.
-        classes: Class of each output column of a model file.
+        classes: Class of each output column of a model file. One text has them with commas.
         output: Kind of output of a model file: softmax (the default), logits or sigmoid, or a kind
             of the task.
         preprocess: What is done with pixels outside a model file.
@@ -150,11 +171,18 @@ def load(
     """
     opened = open_workspace(workspace)
     path = _folder_of(artifact, opened)
-    names = None if classes is None else tuple(classes)
-    (planned,) = planned_models([path], names, (), output, task or CLASSIFICATION, preprocess)
+    learned = task_name(task)
+    names = class_names(classes, learned)
+    if learned is None:
+        learned = _recorded_task(path) if is_artifact(path) else CLASSIFICATION
+    (planned,) = planned_models([path], names, (), output, learned, preprocess)
     with display_progress(), opened.writing():
         stored = import_model(opened, planned)
     return Model(path if is_artifact(path) else stored.path, stored, opened)
+
+
+def _recorded_task(artifact: Path) -> str:
+    return planned_artifact(artifact.stem, artifact, installed()).spec.task
 
 
 def _folder_of(artifact: PathLike, workspace: Workspace) -> Path:
@@ -171,21 +199,18 @@ def _folder_of(artifact: PathLike, workspace: Workspace) -> Path:
     return path.parent if path.is_file() and is_artifact(path.parent) else path
 
 
-@contextmanager
-def _files_of(images: Picture | Iterable[Picture]) -> Generator[list[_Named]]:
-    """Yield name and file of each image; arrays are in temporary files."""
-    with TemporaryDirectory(prefix="pupila-") as folder:
-        yield _named(images, Path(folder))
+def _is_data_set(path: Path) -> bool:
+    """Tell whether a path is a folder, or a file that a reader of data sets recognises."""
+    if path.is_dir():
+        return True
+    readers = installed().all(DatasetReader)
+    return not is_image(str(path)) and any(reader.recognises(path) for reader in readers)
 
 
-def _named(images: Picture | Iterable[Picture], folder: Path) -> list[_Named]:
-    if isinstance(images, str | os.PathLike):
-        path = Path(images)
-        if path.is_dir() or path.suffix.lower() == ".csv":
-            return [(row["path"], row["path"]) for row in list_images(path).rows]
-        images = [path]
-    elif isinstance(images, Image.Image) or getattr(images, "ndim", None) == 3:
-        images = [cast("Picture", images)]
+def _each_file_of(images: Any, folder: Path) -> list[_Named]:
+    one = isinstance(images, str | os.PathLike | Image.Image)
+    if one or getattr(images, "ndim", None) == 3:
+        images = [images]
     named = [_file_of(image, number, folder) for number, image in enumerate(images)]
     if not named:
         raise PupilaError("There are no images to answer: give one or more.")
@@ -205,7 +230,13 @@ def _file_of(image: Any, number: int, folder: Path) -> _Named:
 
 def _picture(image: Any, number: int) -> Image.Image:
     if isinstance(image, Image.Image):
-        return image.convert("RGB")
+        try:
+            return upright_rgb(image)
+        except PupilaError as error:
+            reason = str(error).removesuffix(".")
+            raise PupilaError(
+                f"Image {number} cannot be read: {reason}. Open another file, or leave it out."
+            ) from None
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise PupilaError(

@@ -16,11 +16,11 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from threading import Lock
-from typing import Any, TextIO
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from pupila.errors import PupilaError
-from pupila_flows.execution.child import ChildFailed, SentWarnings
+from pupila_flows.execution.child import ChildFailed, Messages, SentWarnings
 from pupila_flows.progress import current_display
 from pupila_flows.recipe.overrides import Changes
 from pupila_flows.station.leash import leash
@@ -47,22 +47,14 @@ def run_in_process(
     request = {"recipe": str(recipe), "changes": changes.given(), "sweeps": sweeps}
     request |= {"workspace": str(workspace.root), "log": str(log)}
     reader, writer = os.pipe()
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            leash(__name__, json.dumps(request), str(writer)),
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            pass_fds=(writer,),
-            start_new_session=True,
-        )
-    os.close(writer)
-    try:
-        with os.fdopen(reader, encoding="utf-8") as messages:
+    with os.fdopen(reader, encoding="utf-8") as messages:
+        with os.fdopen(writer, "wb") as answers, log.open("ab") as output:
+            process = _start(request, answers, output)
+        try:
             answer = _listen(messages)
-        process.wait()
-    finally:
-        _end(process)
+            process.wait()
+        finally:
+            _end(process)
     if "finished" in answer:
         path, failed, broken, unchanged = answer["finished"].values()
         return FinishedRun(Path(path), failed, tuple(broken), unchanged)
@@ -70,6 +62,23 @@ def run_in_process(
         raise PupilaError(answer["refused"])
     ended = f"The run's process was stopped, with code {process.returncode}. Its log: {log}"
     raise ChildFailed(answer.get("crashed", ended))
+
+
+def _start(
+    request: dict[str, Any], answers: IO[bytes], output: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start the process, which reads the request from a file without a name."""
+    with TemporaryFile() as asked:
+        asked.write(json.dumps(request).encode())
+        asked.seek(0)
+        return subprocess.Popen(
+            leash(__name__, str(asked.fileno()), str(answers.fileno())),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            pass_fds=(asked.fileno(), answers.fileno()),
+            start_new_session=True,
+        )
 
 
 def _listen(messages: Iterable[str]) -> dict[str, Any]:
@@ -103,29 +112,27 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 class _SentDisplay:
     """Display that sends what it should show to the caller's process."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._lock = Lock()
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
 
     def update(self, title: str, done: int, total: int, what: str) -> None:
-        self._send("update", title, done, total, what)
+        self._messages.send({"update": (title, done, total, what)})
 
     def finish(self, title: str, outcome: str) -> None:
-        self._send("finish", title, outcome)
-
-    def _send(self, kind: str, *arguments: object) -> None:
-        with self._lock:
-            print(json.dumps({kind: arguments}), file=self._stream, flush=True)
+        self._messages.send({"finish": (title, outcome)})
 
 
 def main() -> None:
-    """Run the recipe that the command line of this process describes, and answer."""
-    request, writer = json.loads(sys.argv[1]), int(sys.argv[2])
-    os.set_inheritable(writer, False)
-    with stoppable(), os.fdopen(writer, "w", encoding="utf-8") as stream:
-        current_display.set(_SentDisplay(stream))
-        _log.addHandler(SentWarnings(stream))
-        print(json.dumps(_answer(request)), file=stream, flush=True)
+    """Run the recipe that the caller's request describes, and answer."""
+    asked, answers = map(int, sys.argv[1:])
+    os.set_inheritable(answers, False)
+    with os.fdopen(asked, encoding="utf-8") as stream:
+        request = json.load(stream)
+    with stoppable(), os.fdopen(answers, "w", encoding="utf-8") as stream:
+        messages = Messages(stream)
+        current_display.set(_SentDisplay(messages))
+        _log.addHandler(SentWarnings(messages))
+        messages.send(_answer(request))
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:

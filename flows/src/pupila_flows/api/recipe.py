@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -17,6 +18,7 @@ from pupila.store import write_atomically
 from pupila_flows.api.workspace import PathLike
 from pupila_flows.recipe import env, schema
 from pupila_flows.recipe.errors import dotted, explain
+from pupila_flows.recipe.overrides import Changes
 from pupila_flows.recipe.source import Problem, RecipeError, parse_source, read_source, write_text
 from pupila_flows.registry.addresses import resolve_address
 from pupila_flows.teachers import PREFIX
@@ -24,14 +26,15 @@ from pupila_flows.workspace import Workspace
 
 Section = Mapping[str, Any]
 
+_TEACHER, _REGISTRY = ("teachers", "*", "path"), ("publish", "to")
 PATHS = (
     ("data", "path"),
-    ("teachers", "*", "path"),
+    _TEACHER,
     ("evaluate", "open_set", "path"),
     ("external", "*", "path"),
     ("external", "*", "folder"),
     ("runner", "tls", "*"),
-    ("publish", "to"),
+    _REGISTRY,
 )
 """Locations of everything that is taken from the folder of a recipe; `*` stands for any name."""
 
@@ -70,7 +73,8 @@ class Recipe:
             PupilaError: a section is invalid; the message says which setting is, line by line.
         """
         given = {key: value for key, value in locals().items() if key != "self"}
-        self._value = _as_yaml({key: value for key, value in given.items() if value is not None})
+        sections = {key: value for key, value in given.items() if value is not None}
+        self._value = as_yaml(sections, "the recipe")
         self._folder = Path.cwd()
         with without_file():
             _check(self.to_yaml())
@@ -98,6 +102,11 @@ class Recipe:
         """Names of the steps."""
         return tuple(self._value["steps"])
 
+    @property
+    def folder(self) -> Path:
+        """Folder from which relative paths are taken."""
+        return self._folder
+
     def to_yaml(self, *, absolute: bool = False) -> str:
         """Return the recipe as the text of a file, which may lie anywhere if paths are absolute."""
         value = self._value
@@ -115,6 +124,11 @@ def write_recipe(recipe: Recipe, workspace: Workspace) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
     return path
+
+
+def with_absolute_paths(changes: Changes, recipe: Recipe) -> Changes:
+    """Return changes whose relative paths are taken from the folder of a recipe, as its own are."""
+    return Changes.model_validate(_with_absolute_paths(changes.given(), recipe.folder))
 
 
 @contextmanager
@@ -139,16 +153,18 @@ def _check(text: str, file: Path = Path("recipe")) -> None:
         raise RecipeError(explain(error, source, schema.Recipe)) from None
 
 
-def _as_yaml(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return sections with texts for paths, and lists and numbers for those of NumPy.
+def as_yaml(value: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return values with texts for paths, and lists and numbers for those of NumPy.
+
+    `where` says in the message what has the values.
 
     Raises:
         PupilaError: a value cannot stand in a recipe.
     """
-    sections = plain(_with_texts(value))
-    if wrong := unwritable(sections):
-        raise PupilaError(f"In the recipe, {wrong}.")
-    return sections
+    values = plain(_with_texts(value))
+    if wrong := unwritable(values):
+        raise PupilaError(f"In {where}, {wrong}.")
+    return values
 
 
 def _with_texts(value: Any) -> Any:
@@ -167,19 +183,19 @@ def _with_texts(value: Any) -> Any:
 def _with_absolute_paths(value: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return sections in which every path that is relative to a folder is absolute."""
     for location in PATHS:
-        value = _changed(value, location, folder)
+        value = _changed(value, location, partial(_absolute, location=location, folder=folder))
     return value
 
 
-def _changed(value: Any, location: tuple[str, ...], folder: Path) -> Any:
+def _changed(value: Any, location: tuple[str, ...], change: Callable[[str], str]) -> Any:
     if not location:
-        return _absolute(value, folder) if isinstance(value, str) else value
+        return change(value) if isinstance(value, str) else value
     if not isinstance(value, dict):
         return value
     first, *rest = location
     section = cast("dict[str, Any]", value)
     return section | {
-        name: _changed(section[name], tuple(rest), folder) for name in _named(section, first)
+        name: _changed(section[name], tuple(rest), change) for name in _named(section, first)
     }
 
 
@@ -187,9 +203,14 @@ def _named(section: dict[str, Any], name: str) -> Iterator[str]:
     return iter(section if name == "*" else section.keys() & {name})
 
 
-def _absolute(text: str, folder: Path) -> str:
-    if text.startswith(PREFIX) or env.unset(text):
+def _absolute(text: str, location: tuple[str, ...], folder: Path) -> str:
+    """Return the absolute path that a text at a location means, as in a recipe file."""
+    is_name = location == _TEACHER and text.startswith(PREFIX)
+    if is_name or env.unset(text):
         return text
     expanded = env.expand(text)
-    absolute = resolve_address(expanded, folder)
+    if location != _REGISTRY:
+        absolute = str(folder / expanded)
+    else:
+        absolute = resolve_address(expanded, folder) if expanded.strip() else expanded
     return text if absolute == expanded else absolute

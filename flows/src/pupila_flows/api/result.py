@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 from pupila.errors import PupilaError, join_names, nearest
 from pupila_flows.api import html
 from pupila_flows.api.tables import cost_columns, estimate_columns, metrics_columns
+from pupila_flows.api.workspace import PathLike
 from pupila_flows.report.past_runs import read_result
 from pupila_flows.report.terminal import gate_lines, result_rows, summary_rows
 from pupila_flows.report.verdict import headline_lines
@@ -28,9 +30,20 @@ class Result:
         """Everything in `result.json`."""
 
     @classmethod
-    def read(cls, folder: Path) -> Result:
-        """Read the result in the folder of a run."""
-        return cls(folder, read_result(folder))
+    def read(cls, folder: PathLike) -> Result:
+        """Read the result in the folder of a run.
+
+        Raises:
+            PupilaError: there is none, or it is damaged or of another version.
+        """
+        path = Path(folder).resolve()  # `latest` may soon be another run
+        try:
+            return cls(path, read_result(path))
+        except OSError as error:
+            raise PupilaError(
+                f"No result of a run in {os.fspath(folder)!r} ({error.strerror}): give the folder "
+                f"of a finished run, as in '.pupila/runs/clinic/latest'."
+            ) from None
 
     @property
     def name(self) -> str:

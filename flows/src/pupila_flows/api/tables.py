@@ -39,8 +39,8 @@ def cost_columns(measurement: Measurement) -> dict[str, Any]:
     return {
         "size_bytes": cost.size_bytes,
         "gzip_bytes": cost.gzip_bytes,
-        "latency_ms": cost.latency.median_ms,
-        "memory_bytes": cost.peak_memory_bytes,
+        "latency_median_ms": cost.latency.median_ms,
+        "peak_memory_bytes": cost.peak_memory_bytes,
         "parameters": cost.parameters,
         "runtime": measurement.runtime,
     }

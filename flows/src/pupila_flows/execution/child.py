@@ -255,16 +255,16 @@ def _tail(log: Path) -> str:
 
 def main() -> None:
     """Entry point of the child: read arguments, call the function in `sys.argv`, answer."""
-    answer_to = os.fdopen(int(os.environ.pop("PUPILA_ANSWER")), "w", encoding="utf-8")
+    messages = Messages(os.fdopen(int(os.environ.pop("PUPILA_ANSWER")), "w", encoding="utf-8"))
     arguments = json.loads(sys.stdin.buffer.readline())
-    _log.addHandler(SentWarnings(answer_to))
+    _log.addHandler(SentWarnings(messages))
     threading.Thread(target=_die_with_parent, args=[_detach_stdin()], daemon=True).start()
     module, _, name = sys.argv[1].partition(":")
     for child_lock in sys.argv[2:]:
         locks.hold(Path(child_lock))
     try:
         function = attrgetter(name)(import_module(module))
-        result = plain(function(progress=_Reporter(answer_to), **arguments))
+        result = plain(function(progress=_Reporter(messages), **arguments))
         answer = {"result": _check_json(f"the answer of {name} in {module}", result)}
     except PupilaError as error:
         answer = {"refused": str(error)}
@@ -272,7 +272,7 @@ def main() -> None:
         traceback.print_exc()
         refused = disk.explain_disk_error(error, Path(*sys.argv[2:]).parent)
         answer = {"refused": refused} if refused else {"crashed": _crash(error)}
-    print(json.dumps(answer), file=answer_to, flush=True)
+    messages.send(answer)
 
 
 def _crash(error: BaseException) -> str:
@@ -301,30 +301,42 @@ def _check_json(what: str, value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+class Messages:
+    """Writes messages to the parent as JSON lines, each of them whole whatever thread sends it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def send(self, message: dict[str, Any]) -> None:
+        line = json.dumps(message)
+        with self._lock:
+            print(line, file=self._stream, flush=True)
+
+
 class SentWarnings(logging.Handler):
     """Sends core's warnings, for example of a damaged file, to the parent."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, messages: Messages) -> None:
         super().__init__(logging.WARNING)
-        self._stream = stream
+        self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(json.dumps({"warning": record.getMessage()}), file=self._stream, flush=True)
+        self._messages.send({"warning": record.getMessage()})
 
 
 class _Reporter:
     """Sends progress to the parent, at most a few times per second."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
         self._last = 0.0
 
     def __call__(self, done: int, total: int, what: str) -> None:
         now, done, total = time.monotonic(), _number(done), _number(total)
         if done >= total or now - self._last >= _PROGRESS_INTERVAL_SECONDS:
             self._last = now
-            line = json.dumps({"progress": [done, total, str(what)]})
-            print(line, file=self._stream, flush=True)
+            self._messages.send({"progress": [done, total, str(what)]})
 
 
 def _number(given: Any) -> int:

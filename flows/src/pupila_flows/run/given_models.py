@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -36,11 +37,22 @@ def parse_classes(text: str | None, task: str | None = CLASSIFICATION) -> tuple[
     """
     if text is None:
         return None
-    names = tuple(name.strip() for name in text.split(","))
+    return check_classes([name.strip() for name in text.split(",")], task)
+
+
+def check_classes(names: Sequence[str], task: str | None = CLASSIFICATION) -> tuple[str, ...]:
+    """Return class names of a task, with composed letters.
+
+    If the task is None, there may be any number of names.
+
+    Raises:
+        PupilaError: a name is not text, empty or given twice, or the task is unknown, or its models
+            have more or fewer names.
+    """
     try:
-        valid = _CLASSES.validate_python(names)
+        valid = _CLASSES.validate_python(tuple(names))
     except ValidationError as error:
-        raise invalid_classes(names, sentence(error.errors()[0])) from None
+        raise invalid_classes(tuple(names), sentence(error.errors()[0])) from None
     fault = names_fault(valid, installed().task(task)) if task else None
     if fault:
         raise invalid_classes(valid, fault)
@@ -60,6 +72,20 @@ def check_kind(output: str | None, task: Task) -> None:
         )
 
 
+def check_preprocess(preprocess: str) -> None:
+    """Check the name of a scaling of pixels.
+
+    Raises:
+        PupilaError: there is no such scaling.
+    """
+    names = get_args(Preprocess)
+    if preprocess not in names:
+        raise PupilaError(
+            f"preprocess is {preprocess!r}: give one of {', '.join(names)}."
+            f"{nearest(str(preprocess), names)}"
+        )
+
+
 def planned_models(
     models: Sequence[Path],
     classes: tuple[str, ...] | None,
@@ -76,10 +102,12 @@ def planned_models(
     about; without `output`, its kind is the task's first.
 
     Raises:
-        PupilaError: a model is missing, or does not fit `classes`, `output` and `task`.
+        PupilaError: a model is missing, or does not fit `classes`, `output`, `task` and
+            `preprocess`.
     """
     learned = installed().task(task)
     check_kind(output, learned)
+    check_preprocess(preprocess)
     files = [model for model in models if not is_artifact(model)]
     if files and not classes and len(labels) < learned.min_classes:
         raise PupilaError(
@@ -91,7 +119,9 @@ def planned_models(
     return [
         _file(model, file_classes, output or learned.output_kinds[0], learned, preprocess)
         if model in files
-        else _artifact(model, *((None, None, "none") if files else (classes, output, preprocess)))
+        else _artifact(
+            model, task, *((None, None, "none") if files else (classes, output, preprocess))
+        )
         for model in models
     ]
 
@@ -107,11 +137,17 @@ def _file(
 
 
 def _artifact(
-    model: Path, classes: tuple[str, ...] | None, output: str | None, preprocess: Preprocess
+    model: Path,
+    task: str,
+    classes: tuple[str, ...] | None,
+    output: str | None,
+    preprocess: Preprocess,
 ) -> PlannedTeacher:
     """Return a teacher that is an artifact; the command's options must agree with its record."""
     planned = planned_artifact(model.stem, model, installed())
-    section = TeacherSection(path=str(model), classes=classes, output=output, preprocess=preprocess)
+    section = TeacherSection(
+        path=str(model), task=task, classes=classes, output=output, preprocess=preprocess
+    )
     for _, message in contradictions(section, planned.spec):
         raise PupilaError(message)
     return planned

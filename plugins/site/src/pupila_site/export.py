@@ -58,7 +58,7 @@ def export(step: Step[Site]) -> StepResult:
         _copy_model(image_filter, names[-1], step.output) | describe_filter(image_filter, accepts)
     )
     shutil.copytree(built, step.output, dirs_exist_ok=True)
-    site = {"task": task, "chained": chained, "title": step.config.title}
+    site: dict[str, Any] = {"task": task, "chained": chained, "title": step.config.title}
     if task == LOCALIZATION:
         site["margin"] = step.config.margin or MARGIN
     site |= {"models": entries, "filter": filter_entry, "verdicts": step.config.verdicts}
