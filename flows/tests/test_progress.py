@@ -15,6 +15,7 @@ from command_line import user_environment
 from rich.console import Console
 
 from pupila_flows.progress import (
+    WHOLE,
     LogLines,
     Terminal,
     current_display,
@@ -133,6 +134,16 @@ def test_a_log_file_has_a_line_at_once_and_one_a_minute_for_each_running_job() -
     ] * 2
     assert all(line.endswith(" left") for line in lines[3:-1])
     assert lines[-1] == "pupil failed"
+
+
+def test_no_time_is_said_to_be_left_of_a_whole_graph_whose_steps_take_unlike_times() -> None:
+    written, minute = io.StringIO(), 0.2
+    with LogLines(Console(file=written), seconds=minute).shown():
+        for done in (1, 2):
+            current_display.get().update(WHOLE, done, 8, f"{done} of 8 made")
+            time.sleep(1.2 * minute)
+    lines = ["all steps: 1 of 8 made", "all steps: 1 of 8 made", "all steps: 2 of 8 made"]
+    assert written.getvalue().splitlines() == lines
 
 
 def test_progress_is_drawn_in_a_terminal_and_written_in_lines_elsewhere() -> None:

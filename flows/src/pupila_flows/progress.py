@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
@@ -26,6 +26,9 @@ from rich.text import Text
 
 from pupila_flows import stopping
 from pupila_flows.printable import printable
+
+WHOLE = "all steps"
+"""Title of the progress of a whole graph, of which no time is left: its steps take unlike times."""
 
 
 def _text(text: str) -> str:
@@ -58,6 +61,8 @@ def progress_line(done: int, total: int, what: str) -> str:
 class _Pace:
     """How fast a job goes, and so when it ends: from its second report on."""
 
+    steady: bool
+    """Whether each unit takes about as long as the others."""
     total: int = 0
     done: int = 0
     first: int = 0
@@ -75,7 +80,7 @@ class _Pace:
     def left(self) -> str:
         """About how long the job still takes, as `2 min left`; empty if that is not known."""
         first, done, total = self.first, self.done, self.total  # other threads report meanwhile
-        if not first < done < total:
+        if not self.steady or not first < done < total:
             return ""
         seconds_each = (self.latest - self.started) / (done - first)
         seconds = seconds_each * (total - done) - (time.monotonic() - self.latest)
@@ -130,7 +135,7 @@ class Terminal:
         if self._stopped:
             return
         if title not in self._tasks:
-            self._paces[title] = _Pace()
+            self._paces[title] = _Pace(title != WHOLE)
             task = self._bars.add_task(_text(title), what="", pace=self._paces[title])
             self._tasks[title] = task
         self._paces[title].report(done, total)
@@ -160,8 +165,8 @@ class _LoggedJob:
     """A running job of a log file: its latest line, and when the next one is due."""
 
     due: float
+    pace: _Pace
     line: str = ""
-    pace: _Pace = field(default_factory=_Pace)
 
 
 class LogLines:
@@ -177,7 +182,8 @@ class LogLines:
     def update(self, title: str, done: int, total: int, what: str) -> None:
         with self._lock:
             is_new = title not in self._jobs
-            job = self._jobs.setdefault(title, _LoggedJob(time.monotonic() + self._seconds))
+            new = _LoggedJob(time.monotonic() + self._seconds, _Pace(title != WHOLE))
+            job = self._jobs.setdefault(title, new)
             job.line = progress_line(done, total, what)
             job.pace.report(done, total)
             if is_new:

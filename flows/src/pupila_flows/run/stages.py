@@ -26,7 +26,7 @@ from pupila_flows.jobs.report import DrawReport, report_digest
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import Node
 from pupila_flows.plan.plan import Plan
-from pupila_flows.progress import current_display
+from pupila_flows.progress import WHOLE, current_display
 from pupila_flows.results import RunResult
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import check_runtimes, evaluate_all
@@ -56,9 +56,6 @@ from pupila_flows.run.questions import truths_of
 from pupila_flows.run.shift import evaluate_shifts
 from pupila_flows.run.verdicts import emit_change
 from pupila_flows.workspace import Workspace
-
-_WHOLE = "all steps"
-"""Title of the progress of the whole graph."""
 
 
 class RunFailed(RuntimeError):
@@ -210,8 +207,8 @@ def _make_all(run: Run, teachers: PendingArtifacts) -> Outcomes:
         submitted[node.name] = run.orchestrator.submit(job, inputs, node.retries)
     shown, total = current_display.get(), len(submitted)
     for done, _ in enumerate(run.orchestrator.as_ended(submitted.values()), start=1):
-        shown.update(_WHOLE, done, total, f"{done} of {total} made")
-    shown.finish(_WHOLE, "[green]made[/]")
+        shown.update(WHOLE, done, total, f"{done} of {total} made")
+    shown.finish(WHOLE, "[green]made[/]")
     return {name: step.wait() for name, step in submitted.items()}
 
 
