@@ -79,7 +79,7 @@ def test_every_training_that_a_plugin_measured_has_its_curves(
 def test_the_epoch_that_was_kept_is_marked_by_fidelity_where_that_chose(tmp_path: Path) -> None:
     page = read(sample_run(tmp_path, [VGG, replace(PUPIL, measured=ROUNDS)]), tmp_path)
     assert "round 1 epoch 2 of 3 kept" in page.text and "round 2 epoch 3 of 3 kept" in page.text
-    assert "and fidelity to the teacher on altered validation images" in page.text
+    assert "and (dashed) fidelity to the teacher on altered validation images" in page.text
 
 
 def test_trainings_with_other_seeds_have_curves_too(tmp_path: Path) -> None:

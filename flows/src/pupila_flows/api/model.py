@@ -173,9 +173,14 @@ def load(
     path = _folder_of(artifact, opened)
     learned = task_name(task)
     names = class_names(classes, learned)
-    if learned is None:
-        learned = _recorded_task(path) if is_artifact(path) else CLASSIFICATION
-    (planned,) = planned_models([path], names, (), output, learned, preprocess)
+    recorded = _recorded_task(path) if is_artifact(path) else None
+    if recorded and learned not in (None, recorded):
+        raise PupilaError(
+            f"task is {learned!r}, and the record of {str(path)!r} says that it has learned "
+            f"{recorded}: leave it out."
+        )
+    task = learned or recorded or CLASSIFICATION
+    (planned,) = planned_models([path], names, (), output, task, preprocess)
     with display_progress(), opened.writing():
         stored = import_model(opened, planned)
     return Model(path if is_artifact(path) else stored.path, stored, opened)

@@ -102,8 +102,8 @@ def planned_models(
     about; without `output`, its kind is the task's first.
 
     Raises:
-        PupilaError: a model is missing, or does not fit `classes`, `output`, `task` and
-            `preprocess`.
+        PupilaError: a model is missing, or does not fit `classes`, `output` and `preprocess`, or
+            that of a file does not fit `task`.
     """
     learned = installed().task(task)
     check_kind(output, learned)
@@ -119,9 +119,7 @@ def planned_models(
     return [
         _file(model, file_classes, output or learned.output_kinds[0], learned, preprocess)
         if model in files
-        else _artifact(
-            model, task, *((None, None, "none") if files else (classes, output, preprocess))
-        )
+        else _artifact(model, *((None, None, "none") if files else (classes, output, preprocess)))
         for model in models
     ]
 
@@ -137,17 +135,11 @@ def _file(
 
 
 def _artifact(
-    model: Path,
-    task: str,
-    classes: tuple[str, ...] | None,
-    output: str | None,
-    preprocess: Preprocess,
+    model: Path, classes: tuple[str, ...] | None, output: str | None, preprocess: Preprocess
 ) -> PlannedTeacher:
     """Return a teacher that is an artifact; the command's options must agree with its record."""
     planned = planned_artifact(model.stem, model, installed())
-    section = TeacherSection(
-        path=str(model), task=task, classes=classes, output=output, preprocess=preprocess
-    )
+    section = TeacherSection(path=str(model), classes=classes, output=output, preprocess=preprocess)
     for _, message in contradictions(section, planned.spec):
         raise PupilaError(message)
     return planned
