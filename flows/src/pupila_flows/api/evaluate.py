@@ -106,13 +106,13 @@ class Evaluated:
 
     @property
     def _warned(self) -> list[str]:
-        """Warnings as they are shown: not every file that was left out."""
-        shown = [f"Warning: {text}" for text in self.warnings]
+        """Lines with the warnings; of many files that were left out, only the first."""
+        lines = [f"Warning: {text}" for text in self.warnings]
         skipped = len(self.details.images.skipped)
         more = skipped - _SHOWN_FILES
         if more <= 0:
-            return shown
-        return [*shown[:-more], f"Warning: Left out: {more:,} more files that cannot be read"]
+            return lines
+        return [*lines[:-more], f"Warning: Left out: {more:,} more files that cannot be read"]
 
     @property
     def _lines(self) -> list[str]:

@@ -76,7 +76,7 @@ def check_preprocess(preprocess: str) -> None:
     """Check the name of a scaling of pixels.
 
     Raises:
-        PupilaError: there is no such scaling.
+        PupilaError: `preprocess` is not the name of a scaling.
     """
     names = get_args(Preprocess)
     if preprocess not in names:

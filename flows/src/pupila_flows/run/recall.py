@@ -1,6 +1,6 @@
 """Recognises that a run would change nothing: all its results, its report and its publication.
 
-Then there is no new run and no server is needed, so the answer comes in seconds.
+Then it makes no new run and starts no server, so the answer comes in seconds.
 """
 
 from __future__ import annotations
